@@ -1,0 +1,38 @@
+// Who is asking: the one shape in which every credential arrives at a route, whatever it was (key, token, session).
+
+/** Every scope of the contract; a route names the one it needs. */
+export const SCOPES = [
+  'traces:write',
+  'traces:read',
+  'photos:register',
+  'photos:protect',
+  'photos:verify',
+  'replay:run',
+  'alerts:write',
+  'prices:write',
+  'keys:admin',
+  'trust:read',
+  'trust:admin',
+  'audit:read',
+] as const;
+export type Scope = (typeof SCOPES)[number];
+
+export const ROLES = ['owner', 'admin', 'analyst', 'viewer', 'auditor', 'security'] as const;
+export type Role = (typeof ROLES)[number];
+
+export interface Principal {
+  kind: 'apiKey' | 'machine' | 'person';
+  tenantId: string;
+  /** Stable id for the audit line: `key:<uuid>`, `service-account:<uuid>` or `account:<uuid>`. */
+  subject: string;
+  scopes: ReadonlySet<Scope>;
+  /** Persons only. */
+  accountId?: string;
+  role?: Role;
+  /** A person whose password must change first may reach only /auth/me, /auth/change-password and /auth/logout. */
+  mustChangePassword?: boolean;
+  /** Persons only: lower-case hex of the session's hash, for logout and session lists. */
+  sessionId?: string;
+  /** Machines only: issuer and id of the token, for logout. */
+  token?: { iss: string; jti: string; expiresAtSeconds: number };
+}

@@ -1,0 +1,160 @@
+// The only door to PostgreSQL: every statement of the program runs inside one of the three transactions opened here.
+// Row level security reads the tenant from `app.tenant`, which is set by the first statement of each transaction.
+import pg from 'pg';
+
+/** What a caller holds inside a transaction: text with $1 placeholders and its values, never glued together. */
+export interface Sql {
+  query<Row extends object = Record<string, unknown>>(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<{ rows: Row[]; rowCount: number }>;
+}
+
+export interface DatabaseOptions {
+  /** Connection of the role that row level security binds (NOBYPASSRLS, no DDL). */
+  app: pg.PoolConfig;
+  /** Connection of the owner: migrations, partitions, jobs. Never reached from a request. */
+  owner: pg.PoolConfig;
+  maxConnections?: number;
+  statementTimeoutMs?: number;
+}
+
+/** Thrown when PostgreSQL cannot be reached or refuses for want of resources; the rim answers 503. */
+export class DatabaseUnavailable extends Error {
+  readonly code = 'UNAVAILABLE';
+}
+
+// SQLSTATE classes that say "not now" rather than "you did something wrong" (PostgreSQL manual, appendix A).
+const UNAVAILABLE_CLASSES = new Set(['08', '53', '57', '58']);
+const UNAVAILABLE_ERRNO = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT']);
+const SERIALIZATION_FAILURE = '40001';
+const DEADLOCK_DETECTED = '40P01';
+const MAX_ATTEMPTS = 3;
+
+export class Database {
+  readonly #app: pg.Pool;
+  readonly #owner: pg.Pool;
+
+  constructor(options: DatabaseOptions) {
+    const limits = {
+      connectionTimeoutMillis: 5_000,
+      idleTimeoutMillis: 30_000,
+      statement_timeout: options.statementTimeoutMs ?? 30_000,
+      idle_in_transaction_session_timeout: 30_000,
+    };
+    this.#app = new pg.Pool({ ...limits, max: options.maxConnections ?? 10, ...options.app });
+    this.#owner = new pg.Pool({ ...limits, statement_timeout: 0, max: 4, ...options.owner });
+    // An idle connection that breaks (server killed) must not take the process down; the next borrower gets a fresh one.
+    this.#app.on('error', () => {});
+    this.#owner.on('error', () => {});
+  }
+
+  /**
+   * Runs `work` in one transaction that sees and writes rows of `tenantId` only. Commits when it resolves, rolls back
+   * when it throws. A deadlock or serialization failure is retried up to twice, so `work` must not have other effects.
+   */
+  inTenant<T>(tenantId: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+    return transaction(this.#app, [['app.tenant', tenantId]], work);
+  }
+
+  /**
+   * Runs `work` before a tenant is known: row level security shows only rows that carry exactly `value` in their
+   * look-up column (a key's hash, a session's hash, an e-mail address), so nothing can be listed or guessed.
+   */
+  inLookup<T>(value: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+    return transaction(this.#app, [['app.lookup', value]], work);
+  }
+
+  /** Runs `work` as one account across the tenants it belongs to (login, switching tenants). */
+  inAccount<T>(accountId: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+    return transaction(this.#app, [['app.account', accountId]], work);
+  }
+
+  /**
+   * Runs `work` as the owner. For jobs, first start and key storage only: the list of callers is kept in
+   * `rooms.test.ts`. FORCE row level security binds the owner too, so tenant rows stay out of reach unless the
+   * transaction is opened for that tenant with `ownerInTenant`.
+   */
+  inSystem<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
+    return transaction(this.#owner, [], work);
+  }
+
+  /** The pool of the owner, for graphile-worker and the migration runner. */
+  get ownerPool(): pg.Pool {
+    return this.#owner;
+  }
+
+  /** Resolves when a statement was answered; throws DatabaseUnavailable otherwise. */
+  async ping(): Promise<void> {
+    await transaction(this.#app, [], (sql) => sql.query('select 1'));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#app.end(), this.#owner.end()]);
+  }
+}
+
+async function transaction<T>(
+  pool: pg.Pool,
+  settings: ReadonlyArray<readonly [string, string]>,
+  work: (sql: Sql) => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await attemptTransaction(pool, settings, work);
+    } catch (error) {
+      const state = sqlState(error);
+      if (attempt < MAX_ATTEMPTS && (state === SERIALIZATION_FAILURE || state === DEADLOCK_DETECTED)) continue;
+      throw unavailableOr(error);
+    }
+  }
+}
+
+async function attemptTransaction<T>(
+  pool: pg.Pool,
+  settings: ReadonlyArray<readonly [string, string]>,
+  work: (sql: Sql) => Promise<T>,
+): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query('begin');
+    if (settings.length > 0) {
+      const calls = settings.map((_, i) => `set_config($${2 * i + 1}, $${2 * i + 2}, true)`).join(', ');
+      await client.query(`select ${calls}`, settings.flat());
+    }
+    const result = await work(client as unknown as Sql);
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    try {
+      await client.query('rollback');
+    } catch (rollbackError) {
+      broken = rollbackError as Error;
+    }
+    // After an error the connection is not trusted with session state: DISCARD would cost a round trip, a new
+    // connection costs one fork; errors are rare, so destroy it unless it was a plain constraint violation.
+    const state = sqlState(error);
+    if (state !== undefined && !state.startsWith('23')) broken ??= error as Error;
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** The SQLSTATE of an error from PostgreSQL, or undefined for any other error. */
+export function sqlState(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}
+
+function unavailableOr(error: unknown): unknown {
+  const code = (error as { code?: unknown } | null)?.code;
+  const message = error instanceof Error ? error.message : '';
+  const unreachable =
+    (typeof code === 'string' && (UNAVAILABLE_ERRNO.has(code) || UNAVAILABLE_CLASSES.has(code.slice(0, 2)))) ||
+    message.startsWith('timeout exceeded when trying to connect') ||
+    message.startsWith('Connection terminated');
+  if (!unreachable || code === 'UNAVAILABLE') return error;
+  return new DatabaseUnavailable('The database does not answer.', { cause: error });
+}
