@@ -1,0 +1,48 @@
+// `bench`: runs the side-by-side benchmarks of bench/, one after another, each in a process of its own.
+import { spawn } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { UsageError, type Command } from '../main.ts';
+
+const BENCH_FOLDER = fileURLToPath(new URL('../../../../bench/', import.meta.url));
+
+export const command: Command = {
+  summary: 'measure side by side and write bench/results/',
+  help: `
+Usage: ./lumatrace bench [NAME] [--json]
+
+Runs one benchmark, or all of them. Each starts what it needs on free ports with temporary data, stops it, prints
+progress to stderr and one JSON object last on stdout, and writes its table to bench/results/NAME.md.
+
+  --json   accepted for scripts; the JSON object is always the last line on stdout`,
+  options: { json: { type: 'boolean' } },
+  async run(_values, positionals) {
+    const names = benchNames();
+    const [wanted, ...more] = positionals;
+    if (more.length > 0) throw new UsageError('Expected one name at most.');
+    if (wanted !== undefined && !names.includes(wanted)) {
+      throw new UsageError(`Expected one of ${names.join(', ')} but received "${wanted}".`);
+    }
+    for (const name of wanted === undefined ? names : [wanted]) {
+      const code = await runBench(name);
+      if (code !== 0) return 3;
+    }
+    return 0;
+  },
+};
+
+// A bench is a file `bench/NAME.bench.ts`; the rest of the folder is what they share.
+function benchNames(): string[] {
+  return readdirSync(BENCH_FOLDER)
+    .filter((file) => file.endsWith('.bench.ts'))
+    .map((file) => file.slice(0, -'.bench.ts'.length))
+    .sort();
+}
+
+function runBench(name: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [`${BENCH_FOLDER}${name}.bench.ts`], { stdio: 'inherit' });
+    child.once('error', reject);
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
+}
