@@ -1,0 +1,32 @@
+// What a span means, for everyone: decode it, read it, price it, arrange it. Pure: runs in a browser as it does in a server.
+export { decodeTracesProtobuf } from './otlp/decode.ts';
+export { decodeTracesJson } from './otlp/json.ts';
+export { OtlpDecodeError } from './otlp/reader.ts';
+export { encodeExportResponse, encodeStatus, exportResponseJson, RPC_CODE, statusJson } from './otlp/encode.ts';
+export type { DecodedTraces, Rejected } from './otlp/build.ts';
+export type { Limits } from './otlp/limits.ts';
+export type { PartialSuccess, RpcStatus } from './otlp/encode.ts';
+export { Span, SpanFields, USAGE_FIELDS } from './span.ts';
+export type {
+  Attributes,
+  AttributeValue,
+  Json,
+  SpanContext,
+  SpanEvent,
+  SpanKind,
+  SpanLink,
+  SpanStatus,
+  Usage,
+} from './span.ts';
+export { contentOf, CONVENTIONS } from './conventions.ts';
+export type { Convention } from './conventions.ts';
+export { messagesFrom, messagesOf, partsOf, previewOf } from './messages.ts';
+export type { Content, Message, Messages, Part, Preview, SpanMessages } from './messages.ts';
+export { bundledPrices, isPriced, PriceBook, priceOf, priceOfSpan } from './cost.ts';
+export type { Call, CostComponent, Priced, Unpriced, UnpricedReason } from './cost.ts';
+export { decimalOf, picoOf, usdOf } from './decimal.ts';
+export { criticalPathOf, treeOf } from './trace.ts';
+export type { CriticalSection, TraceNode, TraceSpan, TraceTree } from './trace.ts';
+export { bucketOf, RELATIVE_ERROR, Sketch, valueOf } from './sketch.ts';
+export type { SketchJson } from './sketch.ts';
+export { clean, clip, ellipsize } from './text.ts';

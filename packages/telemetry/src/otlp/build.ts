@@ -1,0 +1,161 @@
+// The steps that both encodings of OTLP share: context, refusals, and the last look at a span before it is handed out.
+import { CONVENTIONS, recognise, RESOURCE_KEYS, resourceLabel } from '../conventions.ts';
+import { MAX_NAME_LENGTH } from '../span.ts';
+import type {
+  Attributes,
+  AttributeValue,
+  Span,
+  SpanContext,
+  SpanEvent,
+  SpanKind,
+  SpanLink,
+  SpanStatus,
+} from '../span.ts';
+import { clip } from '../text.ts';
+import { MAX_ATTRIBUTES, MAX_EVENTS, MAX_LINKS, MAX_REJECTION_MESSAGES, MAX_TIME_NS } from './limits.ts';
+
+export interface Rejected {
+  count: number;
+  /** At most ten different sentences. */
+  messages: string[];
+}
+
+/** What one export request held. `spans` keeps the order of the request; `spanCount` counts all, the rejected too. */
+export interface DecodedTraces {
+  spans: Span[];
+  rejected: Rejected;
+  spanCount: number;
+}
+
+/** Numbers of the enums, as opentelemetry-proto trace/v1 gives them; an unknown one reads as the first. */
+export const KINDS: readonly SpanKind[] = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'];
+export const STATUSES: readonly SpanStatus[] = ['unset', 'ok', 'error'];
+
+export function newAttributes(): Attributes {
+  return Object.create(null) as Attributes;
+}
+
+export interface ScopeParts {
+  name: string;
+  version: string;
+  attributes: Attributes;
+}
+
+export const NO_SCOPE: ScopeParts = { name: '', version: '', attributes: newAttributes() };
+
+export function contextOf(
+  resource: Attributes,
+  scope: ScopeParts,
+  schemaUrl: string,
+  rawResource: Uint8Array | string,
+  rawScope: Uint8Array | string,
+): SpanContext {
+  return {
+    serviceName: resourceLabel(resource, RESOURCE_KEYS.serviceName) ?? 'unknown_service',
+    serviceVersion: resourceLabel(resource, RESOURCE_KEYS.serviceVersion),
+    environment: resourceLabel(resource, RESOURCE_KEYS.environment),
+    scopeName: clip(scope.name, MAX_NAME_LENGTH),
+    scopeVersion: clip(scope.version, MAX_NAME_LENGTH),
+    schemaUrl,
+    resourceAttributes: resource,
+    scopeAttributes: scope.attributes,
+    rawResource,
+    rawScope,
+  };
+}
+
+/** Keeps one attribute of a span and reads it; beyond the limit only a key of the table is still kept. */
+export function addAttribute(span: Span, key: string, value: AttributeValue, position: number): void {
+  const row = CONVENTIONS.get(key);
+  if (row === undefined && position >= MAX_ATTRIBUTES) {
+    span.droppedAttributes++;
+    return;
+  }
+  span.attributes[key] = value;
+  if (row !== undefined) recognise(span, row, value);
+}
+
+export function addEvent(span: Span, event: SpanEvent): void {
+  if (span.events.length >= MAX_EVENTS) span.droppedEvents++;
+  else if (span.events.length === 0) span.events = [event];
+  else span.events.push(event);
+}
+
+export function addLink(span: Span, link: SpanLink): void {
+  if (span.links.length >= MAX_LINKS) span.droppedLinks++;
+  else if (span.links.length === 0) span.links = [link];
+  else span.links.push(link);
+}
+
+/** A double as JSON can hold it. */
+export function jsonDouble(value: number): AttributeValue {
+  return Number.isFinite(value) ? (Object.is(value, -0) ? 0 : value) : String(value);
+}
+
+/** Checks and completes a span whose parts are read; answers why it must be refused, or undefined. */
+export function finish(span: Span): string | undefined {
+  if (!isId(span.traceId, TRACE_ID_DIGITS)) return badId('trace id', TRACE_ID_DIGITS, span.traceId);
+  if (!isId(span.spanId, SPAN_ID_DIGITS)) return badId('span id', SPAN_ID_DIGITS, span.spanId);
+  if (span.parentSpanId === '' || span.parentSpanId === NO_PARENT) span.parentSpanId = undefined;
+  if (span.parentSpanId !== undefined && span.parentSpanId.length !== SPAN_ID_DIGITS) {
+    return badId('parent span id', SPAN_ID_DIGITS, span.parentSpanId);
+  }
+  if (span.startNs <= 0n || span.startNs > MAX_TIME_NS) {
+    return `Expected a start time from 1 to ${MAX_TIME_NS} ns for span ${span.spanId} but received ${span.startNs}`;
+  }
+  if (span.endNs > MAX_TIME_NS) {
+    return `Expected an end time of at most ${MAX_TIME_NS} ns for span ${span.spanId} but received ${span.endNs}`;
+  }
+  if (span.endNs < span.startNs) endAtStart(span);
+  if (span.name.length > MAX_NAME_LENGTH) span.name = cut(span, 'name', span.name);
+  if (span.statusMessage.length > MAX_NAME_LENGTH) span.statusMessage = cut(span, 'status message', span.statusMessage);
+  if (span.environment === undefined) span.environment = span.context.environment;
+  if (span.totalTokens !== undefined) completeUsage(span);
+  return undefined;
+}
+
+const TRACE_ID_DIGITS = 32;
+const SPAN_ID_DIGITS = 16;
+const NO_PARENT = '0'.repeat(SPAN_ID_DIGITS);
+const NOT_ZERO = /[^0]/;
+
+function isId(id: string, digits: number): boolean {
+  return id.length === digits && NOT_ZERO.test(id);
+}
+
+function badId(what: string, digits: number, id: string): string {
+  const received = id.length === digits ? 'only zeros' : `${id.length} digits`;
+  return `Expected a ${what} of ${digits} hex digits, not all zero, but received ${received}`;
+}
+
+function endAtStart(span: Span): void {
+  span.issues.push(
+    span.endNs === 0n
+      ? 'The span has no end time; it was set to the start'
+      : `Expected an end time after the start but received ${span.startNs - span.endNs} ns before it; it was set to the start`,
+  );
+  span.endNs = span.startNs;
+}
+
+function cut(span: Span, what: string, text: string): string {
+  span.issues.push(`The ${what} of ${text.length} characters was cut to ${MAX_NAME_LENGTH}`);
+  return clip(text, MAX_NAME_LENGTH);
+}
+
+/** With the total and one side known the other follows exactly. */
+function completeUsage(span: Span): void {
+  const { totalTokens, inputTokens, outputTokens } = span;
+  if (totalTokens === undefined) return;
+  if (inputTokens !== undefined && outputTokens === undefined && totalTokens >= inputTokens) {
+    span.outputTokens = totalTokens - inputTokens;
+  } else if (outputTokens !== undefined && inputTokens === undefined && totalTokens >= outputTokens) {
+    span.inputTokens = totalTokens - outputTokens;
+  }
+}
+
+export function reject(rejected: Rejected, message: string): void {
+  rejected.count++;
+  if (rejected.messages.length < MAX_REJECTION_MESSAGES && !rejected.messages.includes(message)) {
+    rejected.messages.push(message);
+  }
+}
