@@ -1,0 +1,130 @@
+// COSE_Sign1 (RFC 9052 §4.2) as a C2PA claim signature: detached payload, chain in the protected header (RFC 9360),
+// nothing in the unprotected header that a claim generator of ours did not put there.
+import { X509Certificate } from 'node:crypto';
+import type { Signer, SigningAlgorithm } from '../signer.ts';
+import { CborError, CborTag, decodeCbor, encodeCbor, type CborMap, type CborValue } from './cbor.ts';
+
+/** The bytes are not a COSE_Sign1 as C2PA §13.2 wants it. */
+export class CoseError extends Error {
+  readonly code = 'COSE_INVALID';
+}
+
+const COSE_SIGN1_TAG = 18;
+const HEADER = { alg: 1, x5chain: 33 } as const;
+const ED25519_BYTES = 64;
+
+// RFC 9053 §2.1 and §2.2, RFC 8230 §2
+const COSE_ALGORITHM: Readonly<Record<SigningAlgorithm, number>> = { es256: -7, ps256: -37, ed25519: -8 };
+
+const EMPTY = new Uint8Array(0);
+
+function protectedHeader(signer: Signer): Uint8Array {
+  const [leaf] = signer.certificateChainDer;
+  if (leaf === undefined) throw new TypeError('Expected a certificate chain with a leaf');
+  const chain = signer.certificateChainDer.length === 1 ? leaf : signer.certificateChainDer;
+  return encodeCbor(
+    new Map<number, CborValue>([
+      [HEADER.alg, COSE_ALGORITHM[signer.alg]],
+      [HEADER.x5chain, chain],
+    ]),
+  );
+}
+
+function coseSign1(header: Uint8Array, signature: Uint8Array): Uint8Array<ArrayBuffer> {
+  return encodeCbor(new CborTag(COSE_SIGN1_TAG, [header, new Map<string, CborValue>(), null, signature]));
+}
+
+function signatureBytes(signer: Signer): number {
+  if (signer.alg === 'ed25519') return ED25519_BYTES;
+  const [leaf] = signer.certificateChainDer;
+  if (leaf === undefined) throw new TypeError('Expected a certificate chain with a leaf');
+  const key = new X509Certificate(leaf).publicKey.asymmetricKeyDetails;
+  if (signer.alg === 'es256') return 64;
+  return (key?.modulusLength ?? 0) / 8;
+}
+
+/** How long the signature box of this signer will be: exactly as much is reserved, so no padding remains. */
+export function coseSign1Length(signer: Signer): number {
+  return coseSign1(protectedHeader(signer), new Uint8Array(signatureBytes(signer))).length;
+}
+
+/** What the signer signs: the Sig_structure of RFC 9052 §4.4 over the claim's CBOR. */
+export function sigStructure(header: Uint8Array, claim: Uint8Array): Uint8Array<ArrayBuffer> {
+  return encodeCbor(['Signature1', header, EMPTY, claim]);
+}
+
+/** The tagged COSE_Sign1 over a claim. @throws CoseError when the signer returns a signature of another length. */
+export async function signClaim(signer: Signer, claim: Uint8Array): Promise<Uint8Array<ArrayBuffer>> {
+  const header = protectedHeader(signer);
+  const signature = await signer.sign(sigStructure(header, claim));
+  const expected = signatureBytes(signer);
+  if (signature.length !== expected)
+    throw new CoseError(`Expected a signature of ${expected} bytes for ${signer.alg} but received ${signature.length}`);
+  return coseSign1(header, signature);
+}
+
+export interface ClaimSignature {
+  readonly algorithm: number;
+  /** DER, leaf first. */
+  readonly chainDer: readonly Uint8Array[];
+  readonly protectedHeader: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly hasTimestamp: boolean;
+}
+
+// what C2PA §13.2 and §13.2.5 allow beside the signature; everything else would be bytes that nobody vouches for
+const UNPROTECTED: ReadonlySet<string | number> = new Set(['sigTst', 'sigTst2', 'rVals', 'pad', 'pad2', 'x5chain', 33]);
+const PADDING = ['pad', 'pad2'] as const;
+
+/** Reads a signature box strictly. @throws CoseError, also for padding that is not zero and unknown unprotected headers. */
+export function parseClaimSignature(bytes: Uint8Array): ClaimSignature {
+  const item = decoded(bytes);
+  const parts = item instanceof CborTag && item.tag === COSE_SIGN1_TAG ? item.value : item;
+  if (!Array.isArray(parts) || parts.length !== 4) throw new CoseError('Expected a COSE_Sign1 of four parts');
+  const [header, unprotected, payload, signature] = parts as readonly CborValue[];
+  if (!(header instanceof Uint8Array) || !(unprotected instanceof Map) || !(signature instanceof Uint8Array))
+    throw new CoseError('Expected header, map, payload and signature in a COSE_Sign1');
+  if (payload !== null) throw new CoseError('Expected a detached payload in a COSE_Sign1');
+  const fields = decoded(header);
+  if (!(fields instanceof Map)) throw new CoseError('Expected a map as protected header');
+  refuseUnvouched(unprotected);
+  return {
+    algorithm: Number(fields.get(HEADER.alg)),
+    chainDer: chainOf(fields, unprotected),
+    protectedHeader: header,
+    signature,
+    hasTimestamp: unprotected.has('sigTst') || unprotected.has('sigTst2'),
+  };
+}
+
+function decoded(bytes: Uint8Array): CborValue {
+  try {
+    return decodeCbor(bytes);
+  } catch (cause) {
+    if (cause instanceof CborError) throw new CoseError(cause.message, { cause });
+    throw cause;
+  }
+}
+
+function refuseUnvouched(unprotected: CborMap): void {
+  for (const key of unprotected.keys())
+    if (!UNPROTECTED.has(key)) throw new CoseError(`Expected known unprotected headers but found "${key}"`);
+  for (const key of PADDING) {
+    const padding = unprotected.get(key);
+    if (padding === undefined) continue;
+    if (!(padding instanceof Uint8Array) || padding.some((byte) => byte !== 0))
+      throw new CoseError('Expected only zeros as padding of a COSE_Sign1');
+  }
+}
+
+function chainOf(fields: CborMap, unprotected: CborMap): readonly Uint8Array[] {
+  const found =
+    fields.get(HEADER.x5chain) ??
+    fields.get('x5chain') ??
+    unprotected.get(HEADER.x5chain) ??
+    unprotected.get('x5chain');
+  const chain = found instanceof Uint8Array ? [found] : found;
+  if (!Array.isArray(chain) || chain.length === 0 || !chain.every((der) => der instanceof Uint8Array))
+    throw new CoseError('Expected a certificate chain in a COSE_Sign1');
+  return chain;
+}

@@ -1,0 +1,125 @@
+// Signs a picture: the C2PA library lays out the manifest store, we put the soft binding's bytes in, hash, and sign.
+import { createHash } from 'node:crypto';
+import type { ImageFormat } from '../image.ts';
+import type { Signer } from '../signer.ts';
+import {
+  manifestDefinition,
+  parentDefinition,
+  SOFT_BINDING_LABEL,
+  withSoftBindingBytes,
+  type SoftBinding,
+  type Statements,
+} from './assertions.ts';
+import { encodeCbor, type CborMap, type CborValue } from './cbor.ts';
+import { coseSign1Length, signClaim } from './cose.ts';
+import { extractManifest, insertManifest } from './embed.ts';
+import {
+  activeManifest,
+  cborMapOf,
+  onlyContent,
+  parseJumbf,
+  payloadOf,
+  type ContentBox,
+  type ManifestBoxes,
+  type Superbox,
+} from './jumbf.ts';
+import { buildUnsignedStore, type TrustAnchors } from './wasm.ts';
+
+export interface SignRequest extends Omit<Statements, 'softBindings'> {
+  /** The marked and encoded picture, without a manifest. */
+  readonly bytes: Uint8Array;
+  readonly signer: Signer;
+  /** The watermark's payload, first; a fingerprint may follow. */
+  readonly softBinding: SoftBinding;
+  readonly fingerprint?: SoftBinding;
+  /** The picture as it came: its credentials, if it has any, become the parent ingredient. */
+  readonly source?: { readonly bytes: Uint8Array; readonly format: ImageFormat };
+  /** Whom a reader here trusts: the parent's own credentials are judged by it at the time of signing. */
+  readonly trust: TrustAnchors;
+}
+
+export interface SignedImage {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** All that must be kept to make `bytes` again from the unsigned picture (`insertManifest`); it holds no pixels. */
+  readonly manifestStore: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Embeds a signed manifest. One call to the signer. Every call makes another manifest: labels and salts are random.
+ * @throws TypeError (unsayable statements), EmbedError (`bytes` or `source` hold a damaged store), C2paEngineError,
+ *   and whatever the signer throws.
+ */
+export async function signImage(request: SignRequest): Promise<SignedImage> {
+  const { bytes, format, signer, softBinding, fingerprint, source, trust } = request;
+  const softBindings: [SoftBinding, ...SoftBinding[]] = fingerprint ? [softBinding, fingerprint] : [softBinding];
+  const hasParentStore = source !== undefined && extractManifest(source.bytes, source.format) !== null;
+  const definition = manifestDefinition({ ...request, softBindings }, hasParentStore);
+  const parent = hasParentStore ? { ...source, definition: parentDefinition(source) } : null;
+  const draft = await buildUnsignedStore(bytes, format, definition, coseSign1Length(signer), parent, trust);
+  const manifestStore = await sealStore(draft, softBindings, signer);
+  return { bytes: insertManifest(bytes, format, manifestStore), manifestStore };
+}
+
+// every replacement keeps its length: no offset, and so no hash of the picture, changes
+async function sealStore(
+  draft: Uint8Array,
+  softBindings: readonly SoftBinding[],
+  signer: Signer,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const store = new Uint8Array(draft);
+  const manifest = activeManifest(parseJumbf(store));
+  const hashes = new Map<string, Uint8Array>();
+  for (const [index, { value }] of softBindings.entries()) {
+    const assertion = assertionOf(manifest, instanceLabel(SOFT_BINDING_LABEL, index));
+    const box = onlyContent(assertion, 'cbor');
+    replaceCbor(store, box, withSoftBindingBytes(cborMapOf(store, box), value));
+    hashes.set(assertion.label, hashOf(store, assertion));
+  }
+  replaceCbor(store, manifest.claim, withAssertionHashes(cborMapOf(store, manifest.claim), hashes));
+  replaceBytes(store, manifest.signature, await signClaim(signer, payloadOf(store, manifest.claim)));
+  return store;
+}
+
+// §6.4: the second assertion of a label is called label__1
+const instanceLabel = (label: string, index: number): string => (index === 0 ? label : `${label}__${index}`);
+
+function assertionOf(manifest: ManifestBoxes, label: string): Superbox {
+  const found = manifest.assertions.find((assertion) => assertion.label === label);
+  if (found === undefined) throw new Error(`Expected the library to write the assertion ${label}`);
+  return found;
+}
+
+/** SHA-256 over a superbox without its own header, as hashed URIs of assertions want it (§8.4.2.3). */
+export function hashOf(store: Uint8Array, box: Superbox): Uint8Array {
+  return createHash('sha256').update(store.subarray(box.hashStart, box.end)).digest();
+}
+
+function withAssertionHashes(claim: CborMap, hashes: ReadonlyMap<string, Uint8Array>): CborMap {
+  const sealed = new Map(claim);
+  const list = claim.get('created_assertions');
+  if (!Array.isArray(list)) throw new Error('Expected the library to write created_assertions');
+  let replaced = 0;
+  const references = (list as readonly CborValue[]).map((reference) => {
+    const hash = reference instanceof Map ? hashes.get(labelOfUri(reference.get('url'))) : undefined;
+    if (hash === undefined) return reference;
+    replaced++;
+    return new Map(reference as CborMap).set('hash', hash);
+  });
+  if (replaced !== hashes.size) throw new Error('Expected every soft binding among created_assertions');
+  return sealed.set('created_assertions', references);
+}
+
+/** The last segment of a JUMBF URI, '' when it is none. */
+export function labelOfUri(uri: CborValue): string {
+  return typeof uri === 'string' ? uri.slice(uri.lastIndexOf('/') + 1) : '';
+}
+
+function replaceCbor(store: Uint8Array, box: ContentBox, value: CborMap): void {
+  replaceBytes(store, box, encodeCbor(value));
+}
+
+function replaceBytes(store: Uint8Array, box: ContentBox, bytes: Uint8Array): void {
+  if (bytes.length !== box.end - box.payloadStart)
+    throw new Error(`Expected ${box.end - box.payloadStart} bytes for a box of the store but made ${bytes.length}`);
+  store.set(bytes, box.payloadStart);
+}
