@@ -30,6 +30,12 @@ const UNAVAILABLE_ERRNO = new Set(['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIP
 const SERIALIZATION_FAILURE = '40001';
 const DEADLOCK_DETECTED = '40P01';
 const MAX_ATTEMPTS = 3;
+/** The role that row level security binds: no BYPASSRLS, no DDL, no TRUNCATE. Made by the first migration. */
+export const APP_ROLE = 'lumatrace_app';
+
+// With an operator's DATABASE_URL both pools log in as the same user, who is a member of the role; taking the role for
+// the length of the transaction works through a pooler in transaction mode, where a session SET would leak.
+const AS_APP = ['role', APP_ROLE] as const;
 
 export class Database {
   readonly #app: pg.Pool;
@@ -54,7 +60,7 @@ export class Database {
    * when it throws. A deadlock or serialization failure is retried up to twice, so `work` must not have other effects.
    */
   inTenant<T>(tenantId: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return transaction(this.#app, [['app.tenant', tenantId]], work);
+    return transaction(this.#app, [AS_APP, ['app.tenant', tenantId]], work);
   }
 
   /**
@@ -62,18 +68,17 @@ export class Database {
    * look-up column (a key's hash, a session's hash, an e-mail address), so nothing can be listed or guessed.
    */
   inLookup<T>(value: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return transaction(this.#app, [['app.lookup', value]], work);
+    return transaction(this.#app, [AS_APP, ['app.lookup', value]], work);
   }
 
   /** Runs `work` as one account across the tenants it belongs to (login, switching tenants). */
   inAccount<T>(accountId: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return transaction(this.#app, [['app.account', accountId]], work);
+    return transaction(this.#app, [AS_APP, ['app.account', accountId]], work);
   }
 
   /**
    * Runs `work` as the owner. For jobs, first start and key storage only: the list of callers is kept in
-   * `rooms.test.ts`. FORCE row level security binds the owner too, so tenant rows stay out of reach unless the
-   * transaction is opened for that tenant with `ownerInTenant`.
+   * `rooms.test.ts`. FORCE row level security binds the owner too, so tenant rows stay out of reach of it.
    */
   inSystem<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     return transaction(this.#owner, [], work);
@@ -86,7 +91,7 @@ export class Database {
 
   /** Resolves when a statement was answered; throws DatabaseUnavailable otherwise. */
   async ping(): Promise<void> {
-    await transaction(this.#app, [], (sql) => sql.query('select 1'));
+    await transaction(this.#app, [AS_APP], (sql) => sql.query('select 1'));
   }
 
   async close(): Promise<void> {
