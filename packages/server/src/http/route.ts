@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { z } from 'zod';
 import type { Principal, Scope } from '../access/principal.ts';
+import type { Problem } from './errors.ts';
 
 /** Who may call: anyone (with the reason why), any logged-in person, or whoever holds the scope. */
 export type Policy =
@@ -57,6 +58,8 @@ export interface Route<
   rawBody?: { contentTypes: readonly string[]; description: string };
   maxBodyBytes?: number;
   answers: Record<number, Answer>;
+  /** How this route answers a refusal, the frame's own included (401, 403, 408, 413): OTLP says google.rpc.Status. */
+  onProblem?(problem: Problem, request: Request, requestId: string): Response;
   handle(context: RouteContext<z.output<Query>, z.output<Params>, z.output<Body>>): Promise<Response>;
 }
 
