@@ -1,0 +1,47 @@
+// Who is logged in, and what the installation knows about its own first steps.
+import { queryOptions } from '@tanstack/react-query';
+import { fetchJson } from './client.ts';
+
+export interface User {
+  id: string;
+  email: string;
+  name: string;
+  role: string;
+  tenantId: string;
+}
+
+export interface Session {
+  user: User;
+  mustChangePassword: boolean;
+}
+
+export const sessionQuery = queryOptions({
+  queryKey: ['session'],
+  queryFn: ({ signal }) => fetchJson<Session>('/auth/me', { signal }),
+  staleTime: 60_000,
+  retry: false,
+});
+
+export const login = (email: string, password: string): Promise<Session> =>
+  fetchJson('/auth/login', { method: 'POST', json: { email, password } });
+
+export const logout = (): Promise<unknown> => fetchJson('/auth/logout', { method: 'POST' });
+
+export const changePassword = (currentPassword: string, newPassword: string): Promise<unknown> =>
+  fetchJson('/auth/change-password', { method: 'POST', json: { currentPassword, newPassword } });
+
+export interface Onboarding {
+  hasSpans: boolean;
+  otlpUrl: string;
+  /** Path of the first-run file while it is still there. */
+  firstRunFile: string | null;
+}
+
+export const onboardingQuery = queryOptions({
+  queryKey: ['onboarding'],
+  queryFn: ({ signal }) => fetchJson<Onboarding>('/api/onboarding', { signal }),
+  staleTime: 5_000,
+});
+
+export const deleteFirstRunFile = (): Promise<unknown> =>
+  fetchJson('/api/onboarding/first-run-file', { method: 'DELETE' });

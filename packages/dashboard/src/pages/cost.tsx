@@ -1,0 +1,202 @@
+// What it costs: over time and by group. Every bar and row leads to its traces.
+import { useQuery } from '@tanstack/react-query';
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { useMemo } from 'react';
+import { costQuery, seriesQuery, type CostAnswer } from '../api/telemetry.ts';
+import { seriesColours } from '../charts/colours.ts';
+import { amountFrame, UNNAMED, type Column } from '../charts/series.ts';
+import { Swatch, TimeChart } from '../charts/time-chart.tsx';
+import { Choice } from '../elements/choice.tsx';
+import { Money } from '../elements/figures.tsx';
+import { Empty, ProblemNotice } from '../elements/notice.tsx';
+import { Card, Page } from '../elements/page.tsx';
+import { SkeletonBlock, SkeletonRows } from '../elements/skeleton.tsx';
+import { Table } from '../elements/table.tsx';
+import { fieldTerm } from '../filters/filter.ts';
+import { rangeFromSearch, type Interval, type RangeSearch } from '../filters/range.ts';
+import { axisMoney, exactMoney } from '../format/money.ts';
+import { count, percent, plural } from '../format/number.ts';
+import type { CostGroup } from '../routes.tsx';
+import { RangePicker, rangeName, useSetRange } from '../shell/range-picker.tsx';
+import { Figure, Figures } from './figure-row.tsx';
+import { useInterval } from './use-interval.ts';
+
+const GROUPS = [
+  ['model', 'Model'],
+  ['service', 'Service'],
+  ['environment', 'Environment'],
+  ['endpoint', 'Endpoint'],
+  ['user', 'User'],
+  ['date', 'Day'],
+] as const satisfies readonly (readonly [CostGroup, string])[];
+
+/** Groups that the list can be filtered by, and that have a series of their own. */
+const FILTERED: ReadonlySet<CostGroup> = new Set(['model', 'service', 'user']);
+const CHARTED = { model: 'model', service: 'service' } as const satisfies Partial<Record<CostGroup, CostGroup>>;
+
+export function CostPage() {
+  const search = useSearch({ from: '/shell/cost' });
+  const navigate = useNavigate({ from: '/cost' });
+  const by = search.by ?? 'model';
+  const { interval } = useInterval(search);
+  const cost = useQuery(costQuery(by, interval));
+  const showTraces = useShowTraces(search);
+  return (
+    <Page
+      title="Cost"
+      actions={
+        <>
+          <Choice
+            label="Group by"
+            value={by}
+            options={GROUPS}
+            onChange={(next) => void navigate({ search: (before) => ({ ...before, by: next }) })}
+          />
+          <RangePicker search={search} />
+        </>
+      }
+    >
+      <div className="mx-auto flex max-w-6xl flex-col gap-4">
+        {cost.error && (
+          <ProblemNotice error={cost.error} retry={() => void cost.refetch()} title="The cost could not be read." />
+        )}
+        <CostFigures cost={cost.data} />
+        <Card title={`Spend over time`} note="drag to zoom, click a bar for its traces">
+          <CostChart by={by} interval={interval} onShow={showTraces} />
+        </Card>
+        <Card title={`By ${GROUPS.find(([name]) => name === by)?.[1].toLowerCase()}`} note={rangeName(search)} flush>
+          {cost.data === undefined ? (
+            <SkeletonRows rows={5} />
+          ) : (
+            <Breakdown cost={cost.data} by={by} onShow={showTraces} />
+          )}
+        </Card>
+      </div>
+    </Page>
+  );
+}
+
+type ShowTraces = (by: string, groupKey: string | null | undefined, range?: RangeSearch) => void;
+
+/** Goes to the traces of one group and time; what the list cannot filter by leads to the time alone. */
+export function useShowTraces(search: RangeSearch): ShowTraces {
+  const navigate = useNavigate();
+  return (by, groupKey, range) => {
+    const known = FILTERED.has(by as CostGroup) && groupKey !== null && groupKey !== undefined && groupKey !== '';
+    const filter = known ? { filter: fieldTerm(by, groupKey) } : {};
+    void navigate({ to: '/traces', search: { ...(range ?? rangeFromSearch({ ...search })), ...filter } });
+  };
+}
+
+export function bucketRange(fromMs: number, toMs: number): RangeSearch {
+  return { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() };
+}
+
+function CostFigures({ cost }: { cost: CostAnswer | undefined }) {
+  return (
+    <Figures loading={cost === undefined}>
+      <Figure name="Spend">{cost && <Money usd={cost.totalCost} />}</Figure>
+      <Figure name="A trace, on average">{cost && <Money usd={cost.avgCost} />}</Figure>
+      <Figure name="Groups">{cost && count(cost.breakdown.length)}</Figure>
+      <Figure name="Unpriced" tone={cost?.unpricedCount ? 'warn' : undefined}>
+        {cost && (cost.unpricedCount === undefined ? 'not told' : plural(cost.unpricedCount, 'span'))}
+      </Figure>
+    </Figures>
+  );
+}
+
+function CostChart({ by, interval, onShow }: { by: CostGroup; interval: Interval; onShow: ShowTraces }) {
+  const groupBy = by in CHARTED ? CHARTED[by as keyof typeof CHARTED] : 'none';
+  const series = useQuery(seriesQuery('cost', groupBy, interval));
+  const setRange = useSetRange();
+  const frame = useMemo(() => series.data && amountFrame(series.data), [series.data]);
+  if (series.error) return <ProblemNotice error={series.error} retry={() => void series.refetch()} />;
+  if (frame === undefined) return <SkeletonBlock height={268} />;
+  if (frame.columns.length === 0) return <NoCost />;
+  const colourOf = (column: Column): string =>
+    groupBy === 'none'
+      ? 'series-1'
+      : seriesColours.tokenOf(groupBy, column.groupKey === undefined ? null : column.name);
+  const named =
+    groupBy === 'none'
+      ? { ...frame, columns: frame.columns.map((column) => ({ ...column, name: 'All spend' })) }
+      : frame;
+  return (
+    <TimeChart
+      frame={named}
+      kind="bars"
+      colourOf={colourOf}
+      figure={exactMoney}
+      tick={axisMoney}
+      label={`Spend over time by ${groupBy === 'none' ? 'nothing' : groupBy}; the table below holds the figures.`}
+      onRange={(fromMs, toMs) => setRange(bucketRange(fromMs, toMs))}
+      onPoint={(column, fromMs, toMs) => onShow(groupBy, column?.groupKey, bucketRange(fromMs, toMs))}
+    />
+  );
+}
+
+function NoCost() {
+  return (
+    <Empty title="Nothing was spent in this time">
+      <p>Cost appears with the first span that names a model and its tokens. Widen the time range above.</p>
+    </Empty>
+  );
+}
+
+function Breakdown({ cost, by, onShow }: { cost: CostAnswer; by: CostGroup; onShow: ShowTraces }) {
+  if (cost.breakdown.length === 0) return <NoCost />;
+  const total = Number(cost.totalCost);
+  const unpriced = cost.breakdown.some(({ unpricedCount }) => (unpricedCount ?? 0) > 0);
+  return (
+    <Table
+      label={`Cost by ${by}`}
+      numbersFrom={1}
+      head={['Group', 'Cost', 'Share', 'Traces', 'A trace', ...(unpriced ? ['Unpriced spans'] : [])]}
+      rows={cost.breakdown.map((group) => ({
+        id: group.groupKey ?? '',
+        onOpen: () => onShow(by, group.groupKey, by === 'date' ? dayRange(group.groupKey) : undefined),
+        openLabel: `Show the traces of ${group.groupKey ?? UNNAMED}`,
+        cells: [
+          <span key="name" className="inline-flex items-center gap-2 font-medium">
+            {by in CHARTED && <Swatch token={seriesColours.tokenOf(by, group.groupKey || UNNAMED)} />}
+            {group.groupKey || <span className="text-ink-3">{UNNAMED}</span>}
+          </span>,
+          <Money key="cost" usd={group.totalCost} />,
+          <Share key="share" share={total === 0 ? 0 : Number(group.totalCost) / total} />,
+          count(group.traceCount),
+          <PerTrace key="each" group={group} />,
+          ...(unpriced
+            ? [
+                <span key="none" className={group.unpricedCount ? 'text-warn' : 'text-ink-3'}>
+                  {count(group.unpricedCount ?? 0)}
+                </span>,
+              ]
+            : []),
+        ],
+      }))}
+    />
+  );
+}
+
+function Share({ share }: { share: number }) {
+  return (
+    <span className="inline-flex items-center justify-end gap-2">
+      <span aria-hidden className="h-1.5 w-20 overflow-hidden rounded-full bg-sunken">
+        <span className="block h-full rounded-full bg-accent" style={{ width: `${share * 100}%` }} />
+      </span>
+      <span className="w-14">{percent(share)}</span>
+    </span>
+  );
+}
+
+// a mean is no exact figure: six digits that matter are enough
+function PerTrace({ group }: { group: CostAnswer['breakdown'][number] }) {
+  if (group.traceCount === 0) return <span className="text-ink-3">–</span>;
+  const mean = Number(group.totalCost) / group.traceCount;
+  return <Money usd={mean.toFixed(12)} />;
+}
+
+function dayRange(date: string | null): RangeSearch | undefined {
+  const fromMs = Date.parse(`${date ?? ''}T00:00:00Z`);
+  return Number.isNaN(fromMs) ? undefined : bucketRange(fromMs, fromMs + 86_400_000);
+}

@@ -1,0 +1,109 @@
+// Protect by drag and drop: each picture comes back marked and signed, to be saved.
+import { useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { Download, ShieldCheck, X } from 'lucide-react';
+import { protectedName, protectImage, photosQuery, type ProtectedImage } from '../../api/photos.ts';
+import { IconButton } from '../../elements/button.tsx';
+import { ShortId } from '../../elements/copy.tsx';
+import { ProblemNotice } from '../../elements/notice.tsx';
+import { Page } from '../../elements/page.tsx';
+import { bytes } from '../../format/number.ts';
+import { duration } from '../../format/time.ts';
+import { DropZone } from './drop-zone.tsx';
+import { PhotoTabs } from './photo-tabs.tsx';
+import { useTasks, type Task } from './tasks.ts';
+import { Thumb, useObjectUrl } from './thumb.tsx';
+
+export function ProtectPage() {
+  const queryClient = useQueryClient();
+  const { tasks, add, retry, remove } = useTasks<ProtectedImage, null>({
+    isReady: () => true,
+    run: async (file, _, signal) => {
+      const done = await protectImage(file, signal);
+      void queryClient.invalidateQueries({ queryKey: photosQuery.queryKey });
+      return done;
+    },
+  });
+  return (
+    <Page title="Protect" actions={<PhotoTabs />}>
+      <div className="mx-auto flex max-w-3xl flex-col gap-4">
+        <DropZone title="Drop pictures here, or choose them" onFiles={(files) => add(files, () => null)}>
+          JPEG, PNG or WebP, up to 25 MiB and 16 megapixels each. They are marked in memory and not kept.
+        </DropZone>
+        <ul aria-label="Pictures" aria-live="polite" className="flex flex-col gap-2">
+          {tasks.map((task) => (
+            <li key={task.id} className="rounded-md border bg-surface p-3">
+              <ProtectedCard task={task} onRetry={() => retry(task.id)} onRemove={() => remove(task.id)} />
+            </li>
+          ))}
+        </ul>
+      </div>
+    </Page>
+  );
+}
+
+interface CardProps {
+  task: Task<ProtectedImage, null>;
+  onRetry: () => void;
+  onRemove: () => void;
+}
+
+function ProtectedCard({ task, onRetry, onRemove }: CardProps) {
+  const { file, state } = task;
+  return (
+    <div className="flex flex-col gap-3 sm:flex-row">
+      <Thumb image={file} alt={`The picture ${file.name}`} className="h-20 w-28 shrink-0 rounded-sm" />
+      <div className="flex min-w-0 flex-1 flex-col gap-1.5">
+        <p className="flex items-center gap-2">
+          <span className="truncate font-medium">{file.name}</span>
+          <span className="text-xs whitespace-nowrap text-ink-3">{bytes(file.size)}</span>
+          <span className="flex-1" />
+          {state.name !== 'working' && (
+            <IconButton label={`Take ${file.name} off the list`} className="!h-6 !w-6" onClick={onRemove}>
+              <X size={14} />
+            </IconButton>
+          )}
+        </p>
+        {state.name === 'waiting' && <p className="text-ink-3">Waits for its turn.</p>}
+        {state.name === 'working' && (
+          <>
+            <p className="text-ink-2">Marking, signing, and checking the result.</p>
+            <progress aria-label={`Protecting ${file.name}`} className="h-1.5 w-full accent-accent" />
+          </>
+        )}
+        {state.name === 'refused' && <p className="text-error">{state.why}</p>}
+        {state.name === 'failed' && <ProblemNotice error={state.error} retry={onRetry} />}
+        {state.name === 'done' && <Done file={file} done={state.result} ms={state.ms} />}
+      </div>
+    </div>
+  );
+}
+
+function Done({ file, done, ms }: { file: File; done: ProtectedImage; ms: number }) {
+  const url = useObjectUrl(done.image);
+  const name = protectedName(file.name, done.photoId);
+  return (
+    <>
+      <p className="flex flex-wrap items-center gap-x-2 text-ink-2">
+        <ShieldCheck size={14} className="text-ok" aria-hidden />
+        Protected in {duration(ms)}, {bytes(done.image.size)}. Photo <ShortId id={done.photoId} label="photo id" />
+      </p>
+      <p className="flex flex-wrap items-center gap-2">
+        <a
+          href={url}
+          download={name}
+          className="inline-flex h-8 items-center gap-1.5 rounded-md bg-accent px-3 font-medium text-on-accent hover:bg-accent-strong"
+        >
+          <Download size={14} aria-hidden /> Save the protected picture
+        </a>
+        <Link
+          to="/photos/$photoId"
+          params={{ photoId: done.photoId }}
+          className="inline-flex h-8 items-center rounded-md px-2 font-medium text-accent hover:bg-hover"
+        >
+          Open the photo
+        </Link>
+      </p>
+    </>
+  );
+}

@@ -1,0 +1,56 @@
+// Every answer that verify can give, in words; none but `authentic: true` is good news.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Verdict } from '../../api/photos.ts';
+import { chanceOf, changeSeen, spoken, timelineOf } from './verdict.ts';
+
+const VERDICT: Verdict = {
+  authentic: false,
+  confidenceScore: null,
+  c2paStatus: 'MISSING',
+  watermarkStatus: 'NOT_FOUND',
+  tamperClass: null,
+  tenantId: '',
+  message: '',
+  findings: [],
+};
+
+test('no combination that is not authentic sounds like success', () => {
+  for (const c2paStatus of ['VALID', 'INVALID', 'TAMPERED', 'MISSING'] as const) {
+    for (const watermarkStatus of ['DETECTED', 'MARGINAL', 'NOT_FOUND'] as const) {
+      const { tone, headline } = spoken({ ...VERDICT, c2paStatus, watermarkStatus });
+      assert.notEqual(tone, 'ok');
+      assert.match(headline, /^Not authentic/);
+    }
+  }
+  assert.equal(spoken({ ...VERDICT, authentic: true }).tone, 'ok');
+});
+
+test('a stripped copy is told apart from a stranger’s picture', () => {
+  assert.equal(spoken({ ...VERDICT, watermarkStatus: 'DETECTED' }).tone, 'warn');
+  assert.equal(spoken(VERDICT).tone, 'error');
+});
+
+test('the score is told with its probability, and nothing is told where nothing was measured', () => {
+  assert.equal(chanceOf(VERDICT), undefined);
+  assert.match(
+    chanceOf({ ...VERDICT, confidenceScore: 5.99781, watermarkStatus: 'DETECTED' }) ?? '',
+    /found: score 6\.0.*1 × 10⁻⁹/,
+  );
+  assert.match(chanceOf({ ...VERDICT, confidenceScore: 0 }) ?? '', /not found.*0\.5/);
+  assert.equal(changeSeen(VERDICT), 'There was nothing to compare it with.');
+});
+
+test('findings are told by subject in the order of the story', () => {
+  const finding = (subject: 'file' | 'c2pa' | 'decision') =>
+    ({ code: subject, severity: 'info', subject, message: '' }) as const;
+  const stages = timelineOf([finding('decision'), finding('c2pa'), finding('file'), finding('c2pa')]);
+  assert.deepEqual(
+    stages.map(({ title, findings }) => [title, findings.length]),
+    [
+      ['The file', 1],
+      ['Content credentials', 2],
+      ['Decision', 1],
+    ],
+  );
+});

@@ -1,0 +1,134 @@
+// API keys: what there is, a new one, and taking one away with a sentence about what that does.
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { Plus } from 'lucide-react';
+import { useState } from 'react';
+import { keysQuery, revokeKey, type ApiKey } from '../../api/settings.ts';
+import { Button } from '../../elements/button.tsx';
+import { ConfirmByName, Dialog } from '../../elements/dialog.tsx';
+import { Moment, Tag, useNow } from '../../elements/figures.tsx';
+import { ProblemNotice } from '../../elements/notice.tsx';
+import { Card } from '../../elements/page.tsx';
+import { SkeletonRows } from '../../elements/skeleton.tsx';
+import { Table } from '../../elements/table.tsx';
+import { day } from '../../format/time.ts';
+import { CreateKey } from './create-key.tsx';
+
+export function KeysSection() {
+  const keys = useQuery(keysQuery);
+  const [creating, setCreating] = useState(false);
+  const [doomed, setDoomed] = useState<ApiKey>();
+  return (
+    <Card
+      title="API keys"
+      note="for machines; only a hash of each is kept"
+      flush
+      actions={
+        <Button look="primary" icon={<Plus size={14} aria-hidden />} onClick={() => setCreating(true)}>
+          New key
+        </Button>
+      }
+    >
+      {keys.error && (
+        <div className="p-4">
+          <ProblemNotice error={keys.error} retry={() => void keys.refetch()} />
+        </div>
+      )}
+      {keys.isPending && !keys.error && <SkeletonRows rows={3} />}
+      {keys.data && <KeyTable keys={keys.data} onRevoke={setDoomed} />}
+      <Dialog title="New API key" open={creating} onClose={() => setCreating(false)} wide>
+        <CreateKey choosesScopes scopes={['traces:write']} />
+      </Dialog>
+      {doomed && <Revoke apiKey={doomed} onClose={() => setDoomed(undefined)} />}
+    </Card>
+  );
+}
+
+function KeyTable({ keys, onRevoke }: { keys: ApiKey[]; onRevoke: (key: ApiKey) => void }) {
+  const now = useNow();
+  if (keys.length === 0) return <p className="p-4 text-ink-3">No key yet. An application needs one to send spans.</p>;
+  return (
+    <Table
+      label="API keys"
+      head={['Name', 'Key', 'Scopes', 'Last used', 'Expires', '']}
+      rows={keys.map((key) => ({
+        id: key.keyId,
+        cells: [
+          <span key="name" className="font-medium">
+            {key.name}
+          </span>,
+          <code key="key" className="font-mono text-xs">
+            {key.prefix}…
+          </code>,
+          <Scopes key="scopes" scopes={key.scopes} />,
+          key.lastUsedAt ? (
+            <Moment key="used" iso={key.lastUsedAt} />
+          ) : (
+            <span key="used" className="text-ink-3">
+              never
+            </span>
+          ),
+          <Expiry key="expires" expiresAt={key.expiresAt} now={now} />,
+          key.revokedAt ? (
+            <span key="act" className="text-ink-3">
+              revoked
+            </span>
+          ) : (
+            <Button key="act" look="quiet" aria-label={`Revoke ${key.name}`} onClick={() => onRevoke(key)}>
+              Revoke
+            </Button>
+          ),
+        ],
+      }))}
+    />
+  );
+}
+
+function Scopes({ scopes }: { scopes: string[] }) {
+  const shown = scopes.slice(0, 2);
+  return (
+    <span className="inline-flex flex-wrap gap-1" title={scopes.join(', ')}>
+      {shown.map((scope) => (
+        <Tag key={scope}>{scope}</Tag>
+      ))}
+      {scopes.length > shown.length && (
+        <span className="text-xs text-ink-3">and {scopes.length - shown.length} more</span>
+      )}
+    </span>
+  );
+}
+
+function Expiry({ expiresAt, now }: { expiresAt: string | null; now: number }) {
+  if (expiresAt === null) return <span className="text-ink-3">never</span>;
+  const expired = Date.parse(expiresAt) <= now;
+  return <span className={expired ? 'text-error' : ''}>{expired ? `expired ${day(expiresAt)}` : day(expiresAt)}</span>;
+}
+
+function Revoke({ apiKey, onClose }: { apiKey: ApiKey; onClose: () => void }) {
+  const queryClient = useQueryClient();
+  const revoking = useMutation({
+    mutationFn: () => revokeKey(apiKey.keyId),
+    onSuccess: async () => {
+      await queryClient.invalidateQueries({ queryKey: keysQuery.queryKey });
+      onClose();
+    },
+  });
+  return (
+    <ConfirmByName
+      title="Revoke this key"
+      open
+      name={apiKey.name}
+      action="Revoke the key"
+      consequence={
+        <>
+          Within 5 seconds every request with <code className="font-mono text-xs">{apiKey.prefix}…</code> is refused,
+          for all {apiKey.scopes.length} of its scopes. What it sent stays. It was last used{' '}
+          {apiKey.lastUsedAt ? <Moment iso={apiKey.lastUsedAt} /> : 'never'}. This cannot be undone.
+        </>
+      }
+      busy={revoking.isPending}
+      error={revoking.error}
+      onConfirm={() => revoking.mutate()}
+      onClose={onClose}
+    />
+  );
+}

@@ -1,0 +1,96 @@
+// Everything that was sent, with a search, and which attribute became which field.
+import { useState } from 'react';
+import type { SpanItem } from '../../api/trace.ts';
+import { CopyButton } from '../../elements/copy.tsx';
+import { INPUT } from '../../elements/field.tsx';
+import { JsonView } from '../../elements/json-view.tsx';
+
+const MOST_AT_ONCE = 200;
+
+export function AttributesTab({ span }: { span: SpanItem }) {
+  const [wanted, setWanted] = useState('');
+  const [all, setAll] = useState(false);
+  const fieldsOf = fieldsByKey(span.mapped_from ?? {});
+  const found = Object.entries(span.attributes ?? {}).filter(([key, value]) => holds(key, value, wanted.toLowerCase()));
+  const shown = all ? found : found.slice(0, MOST_AT_ONCE);
+  return (
+    <div className="flex flex-col gap-3">
+      <input
+        type="search"
+        aria-label="Search the attributes"
+        placeholder="Search keys and values"
+        className={INPUT}
+        value={wanted}
+        onChange={(event) => setWanted(event.target.value)}
+      />
+      {found.length === 0 && (
+        <p className="text-ink-3">{wanted === '' ? 'No attributes were sent.' : 'Nothing matches.'}</p>
+      )}
+      <dl className="flex flex-col divide-y divide-line">
+        {shown.map(([key, value]) => (
+          <div key={key} className="group py-1.5">
+            <dt className="flex items-center gap-2">
+              <code className="min-w-0 truncate font-mono text-xs text-ink-2" title={key}>
+                {key}
+              </code>
+              {(fieldsOf.get(key) ?? []).map((field) => (
+                <span
+                  key={field}
+                  className="rounded-sm bg-accent-wash px-1 text-2xs whitespace-nowrap text-accent"
+                  title={`${field} was read from ${key}`}
+                >
+                  → {field}
+                </span>
+              ))}
+              <span className="ml-auto h-6 opacity-0 group-focus-within:opacity-100 group-hover:opacity-100">
+                <CopyButton
+                  text={typeof value === 'string' ? value : JSON.stringify(value)}
+                  label={`Copy ${key}`}
+                  className="!h-6 !w-6"
+                />
+              </span>
+            </dt>
+            <dd className="-ml-4">
+              <JsonView value={value} />
+            </dd>
+          </div>
+        ))}
+      </dl>
+      {shown.length < found.length && (
+        <button type="button" className="self-start text-accent hover:underline" onClick={() => setAll(true)}>
+          {found.length - shown.length} more
+        </button>
+      )}
+      <Elsewhere mapped={span.mapped_from ?? {}} attributes={span.attributes ?? {}} />
+    </div>
+  );
+}
+
+function holds(key: string, value: unknown, wanted: string): boolean {
+  if (wanted === '') return true;
+  return `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`.toLowerCase().includes(wanted);
+}
+
+function fieldsByKey(mapped: Record<string, string>): Map<string, string[]> {
+  const fields = new Map<string, string[]>();
+  for (const [field, key] of Object.entries(mapped)) fields.set(key, [...(fields.get(key) ?? []), field]);
+  return fields;
+}
+
+/** Fields that came from the resource, the scope or an event rather than from an attribute of the span. */
+function Elsewhere({ mapped, attributes }: { mapped: Record<string, string>; attributes: Record<string, unknown> }) {
+  const others = Object.entries(mapped).filter(([, key]) => !Object.hasOwn(attributes, key));
+  if (others.length === 0) return null;
+  return (
+    <section>
+      <h3 className="mb-1 text-xs font-medium text-ink-3">Read from elsewhere</h3>
+      <ul className="flex flex-col gap-0.5 font-mono text-xs text-ink-2">
+        {others.map(([field, key]) => (
+          <li key={field}>
+            {key} <span className="text-accent">→ {field}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,28 @@
+// What happened during the span, by time.
+import type { SpanItem } from '../../api/trace.ts';
+import { JsonView } from '../../elements/json-view.tsx';
+import { exactMoment } from '../../format/time.ts';
+
+export function EventsTab({ span }: { span: SpanItem }) {
+  const events = span.events ?? [];
+  if (events.length === 0) return <p className="text-ink-3">Nothing was noted during this span.</p>;
+  return (
+    <ol className="flex flex-col gap-3">
+      {events.map((event, index) => (
+        <li key={index} className="border-l-2 pl-3">
+          <p className="flex flex-wrap items-baseline gap-x-3">
+            <span className={`font-medium ${event.name === 'exception' ? 'text-error' : ''}`}>{event.name}</span>
+            <time className="text-xs text-ink-3" dateTime={event.time}>
+              {exactMoment(event.time)}
+            </time>
+          </p>
+          {Object.keys(event.attributes ?? {}).length > 0 && (
+            <div className="-ml-4">
+              <JsonView value={event.attributes} openDepth={1} />
+            </div>
+          )}
+        </li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,235 @@
+// What was said: messages in order, tool calls as folded cards, pictures by link, and the same as JSON.
+import type { Message, Part } from '@lumatrace/telemetry/messages.ts';
+import { Braces, ChevronRight, FileText, ImageIcon, MessagesSquare, Wrench } from 'lucide-react';
+import { useState, type ReactNode } from 'react';
+import type { SpanItem } from '../../api/trace.ts';
+import { CopyButton } from '../../elements/copy.tsx';
+import { JsonView } from '../../elements/json-view.tsx';
+import { Choice } from '../../elements/choice.tsx';
+import { Empty } from '../../elements/notice.tsx';
+import { bytes, plural } from '../../format/number.ts';
+
+const FORMS = [
+  ['read', 'Read'],
+  ['json', 'JSON'],
+] as const;
+const MOST_AT_ONCE = 50;
+
+export function MessagesTab({ span }: { span: SpanItem }) {
+  const [form, setForm] = useState<'read' | 'json'>('read');
+  const { messages } = span;
+  const instructions = messages?.systemInstructions ?? [];
+  const input = messages?.input ?? [];
+  const output = messages?.output ?? [];
+  if (instructions.length + input.length + output.length === 0) return <NoMessages span={span} />;
+  return (
+    <div className="flex flex-col gap-3">
+      <div className="flex items-center justify-between gap-2">
+        <span className="text-xs text-ink-3">
+          {plural(input.length, 'message')} in, {output.length} out
+        </span>
+        <Choice label="Form" value={form} options={FORMS} onChange={(next) => setForm(next)} />
+      </div>
+      {form === 'json' ? (
+        <JsonView value={messages} openDepth={3} />
+      ) : (
+        <>
+          {instructions.length > 0 && <MessageCard message={{ role: 'system', parts: instructions }} />}
+          <MessageList messages={input} />
+          {output.length > 0 && (
+            <div className="flex items-center gap-2 text-xs text-ink-3">
+              <span className="h-px flex-1 bg-line" /> answer <span className="h-px flex-1 bg-line" />
+            </div>
+          )}
+          <MessageList messages={output} />
+          <Tools definitions={messages?.toolDefinitions ?? []} />
+        </>
+      )}
+    </div>
+  );
+}
+
+// a long conversation is read from its end: the last messages first in sight, earlier ones on demand
+function MessageList({ messages }: { messages: Message[] }) {
+  const [all, setAll] = useState(false);
+  const hidden = all ? 0 : Math.max(0, messages.length - MOST_AT_ONCE);
+  return (
+    <>
+      {hidden > 0 && (
+        <button type="button" className="text-accent hover:underline" onClick={() => setAll(true)}>
+          {plural(hidden, 'earlier message')}
+        </button>
+      )}
+      {messages.slice(hidden).map((message, index) => (
+        <MessageCard key={index} message={message} />
+      ))}
+    </>
+  );
+}
+
+const ROLE_LOOKS: Record<string, string> = {
+  system: 'border-l-line-control',
+  user: 'border-l-accent',
+  assistant: 'border-l-series-1',
+  tool: 'border-l-series-5',
+};
+
+function MessageCard({ message }: { message: Message }) {
+  const text = textOf(message.parts);
+  return (
+    <article className={`rounded-md border border-l-3 ${ROLE_LOOKS[message.role] ?? ''}`}>
+      <header className="flex min-h-7 items-center gap-2 pr-1 pl-3 text-xs text-ink-3">
+        <span className="font-medium text-ink-2">{message.role}</span>
+        {message.name && <span>{message.name}</span>}
+        {message.finish_reason && message.finish_reason !== 'stop' && (
+          <span className="rounded-sm bg-warn-wash px-1 text-warn">{message.finish_reason}</span>
+        )}
+        <span className="flex-1" />
+        {text !== '' && <CopyButton text={text} label="Copy the text" className="!h-6 !w-6" />}
+      </header>
+      <div className="flex flex-col gap-2 px-3 pb-2.5">
+        {message.parts.length === 0 && <span className="text-ink-3">empty</span>}
+        {message.parts.map((part, index) => (
+          <PartView key={index} part={part} />
+        ))}
+      </div>
+    </article>
+  );
+}
+
+function textOf(parts: readonly Part[]): string {
+  return parts.flatMap((part) => (part.type === 'text' ? [part.content] : [])).join('\n');
+}
+
+function PartView({ part }: { part: Part }): ReactNode {
+  switch (part.type) {
+    case 'text':
+      return <LongText text={part.content} />;
+    case 'reasoning':
+      return (
+        <Fold icon={null} title="reasoning" note={plural(part.content.length, 'character')}>
+          <p className="whitespace-pre-wrap break-words text-ink-2">{part.content}</p>
+        </Fold>
+      );
+    case 'tool_call':
+      return (
+        <Fold icon={<Wrench size={13} />} title={part.name || 'tool call'} note="called">
+          <JsonView value={part.arguments ?? {}} openDepth={3} />
+        </Fold>
+      );
+    case 'tool_call_response':
+      return (
+        <Fold icon={<Wrench size={13} />} title="answer of the tool" note={part.id ?? ''} open>
+          <JsonView value={part.response} openDepth={2} />
+        </Fold>
+      );
+    case 'uri':
+      return (
+        <MediaLine icon={<ImageIcon size={13} />} what={part.mime_type ?? part.modality ?? 'file'} where={part.uri} />
+      );
+    case 'file':
+      return (
+        <MediaLine
+          icon={<FileText size={13} />}
+          what={part.mime_type ?? part.modality ?? 'file'}
+          where={part.file_id}
+        />
+      );
+    case 'blob':
+      return (
+        <MediaLine
+          icon={<ImageIcon size={13} />}
+          what={part.mime_type ?? part.modality ?? 'data'}
+          where={`${bytes(Math.floor((part.content.length * 3) / 4))} in place`}
+        />
+      );
+    default:
+      return (
+        <Fold icon={<Braces size={13} />} title={part.name || 'part'} note="">
+          <JsonView value={part.value} openDepth={2} />
+        </Fold>
+      );
+  }
+}
+
+const LONG_TEXT = 4_000;
+
+function LongText({ text }: { text: string }) {
+  const [whole, setWhole] = useState(false);
+  const cut = !whole && text.length > LONG_TEXT;
+  return (
+    <p className="whitespace-pre-wrap break-words">
+      {cut ? text.slice(0, LONG_TEXT) : text}
+      {cut && (
+        <button type="button" className="ml-1 text-accent hover:underline" onClick={() => setWhole(true)}>
+          … {plural(text.length - LONG_TEXT, 'more character')}
+        </button>
+      )}
+    </p>
+  );
+}
+
+// links are shown, never loaded: a picture would be a request to somewhere else
+function MediaLine({ icon, what, where }: { icon: ReactNode; what: string; where: string }) {
+  const isLink = /^https?:\/\//.test(where);
+  return (
+    <p className="flex min-w-0 items-center gap-2 text-ink-2">
+      {icon}
+      <span>{what}</span>
+      {isLink ? (
+        <a href={where} rel="noreferrer noopener" target="_blank" className="truncate text-accent underline">
+          {where}
+        </a>
+      ) : (
+        <span className="truncate">{where}</span>
+      )}
+    </p>
+  );
+}
+
+interface FoldProps {
+  icon: ReactNode;
+  title: string;
+  note: string;
+  open?: boolean;
+  children: ReactNode;
+}
+
+function Fold({ icon, title, note, open = false, children }: FoldProps) {
+  return (
+    <details open={open} className="group rounded-md border bg-sunken">
+      <summary className="flex h-8 list-none items-center gap-2 px-2.5 marker:hidden">
+        <ChevronRight size={13} className="text-ink-3 group-open:rotate-90" aria-hidden />
+        {icon}
+        <code className="font-mono text-xs font-medium">{title}</code>
+        <span className="min-w-0 truncate text-xs text-ink-3">{note}</span>
+      </summary>
+      <div className="border-t bg-surface p-2.5">{children}</div>
+    </details>
+  );
+}
+
+function Tools({ definitions }: { definitions: readonly unknown[] }) {
+  if (definitions.length === 0) return null;
+  return (
+    <Fold icon={<Wrench size={13} />} title={plural(definitions.length, 'tool')} note="offered to the model">
+      <JsonView value={definitions} openDepth={1} />
+    </Fold>
+  );
+}
+
+function NoMessages({ span }: { span: SpanItem }) {
+  const isCall = span.model !== null;
+  return (
+    <Empty
+      icon={<MessagesSquare size={24} />}
+      title={isCall ? 'The call came without its text' : 'No messages on this span'}
+    >
+      <p>
+        {isCall
+          ? 'Many instrumentations leave prompts out until they are asked for them: set OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true where your application runs.'
+          : 'Only model calls carry messages. Its attributes hold what was sent.'}
+      </p>
+    </Empty>
+  );
+}

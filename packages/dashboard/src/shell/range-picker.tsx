@@ -1,0 +1,103 @@
+// The time range of a page: a few relative ones, or two exact moments in the reader's zone.
+import { useNavigate } from '@tanstack/react-router';
+import { CalendarClock, Check } from 'lucide-react';
+import { Popover } from 'radix-ui';
+import { useState, type FormEvent } from 'react';
+import { Button } from '../elements/button.tsx';
+import { useNow } from '../elements/figures.tsx';
+import { TextField } from '../elements/field.tsx';
+import { DEFAULT_SPAN, SPANS, type RangeSearch, type RangeSpan } from '../filters/range.ts';
+import { shortMoment, zoneName } from '../format/time.ts';
+
+/** Sets the range of the page one is on; everything else in the address stays. */
+export function useSetRange(): (range: RangeSearch) => void {
+  const navigate = useNavigate();
+  return (range) =>
+    void navigate({
+      to: '.',
+      search: (before) => ({ ...before, range: undefined, from: undefined, to: undefined, open: undefined, ...range }),
+    });
+}
+
+export function rangeName(search: RangeSearch): string {
+  if (search.from === undefined) return SPANS[search.range ?? DEFAULT_SPAN][0];
+  return `${shortMoment(search.from)} – ${search.to === undefined ? 'now' : shortMoment(search.to)}`;
+}
+
+export function RangePicker({ search }: { search: RangeSearch }) {
+  const [open, setOpen] = useState(false);
+  const setRange = useSetRange();
+  const choose = (range: RangeSearch): void => {
+    setRange(range);
+    setOpen(false);
+  };
+  const shown = search.from === undefined ? (search.range ?? DEFAULT_SPAN) : undefined;
+  return (
+    <Popover.Root open={open} onOpenChange={setOpen}>
+      <Popover.Trigger asChild>
+        <Button icon={<CalendarClock size={14} aria-hidden />}>
+          <span className="sr-only">Time range:</span>
+          {rangeName(search)}
+        </Button>
+      </Popover.Trigger>
+      <Popover.Portal>
+        <Popover.Content
+          align="end"
+          sideOffset={4}
+          collisionPadding={8}
+          className="z-40 flex w-72 flex-col gap-1 rounded-md border bg-raised p-2 shadow-lg"
+        >
+          {(Object.keys(SPANS) as RangeSpan[]).map((span) => (
+            <button
+              key={span}
+              type="button"
+              aria-pressed={span === shown}
+              onClick={() => choose({ range: span })}
+              className="flex h-8 items-center justify-between rounded-sm px-2 text-left hover:bg-hover"
+            >
+              {SPANS[span][0]}
+              {span === shown && <Check size={14} className="text-accent" aria-hidden />}
+            </button>
+          ))}
+          <ExactRange search={search} onChoose={choose} />
+        </Popover.Content>
+      </Popover.Portal>
+    </Popover.Root>
+  );
+}
+
+function ExactRange({ search, onChoose }: { search: RangeSearch; onChoose: (range: RangeSearch) => void }) {
+  const now = useNow();
+  const [from, setFrom] = useState(() => localText(search.from ?? new Date(now - 86_400_000).toISOString()));
+  const [to, setTo] = useState(() => localText(search.to ?? new Date(now).toISOString()));
+  const wrong = from !== '' && to !== '' && from >= to;
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    if (!wrong && from !== '' && to !== '')
+      onChoose({ from: new Date(from).toISOString(), to: new Date(to).toISOString() });
+  };
+  return (
+    <form className="mt-1 flex flex-col gap-2 border-t px-2 pt-3 pb-1" onSubmit={submit}>
+      <TextField label="From" type="datetime-local" value={from} onChange={(event) => setFrom(event.target.value)} />
+      <TextField
+        label="To"
+        type="datetime-local"
+        value={to}
+        problem={wrong ? 'The end must lie after the start.' : undefined}
+        onChange={(event) => setTo(event.target.value)}
+      />
+      <div className="flex items-center justify-between gap-2">
+        <span className="text-xs text-ink-3">{zoneName(now)}</span>
+        <Button type="submit" disabled={wrong}>
+          Apply
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+// the form that <input type="datetime-local"> takes, in the reader's zone
+function localText(iso: string): string {
+  const date = new Date(iso);
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}

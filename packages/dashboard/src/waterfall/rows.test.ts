@@ -1,0 +1,122 @@
+// The waterfall's rows on hand-made traces whose shape is known.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { SpanItem } from '../api/trace.ts';
+import { ancestorsOf, axisTicks, kindOf, visibleRows, waterfallOf } from './rows.ts';
+
+const EPOCH_NS = 1_700_000_000_000_000_000n;
+
+function span(
+  id: string,
+  parent: string | null,
+  startMs: number,
+  endMs: number,
+  more: Partial<SpanItem> = {},
+): SpanItem {
+  return {
+    trace_id: 't',
+    span_id: id,
+    parent_span_id: parent,
+    name: id,
+    service_name: 's',
+    model: null,
+    provider: null,
+    prompt: null,
+    response: null,
+    cost_usd: '0',
+    cost_priced_usd: '0',
+    latency_ms: endMs - startMs,
+    prompt_tokens: 0,
+    completion_tokens: 0,
+    status: 'ok',
+    tags: [],
+    metadata: null,
+    timestamp: '2023-11-14T22:13:20.000Z',
+    user_id: null,
+    session_id: null,
+    start_ns: String(EPOCH_NS + BigInt(startMs * 1_000_000)),
+    end_ns: String(EPOCH_NS + BigInt(endMs * 1_000_000)),
+    messages: null,
+    attributes: null,
+    events: null,
+    mapped_from: null,
+    ...more,
+  };
+}
+
+const TRACE = [
+  span('child-b', 'root', 60, 100, { status: 'error' }),
+  span('root', null, 0, 100),
+  span('child-a', 'root', 0, 50),
+  span('leaf', 'child-a', 10, 30),
+  span('lost', 'never-sent', 20, 40),
+];
+
+test('rows stand depth first, children by start, spans without a sent parent at the end', () => {
+  const { rows, missingParents } = waterfallOf(TRACE);
+  assert.deepEqual(
+    rows.map(({ span: { span_id }, depth, below }) => [span_id, depth, below]),
+    [
+      ['root', 0, 3],
+      ['child-a', 1, 1],
+      ['leaf', 2, 0],
+      ['child-b', 1, 0],
+      ['lost', 0, 0],
+    ],
+  );
+  assert.equal(rows[4]?.orphan, true);
+  assert.equal(missingParents, 1);
+});
+
+test('bars are shares of the trace, self time leaves out the children, errors are found', () => {
+  const { rows, lengthMs, errors } = waterfallOf(TRACE);
+  assert.equal(lengthMs, 100);
+  assert.deepEqual(rows[3]?.bar, { from: 0.6, to: 1 });
+  assert.equal(rows[0]?.selfMs, 10);
+  assert.equal(rows[1]?.selfMs, 30);
+  assert.deepEqual(errors, [3]);
+});
+
+test('the critical path is marked on the spans that were waited for and covers the root once', () => {
+  const { rows } = waterfallOf(TRACE);
+  const lengthOf = (at: number): number => (rows[at]?.critical ?? []).reduce((sum, { from, to }) => sum + to - from, 0);
+  assert.deepEqual(rows[3]?.critical, [{ from: 0.6, to: 1 }]);
+  assert.ok(Math.abs([0, 1, 2, 3].reduce((sum, at) => sum + lengthOf(at), 0) - 1) < 1e-9);
+  assert.deepEqual(rows[4]?.critical, []);
+});
+
+test('a folded span hides all below it and nothing else', () => {
+  const { rows } = waterfallOf(TRACE);
+  const names = (folded: string[]): (string | undefined)[] =>
+    visibleRows(rows, new Set(folded)).map((at) => rows[at]?.span.span_id);
+  assert.deepEqual(names(['child-a']), ['root', 'child-a', 'child-b', 'lost']);
+  assert.deepEqual(names(['root']), ['root', 'lost']);
+  assert.deepEqual(ancestorsOf(rows, 2), ['child-a', 'root']);
+});
+
+test('timestamps and latencies do where no nanoseconds come', () => {
+  const { start_ns: _, end_ns: __, ...rest } = span('only', null, 0, 250);
+  assert.equal(waterfallOf([rest]).lengthMs, 250);
+});
+
+test('an empty trace, one without length and a chain of 10,000 spans are drawn', () => {
+  assert.deepEqual(waterfallOf([]).rows, []);
+  assert.deepEqual(waterfallOf([span('a', null, 5, 5)]).rows[0]?.bar, { from: 0, to: 1 });
+  const chain = Array.from({ length: 10_000 }, (_, at) => span(`s${at}`, at === 0 ? null : `s${at - 1}`, at, 10_000));
+  const { rows } = waterfallOf(chain);
+  assert.equal(rows[0]?.below, 9_999);
+  assert.equal(visibleRows(rows, new Set(['s5'])).length, 6);
+});
+
+test('the kind comes from the operation, else from whether a model was asked', () => {
+  assert.equal(kindOf(span('a', null, 0, 1, { operation: 'execute_tool' })), 'tool');
+  assert.equal(kindOf(span('a', null, 0, 1, { attributes: { 'gen_ai.operation.name': 'embeddings' } })), 'embedding');
+  assert.equal(kindOf(span('a', null, 0, 1, { model: 'gpt-4o' })), 'llm');
+  assert.equal(kindOf(span('a', null, 0, 1)), 'other');
+});
+
+test('axis marks are round and few', () => {
+  assert.deepEqual(axisTicks(100, 5), [0, 20, 40, 60, 80, 100]);
+  assert.deepEqual(axisTicks(1_234, 4), [0, 500, 1_000]);
+  assert.deepEqual(axisTicks(0, 5), [0]);
+});
