@@ -1,7 +1,7 @@
 // Reads multipart/form-data (RFC 7578) into memory, never to disk: hard limits on bytes, parts, headers and time.
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { Busboy, type BusboyFileStream } from '@fastify/busboy';
+import { Busboy, type BusboyFileStream, type BusboyInstance } from '@fastify/busboy';
 import { Problem } from './errors.ts';
 
 export interface FormPart {
@@ -60,14 +60,22 @@ export function readForm(incoming: IncomingMessage, limits: FormLimits): Promise
       incoming.resume();
       reject(problem);
     };
-    const late = (): void => refuse(new Problem('VALIDATION_FAILED', 'The body did not come in time.', { status: 408 }));
+    const late = (): void =>
+      refuse(new Problem('VALIDATION_FAILED', 'The body did not come in time.', { status: 408 }));
     const idle = setTimeout(late, limits.idleTimeoutMs ?? IDLE_TIMEOUT_MS);
     const total = setTimeout(late, limits.totalTimeoutMs ?? TOTAL_TIMEOUT_MS);
     const onData = (chunk: Buffer): void => {
       idle.refresh();
       received += chunk.length;
       if (received > largest) refuse(tooLarge('the request', largest));
-      else if (!parser.write(chunk)) incoming.pause();
+      else feed(chunk);
+    };
+    const feed = (chunk: Buffer): void => {
+      try {
+        if (!parser.write(chunk)) incoming.pause();
+      } catch (error) {
+        refuse(broken(error));
+      }
     };
     const onEnd = (): void => {
       parser.end();
@@ -78,12 +86,15 @@ export function readForm(incoming: IncomingMessage, limits: FormLimits): Promise
     parser.on('drain', () => incoming.resume());
     parser.on('error', (error) => refuse(broken(error)));
     parser.on('partsLimit', () => refuse(invalid(`Expected the parts ${list(names)} and no others.`)));
-    parser.on('file', (name, stream, _fileName, encoding) => {
+    parser.on('file', (named: string | undefined, stream, _fileName, encoding) => {
+      // the parser's types promise a name, but a part may come without one
+      const name = named ?? '';
       const limit = Object.hasOwn(limits.parts, name) ? limits.parts[name] : undefined;
       stream.on('error', (error) => refuse(broken(error)));
       if (limit === undefined) refuse(invalid(`Expected the parts ${list(names)} but received "${shown(name)}".`));
       else if (open.has(name)) refuse(invalid(`Expected one part "${name}" but received several.`));
-      else if (!PLAIN_ENCODINGS.has(encoding)) refuse(invalid(`Expected part "${name}" in binary, not ${shown(encoding)}.`));
+      else if (!PLAIN_ENCODINGS.has(encoding))
+        refuse(invalid(`Expected part "${name}" in binary, not ${shown(encoding)}.`));
       if (over || limit === undefined) {
         stream.resume();
         return;
@@ -100,7 +111,7 @@ export function readForm(incoming: IncomingMessage, limits: FormLimits): Promise
   });
 }
 
-function parserFor(incoming: IncomingMessage, parts: number): Busboy {
+function parserFor(incoming: IncomingMessage, parts: number): BusboyInstance {
   const contentType = incoming.headers['content-type'];
   if (contentType === undefined || !/^multipart\/form-data\s*(?:;|$)/i.test(contentType)) {
     throw new Problem('UNSUPPORTED_MEDIA_TYPE', 'Expected multipart/form-data.');

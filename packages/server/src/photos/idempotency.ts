@@ -1,6 +1,6 @@
 // Idempotency-Key: one effect per key and body, whoever asks how often, also when the first one died half way.
 // The claim is a row with a lease; effect and answer are one transaction, guarded by the owner's token.
-import { randomUUID, type UUID } from 'node:crypto';
+import { createHash, randomUUID, type UUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, Sql } from '../storage/database.ts';
 import {
@@ -35,6 +35,8 @@ export interface Attempt {
 /** What the work gets: a token of its own, and the call that records the answer in the transaction of the effect. */
 export interface Turn {
   readonly owner: UUID;
+  /** The same for every attempt under one key: whoever takes over after a crash finds what the dead one had reserved. */
+  readonly holder: UUID;
   /** Call it last inside the transaction. @throws Refusal CONFLICT when the key was lost: the transaction rolls back. */
   record(sql: Sql, answer: RecordedAnswer): Promise<void>;
 }
@@ -82,8 +84,11 @@ export class Once {
   }
 
   async answer<Answer>(attempt: Attempt, work: Work<Answer>): Promise<Answer> {
-    if (attempt.key === null) return work.run({ owner: randomUUID(), record: async () => {} });
-    const name = `${attempt.tenantId} ${attempt.route} ${attempt.key}`;
+    if (attempt.key === null) {
+      const owner = randomUUID();
+      return work.run({ owner, holder: owner, record: async () => {} });
+    }
+    const name = nameOf(attempt.tenantId, attempt.route, attempt.key);
     const first = this.#running.get(name);
     if (first) return this.#join<Answer>(first, attempt);
     const answer = this.#first(attempt, attempt.key, work);
@@ -141,6 +146,7 @@ export class Once {
     try {
       return await work.run({
         owner,
+        holder: uuidOf(nameOf(at.tenantId, at.route, at.key)),
         record: async (sql, answer) => {
           if (!(await finishKey(sql, at, owner, answer))) throw stillRunning();
         },
@@ -153,6 +159,19 @@ export class Once {
       clearInterval(heartbeat);
     }
   }
+}
+
+function nameOf(tenantId: string, route: string, key: string): string {
+  return `${tenantId} ${route} ${key}`;
+}
+
+/** A UUID of version 8 (RFC 9562 §5.8) from the SHA-256 of a name. */
+function uuidOf(name: string): UUID {
+  const hash = createHash('sha256').update(name).digest();
+  hash[6] = ((hash[6] as number) & 0x0f) | 0x80;
+  hash[8] = ((hash[8] as number) & 0x3f) | 0x80;
+  const hex = hash.toString('hex');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20, 32)}`;
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {

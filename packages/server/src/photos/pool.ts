@@ -211,7 +211,7 @@ async function answer(worker: Worker, job: Job, question: number, about: unknown
   } catch (error) {
     reply = { type: 'refused', question, message: error instanceof Error ? error.message : String(error) };
   }
-  if (!job.settled) worker.postMessage(reply);
+  if (!job.settled) worker.postMessage(reply, []);
 }
 
 function settle(job: Job, tell: () => void): void {

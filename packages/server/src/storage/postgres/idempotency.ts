@@ -101,12 +101,7 @@ export async function keepKey(sql: Sql, at: IdempotencyKey, owner: string): Prom
  * Records the answer in the transaction of its effect; false when the key was taken over meanwhile: then the caller
  * must roll back, or there would be two effects.
  */
-export async function finishKey(
-  sql: Sql,
-  at: IdempotencyKey,
-  owner: string,
-  answer: RecordedAnswer,
-): Promise<boolean> {
+export async function finishKey(sql: Sql, at: IdempotencyKey, owner: string, answer: RecordedAnswer): Promise<boolean> {
   const { rowCount } = await sql.query(
     `update idempotency
         set state = 'done', status = $5, headers = $6, body = $7, output_sha256 = $8, photo_id = $9

@@ -90,7 +90,7 @@ const PHOTO_COLUMNS = `
   r.format, r.width, r.height, r.orientation, r.mark_key, r.output_bytes, r.output_sha256, r.unsigned_sha256,
   r.manifest_sha256, r.certificate_kid, r.fingerprint, r.evidence, r.protected_at`;
 
-/** Writes a registration; with `reservedBy` it is held for the protect that made it. */
+/** Writes a registration that nobody holds. */
 export async function insertPhoto(sql: Sql, photo: NewPhoto): Promise<void> {
   await sql.query(
     `insert into photos (tenant_id, photo_id, content_hash, device_model, location,
@@ -112,7 +112,7 @@ export async function insertPhoto(sql: Sql, photo: NewPhoto): Promise<void> {
 
 /**
  * Holds the newest registration of this content that nobody protected yet and nobody else holds; null when there is
- * none. Two protects at once never get the same one.
+ * none. Two protects at once never get the same one, but whoever carries on for a dead one gets what that one held.
  */
 export async function reserveRegistration(
   sql: Sql,
@@ -129,8 +129,8 @@ export async function reserveRegistration(
           select photo_id
             from photos
            where tenant_id = $1 and content_hash = $2 and status = 'registered'
-             and (reserved_until is null or reserved_until <= clock_timestamp())
-           order by created_at desc, photo_id desc
+             and (reserved_until is null or reserved_until <= clock_timestamp() or reserved_by = $3)
+           order by reserved_by = $3 desc nulls last, created_at desc, photo_id desc
            limit 1
              for update skip locked)
       returning photo_id`,

@@ -1,0 +1,293 @@
+// Routes of photos: read the form, call one story, answer. Images are held in memory for the length of the request.
+import { z } from 'zod';
+import type { Principal } from '../access/principal.ts';
+import { photoDetail, photoPage, type AlbumRoom } from '../photos/album.ts';
+import { protect, type ProtectRoom } from '../photos/protect.ts';
+import { register, type RegisterRoom } from '../photos/register.ts';
+import type { Caller } from '../photos/registration.ts';
+import { Refusal } from '../photos/refusal.ts';
+import { verify, type VerifyRoom } from '../photos/verify.ts';
+import { Problem } from './errors.ts';
+import { largestBody, readForm, UploadMemory, type FormLimits } from './multipart.ts';
+import { json, route, type Answer, type Route, type RouteContext } from './route.ts';
+import { IMAGE_LIMITS, MEDIA_TYPES } from '@lumatrace/provenance/image.ts';
+
+export type PhotosRoom = RegisterRoom & ProtectRoom & VerifyRoom & AlbumRoom;
+
+/** Bytes of uploads in memory at once; ten of the largest. Beyond, a request waits, then gets 503. */
+const UPLOAD_MEMORY_BYTES = 10 * IMAGE_LIMITS.maxBytes;
+const MAX_REQUEST_BYTES = 16_384;
+const MAX_ID_BYTES = 256;
+const DEFAULT_PAGE = 50;
+const LARGEST_PAGE = 500;
+
+const PROTECT_FORM: FormLimits = { parts: { image: IMAGE_LIMITS.maxBytes, request: MAX_REQUEST_BYTES } };
+const VERIFY_FORM: FormLimits = { parts: { image: IMAGE_LIMITS.maxBytes, photoId: MAX_ID_BYTES } };
+
+// https://cv.iptc.org/newscodes/digitalsourcetype/
+const DIGITAL_SOURCE_TYPES = [
+  'algorithmicMedia',
+  'algorithmicallyEnhanced',
+  'compositeCapture',
+  'compositeSynthetic',
+  'compositeWithTrainedAlgorithmicMedia',
+  'computationalCapture',
+  'dataDrivenMedia',
+  'digitalArt',
+  'digitalCapture',
+  'digitalCreation',
+  'humanEdits',
+  'negativeFilm',
+  'positiveFilm',
+  'print',
+  'screenCapture',
+  'trainedAlgorithmicMedia',
+  'virtualRecording',
+] as const;
+
+// members that we do not know are accepted: they count only when two bodies under one Idempotency-Key are compared
+const registerRequest = z.looseObject({
+  contentHash: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, 'Expected 64 hexadecimal digits')
+    .toLowerCase()
+    .describe('SHA-256 of the file before protection'),
+  deviceModel: z.string().trim().min(1).max(200),
+  latitude: z.number().min(-90).max(90).optional().describe('WGS 84 degrees'),
+  longitude: z.number().min(-180).max(180).optional(),
+  traceId: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/, 'Expected 32 lower-case hexadecimal digits')
+    .optional()
+    .describe('trace of the model call that made the picture'),
+});
+const protectRequest = registerRequest.extend({
+  keepGps: z.boolean().optional().describe('keep the GPS position in EXIF; removed otherwise'),
+  digitalSourceType: z.enum(DIGITAL_SOURCE_TYPES).optional().describe('IPTC digital source type, for the manifest'),
+});
+
+const registered = z.object({ photoId: z.uuid(), tenantId: z.uuid(), signature: z.string() });
+const finding = z.object({
+  code: z.string(),
+  severity: z.enum(['success', 'info', 'failure']),
+  subject: z.string(),
+  message: z.string(),
+  evidence: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
+});
+const verification = z.object({
+  authentic: z.boolean(),
+  confidenceScore: z.number(),
+  c2paStatus: z.enum(['VALID', 'INVALID', 'TAMPERED', 'MISSING']),
+  watermarkStatus: z.enum(['DETECTED', 'MARGINAL', 'NOT_FOUND']),
+  tamperClass: z.enum(['NONE', 'COMPRESSION', 'RESIZE', 'CROP', 'STRUCTURAL_ALTERATION']).nullable(),
+  tenantId: z.uuid(),
+  message: z.string(),
+  findings: z.array(finding),
+});
+const summary = z.object({
+  photoId: z.uuid(),
+  status: z.enum(['registered', 'protected']),
+  contentHash: z.string(),
+  format: z.enum(['jpeg', 'png', 'webp']).nullable(),
+  width: z.number().int().nullable(),
+  height: z.number().int().nullable(),
+  deviceModel: z.string(),
+  createdAt: z.iso.datetime(),
+  protectedAt: z.iso.datetime().nullable(),
+  traceId: z.string().nullable(),
+});
+const page = z.object({
+  data: z.array(summary),
+  pagination: z.object({ limit: z.number().int(), nextCursor: z.string().nullable(), hasMore: z.boolean() }),
+});
+const detail = summary.extend({
+  tenantId: z.uuid(),
+  latitude: z.number().nullable(),
+  longitude: z.number().nullable(),
+  registration: z.object({
+    record: z.record(z.string(), z.union([z.string(), z.number()])).describe('signed as its RFC 8785 text in UTF-8'),
+    signature: z.string().describe('base64 of the DER signature'),
+    algorithm: z.string(),
+    keyId: z.string(),
+    publicKey: z.string().nullable().describe('PEM'),
+  }),
+  protection: z
+    .object({
+      outputSha256: z.string(),
+      outputBytes: z.number().int(),
+      orientation: z.number().int(),
+      manifestSha256: z.string(),
+      certificateKid: z.string(),
+      fingerprint: z.string(),
+      evidence: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+    })
+    .nullable(),
+});
+
+const IMAGE_REFUSALS: Record<number, Answer> = {
+  400: { description: 'A part is missing or wrong, or the image cannot carry the mark.' },
+  413: { description: `Above ${IMAGE_LIMITS.maxBytes} bytes or ${IMAGE_LIMITS.maxPixels} pixels.` },
+  415: { description: 'Not a still JPEG, PNG or WebP.' },
+  503: { description: 'Too many images at once; Retry-After says when to come back.' },
+};
+
+/** All routes of photos over one room. */
+export function photoRoutes(room: PhotosRoom): Route[] {
+  const memory = new UploadMemory({ bytes: UPLOAD_MEMORY_BYTES });
+  return [
+    route({
+      method: 'POST',
+      path: '/api/v1/photos/register',
+      summary: 'Register a photo by the SHA-256 of its file',
+      tag: 'provenance',
+      policy: { kind: 'scope', scope: 'photos:register' },
+      limit: 'v1',
+      body: registerRequest,
+      maxBodyBytes: MAX_REQUEST_BYTES,
+      answers: {
+        200: { description: 'Registered; the signature covers the registration record.', schema: registered },
+        409: { description: 'The first request with this Idempotency-Key still runs.' },
+        422: { description: 'This Idempotency-Key came with another body.' },
+      },
+      handle: (context) =>
+        answering(async () => {
+          const key = context.request.headers.get('idempotency-key');
+          const body = await register(room, callerOf(context), context.body, context.body, key);
+          return new Response(Buffer.from(body), { headers: { 'content-type': 'application/json; charset=utf-8' } });
+        }),
+    }),
+    route({
+      method: 'POST',
+      path: '/api/v1/photos/protect',
+      summary: 'Mark and sign an image',
+      tag: 'provenance',
+      policy: { kind: 'scope', scope: 'photos:protect' },
+      limit: 'v1',
+      rawBody: {
+        contentTypes: ['multipart/form-data'],
+        description: 'part `image`: the file; part `request`: the JSON of a registration, optionally with keepGps',
+      },
+      maxBodyBytes: largestBody(PROTECT_FORM),
+      answers: {
+        200: { description: 'The protected image; X-Photo-Id names it.', contentType: 'image/*' },
+        ...IMAGE_REFUSALS,
+        409: { description: 'The first request still runs, or its answer cannot be built again.' },
+        422: { description: 'This Idempotency-Key came with another body.' },
+      },
+      handle: (context) =>
+        answering(() => memory.hold(expectedBytes(context, PROTECT_FORM), () => handleProtect(room, context))),
+    }),
+    route({
+      method: 'POST',
+      path: '/api/v1/photos/verify',
+      summary: 'Tell whether an image is the protected photo, unchanged',
+      tag: 'provenance',
+      policy: { kind: 'scope', scope: 'photos:verify' },
+      limit: 'v1',
+      rawBody: {
+        contentTypes: ['multipart/form-data'],
+        description: 'part `image`: the file; part `photoId`: which photo it is said to be',
+      },
+      maxBodyBytes: largestBody(VERIFY_FORM),
+      answers: {
+        200: { description: 'The verdict with its findings.', schema: verification },
+        ...IMAGE_REFUSALS,
+        404: { description: 'There is no photo with this id.' },
+      },
+      handle: (context) =>
+        answering(() => memory.hold(expectedBytes(context, VERIFY_FORM), () => handleVerify(room, context))),
+    }),
+    route({
+      method: 'GET',
+      path: '/api/v1/photos',
+      summary: 'Photos of the tenant, newest first',
+      tag: 'provenance',
+      policy: { kind: 'scope', scope: 'photos:verify' },
+      limit: 'v1',
+      query: z.object({
+        limit: z.coerce.number().int().min(1).max(LARGEST_PAGE).default(DEFAULT_PAGE),
+        cursor: z.string().max(200).optional(),
+      }),
+      answers: { 200: { description: 'A page of photos.', schema: page } },
+      handle: ({ principal, query }) =>
+        answering(async () => json(await photoPage(room, principal.tenantId, query.limit, query.cursor ?? null))),
+    }),
+    route({
+      method: 'GET',
+      path: '/api/v1/photos/{photoId}',
+      summary: 'One photo',
+      tag: 'provenance',
+      policy: { kind: 'scope', scope: 'photos:verify' },
+      limit: 'v1',
+      params: z.object({ photoId: z.string() }),
+      answers: {
+        200: { description: 'The photo with its registration and protection.', schema: detail },
+        404: { description: 'There is no photo with this id.' },
+      },
+      handle: ({ principal, params }) =>
+        answering(async () => json(await photoDetail(room, principal.tenantId, params.photoId))),
+    }),
+  ];
+}
+
+type FormContext = RouteContext<unknown, unknown, unknown>;
+
+async function handleProtect(room: PhotosRoom, context: FormContext): Promise<Response> {
+  const { image, request } = await readForm(context.incoming, PROTECT_FORM);
+  if (!image || !request) throw new TypeError('Expected the parts that the form declares.');
+  const made = await protect(
+    room,
+    callerOf(context),
+    image,
+    requestOf(request.bytes),
+    context.request.headers.get('idempotency-key'),
+    context.signal,
+  );
+  return new Response(made.image, {
+    headers: {
+      'content-type': MEDIA_TYPES[made.format],
+      'content-length': String(made.image.length),
+      'x-photo-id': made.photoId,
+      'cache-control': 'no-store',
+    },
+  });
+}
+
+async function handleVerify(room: PhotosRoom, context: FormContext): Promise<Response> {
+  const { image, photoId } = await readForm(context.incoming, VERIFY_FORM);
+  if (!image || !photoId) throw new TypeError('Expected the parts that the form declares.');
+  const id = Buffer.from(photoId.bytes).toString('utf8').trim();
+  return json(await verify(room, callerOf(context), image, id, context.signal));
+}
+
+/** The `request` part: JSON in UTF-8, checked like the body of a registration. */
+function requestOf(bytes: Uint8Array): z.output<typeof protectRequest> {
+  const checked = protectRequest.safeParse(parseJson(bytes));
+  if (checked.success) return checked.data;
+  const issue = checked.error.issues[0];
+  const where = ['request', ...(issue?.path ?? [])].join('.');
+  throw new Problem('VALIDATION_FAILED', `${where}: ${issue?.message ?? 'not valid'}.`);
+}
+
+function callerOf({ principal, requestId }: { principal: Principal; requestId: string }): Caller {
+  return { tenantId: principal.tenantId, actor: principal.subject, requestId };
+}
+
+/** What the client says it sends, else the most that it may. */
+function expectedBytes({ incoming }: FormContext, form: FormLimits): number {
+  const declared = Number(incoming.headers['content-length'] ?? NaN);
+  return Number.isNaN(declared) ? largestBody(form) : Math.min(declared, largestBody(form));
+}
+
+async function answering(work: () => Promise<Response>): Promise<Response> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    throw new Problem(error.code, error.code === 'INTERNAL_ENGINE_ERROR' ? undefined : error.message, {
+      status: error.status,
+      headers: error.retryAfterSeconds === undefined ? {} : { 'retry-after': String(error.retryAfterSeconds) },
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,159 @@
+// The tenant's photos as they are shown: a list by age, and one photo with everything that is known about it.
+import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
+import type { Database } from '../storage/database.ts';
+import { findPhoto, listPhotos, type PhotoCursor, type PhotoRow } from '../storage/postgres/photos.ts';
+import { openColumn, RECORD_TYPE, type RegistrationRecord, type RegistrationSigner } from './registration.ts';
+import { noSuchPhoto, photoIdOf, Refusal } from './refusal.ts';
+
+export interface AlbumRoom {
+  database: Database;
+  tenantKeys: TenantKeys;
+  registrationSigner(): Promise<RegistrationSigner>;
+}
+
+/** One photo in a list. Sizes and format are those of the protected file; null until then. */
+export interface PhotoSummary {
+  photoId: string;
+  status: 'registered' | 'protected';
+  contentHash: string;
+  format: 'jpeg' | 'png' | 'webp' | null;
+  width: number | null;
+  height: number | null;
+  deviceModel: string;
+  createdAt: string;
+  protectedAt: string | null;
+  traceId: string | null;
+}
+
+export interface PhotoDetail extends PhotoSummary {
+  tenantId: string;
+  latitude: number | null;
+  longitude: number | null;
+  registration: {
+    /** Its JCS text is what `signature` signs. */
+    record: RegistrationRecord;
+    /** ECDSA P-256 with SHA-256, DER in base64. */
+    signature: string;
+    algorithm: 'ES256-DER';
+    keyId: string;
+    /** PEM; null when the key is no longer the one in use. */
+    publicKey: string | null;
+  };
+  protection: {
+    outputSha256: string;
+    outputBytes: number;
+    orientation: number;
+    manifestSha256: string;
+    certificateKid: string;
+    fingerprint: string;
+    evidence: Record<string, number | string | boolean | null>;
+  } | null;
+}
+
+export interface PhotoPage {
+  data: PhotoSummary[];
+  pagination: { limit: number; nextCursor: string | null; hasMore: boolean };
+}
+
+/** Newest first. @throws Refusal VALIDATION_FAILED for a cursor that this list did not give. */
+export async function photoPage(
+  room: AlbumRoom,
+  tenantId: string,
+  limit: number,
+  cursor: string | null,
+): Promise<PhotoPage> {
+  const after = cursor === null ? null : readCursor(cursor);
+  const key = await room.tenantKeys.forTenant(tenantId);
+  const rows = await room.database.inTenant(tenantId, (sql) => listPhotos(sql, tenantId, limit + 1, after));
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  const hasMore = rows.length > limit;
+  return {
+    data: shown.map((row) => summaryOf(key, row)),
+    pagination: { limit, nextCursor: hasMore && last ? writeCursor(last) : null, hasMore },
+  };
+}
+
+/** @throws Refusal NOT_FOUND for an id that is malformed, unknown or another tenant's. */
+export async function photoDetail(room: AlbumRoom, tenantId: string, id: string): Promise<PhotoDetail> {
+  const photoId = photoIdOf(id);
+  const row = await room.database.inTenant(tenantId, (sql) => findPhoto(sql, tenantId, photoId));
+  if (!row) throw noSuchPhoto();
+  const key = await room.tenantKeys.forTenant(tenantId);
+  const signer = await room.registrationSigner();
+  return detailOf(key, tenantId, row, signer.keyId === row.keyId ? signer.publicKeyPem : null);
+}
+
+function summaryOf(key: TenantKey, row: PhotoRow): PhotoSummary {
+  return {
+    photoId: row.photoId,
+    status: row.status,
+    contentHash: row.contentHash.toString('hex'),
+    format: row.protection?.format ?? null,
+    width: row.protection?.width ?? null,
+    height: row.protection?.height ?? null,
+    deviceModel: openColumn(key, 'device_model', row.photoId, row.deviceModel).toString('utf8'),
+    createdAt: row.createdAt.toISOString(),
+    protectedAt: row.protection?.protectedAt.toISOString() ?? null,
+    traceId: row.traceId,
+  };
+}
+
+function detailOf(key: TenantKey, tenantId: string, row: PhotoRow, publicKey: string | null): PhotoDetail {
+  const summary = summaryOf(key, row);
+  const place = placeOf(key, row);
+  const { protection } = row;
+  const record: RegistrationRecord = {
+    type: RECORD_TYPE,
+    photoId: row.photoId,
+    tenantId,
+    contentHash: summary.contentHash,
+    deviceModel: summary.deviceModel,
+    ...place,
+    registeredAt: row.registeredAt.toISOString(),
+    keyId: row.keyId,
+  };
+  return {
+    ...summary,
+    tenantId,
+    latitude: place.latitude ?? null,
+    longitude: place.longitude ?? null,
+    registration: {
+      record,
+      signature: row.signature.toString('base64'),
+      algorithm: 'ES256-DER',
+      keyId: row.keyId,
+      publicKey,
+    },
+    protection: protection && {
+      outputSha256: protection.outputSha256.toString('hex'),
+      outputBytes: protection.outputBytes,
+      orientation: protection.orientation,
+      manifestSha256: protection.manifestSha256.toString('hex'),
+      certificateKid: protection.certificateKid,
+      fingerprint: protection.fingerprint.toString('hex'),
+      evidence: protection.evidence,
+    },
+  };
+}
+
+function placeOf(key: TenantKey, row: PhotoRow): { latitude?: number; longitude?: number } {
+  if (!row.location) return {};
+  const text = openColumn(key, 'location', row.photoId, row.location).toString('utf8');
+  return JSON.parse(text) as { latitude?: number; longitude?: number };
+}
+
+const CURSOR = /^(\d{1,13})\.([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
+
+function writeCursor({ createdAt, photoId }: PhotoRow): string {
+  return Buffer.from(`${createdAt.getTime()}.${photoId}`).toString('base64url');
+}
+
+function readCursor(text: string): PhotoCursor {
+  const match = CURSOR.exec(Buffer.from(text, 'base64url').toString('latin1'));
+  const createdAt = new Date(Number(match?.[1] ?? NaN));
+  if (!match?.[2] || Number.isNaN(createdAt.getTime())) {
+    throw new Refusal('VALIDATION_FAILED', 'Expected a cursor of this list.');
+  }
+  return { createdAt, photoId: match[2] };
+}

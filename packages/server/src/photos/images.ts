@@ -1,0 +1,209 @@
+// The door to the threads that see pixels: three jobs, their shapes, and what a failure of theirs means.
+import { availableParallelism } from 'node:os';
+import type { Finding } from '@lumatrace/provenance/findings.ts';
+import type { Signer, SigningAlgorithm } from '@lumatrace/provenance/signer.ts';
+import type { ManifestGap, PhotoFormat } from '../storage/postgres/photos.ts';
+import { JobError, PoolError, WorkerPool, type PoolOptions } from './pool.ts';
+import { Refusal } from './refusal.ts';
+
+/** What signs manifests now, and whom this installation believes when it reads one. */
+export interface ManifestCredentials {
+  /** Names the leaf certificate in records. */
+  kid: string;
+  signer: Signer;
+  /** PEM of our own root and of others that the operator trusts. */
+  trustAnchorsPem: string;
+  /** Reverse domain name of the owner of the watermark's algorithm. */
+  softBindingAlg: string;
+}
+
+/** Everything that decides the bytes of a marked picture before its manifest. */
+export interface MarkingJob {
+  image: Uint8Array<ArrayBuffer>;
+  photoKey: Uint8Array;
+  keepGps: boolean;
+}
+
+export interface ProtectJob extends MarkingJob {
+  photoId: string;
+  digitalSourceType: string | null;
+  traceId: string | null;
+}
+
+export interface RebuildJob extends MarkingJob {
+  manifestStore: Uint8Array;
+  manifestGaps: readonly ManifestGap[];
+}
+
+export interface ProtectedPicture {
+  image: Uint8Array<ArrayBuffer>;
+  sha256: Uint8Array;
+  unsignedSha256: Uint8Array;
+  format: PhotoFormat;
+  width: number;
+  height: number;
+  orientation: number;
+  /** Without the bytes that came in with the image. */
+  manifestStore: Uint8Array;
+  manifestGaps: ManifestGap[];
+  manifestSha256: Uint8Array;
+  fingerprint: Uint8Array;
+  evidence: Record<string, number | string | boolean | null>;
+}
+
+export interface RebuiltPicture {
+  image: Uint8Array<ArrayBuffer>;
+  sha256: Uint8Array;
+}
+
+/** What an examination of a picture starts from: what was recorded when it was protected, if it was. */
+export interface ExamineJob {
+  image: Uint8Array<ArrayBuffer>;
+  marked: { photoKey: Uint8Array; width: number; height: number; fingerprint: Uint8Array } | null;
+}
+
+/** What was seen, not yet judged. */
+export interface Examination {
+  c2pa: { status: 'VALID' | 'INVALID' | 'TAMPERED' | 'MISSING'; findings: Finding[] };
+  /** SHA-256 of the manifest store in the file; null without one. */
+  manifestSha256: Uint8Array | null;
+  /** null when there is no mark to look for, or when the pixels did not decode. */
+  watermark: { z: number; log10p: number; verdict: 'DETECTED' | 'MARGINAL' | 'NOT_FOUND' } | null;
+  /** False: the pixels did not decode. */
+  decoded: boolean;
+  /** Differing bits of 256 between this picture's fingerprint and the recorded one; null when not comparable. */
+  fingerprintDistance: number | null;
+  width: number;
+  height: number;
+  /** JPEG only. */
+  quality: number | null;
+}
+
+export type ImageJob =
+  | ({ kind: 'protect'; signing: SigningIdentity; trust: Trust } & ProtectJob)
+  | ({ kind: 'rebuild' } & RebuildJob)
+  | ({ kind: 'examine'; trust: Trust } & ExamineJob);
+
+export interface SigningIdentity {
+  alg: SigningAlgorithm;
+  certificateChainDer: readonly Uint8Array[];
+  softBindingAlg: string;
+}
+
+export interface Trust {
+  anchorsPem: string;
+}
+
+/** The one question that a job asks back: the private key is not in its thread. */
+export interface SignatureQuestion {
+  sign: Uint8Array;
+}
+
+/** What the stories need of the threads; the pool below is the only implementation in the program. */
+export interface Images {
+  protect(job: ProtectJob, credentials: ManifestCredentials, signal?: AbortSignal): Promise<ProtectedPicture>;
+  rebuild(job: RebuildJob, signal?: AbortSignal): Promise<RebuiltPicture>;
+  examine(job: ExamineJob, credentials: ManifestCredentials, signal?: AbortSignal): Promise<Examination | Unexamined>;
+  close(): Promise<void>;
+}
+
+/** The examination did not come to an end: the file is not to be trusted. */
+export interface Unexamined {
+  unexamined: 'crashed' | 'timed out';
+}
+
+const RETRY_AFTER_SECONDS = 5;
+
+// jobs per worker: chosen so that starting one (about 0.3 s) costs less than 1 % of its life
+const POOL: Omit<PoolOptions, 'script' | 'maxWorkers'> = {
+  maxQueued: 64,
+  queueTimeoutMs: 30_000,
+  jobTimeoutMs: 30_000,
+  idleMs: 30_000,
+  maxJobsPerWorker: 100,
+  resourceLimits: { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 64 },
+};
+
+export type ImagesOptions = Partial<PoolOptions>;
+
+/** Threads are started by the first image. The memory of `job.image` goes to the thread: it is empty afterwards. */
+export class ImageThreads implements Images {
+  readonly #pool: WorkerPool;
+
+  constructor(options: ImagesOptions = {}) {
+    this.#pool = new WorkerPool({
+      script: new URL('./worker.ts', import.meta.url),
+      maxWorkers: availableParallelism(),
+      ...POOL,
+      ...options,
+    });
+  }
+
+  get load(): WorkerPool['load'] {
+    return this.#pool.load;
+  }
+
+  async protect(job: ProtectJob, credentials: ManifestCredentials, signal?: AbortSignal): Promise<ProtectedPicture> {
+    const { signer, softBindingAlg } = credentials;
+    const signing = { alg: signer.alg, certificateChainDer: signer.certificateChainDer, softBindingAlg };
+    const payload: ImageJob = { kind: 'protect', signing, trust: trustOf(credentials), ...job };
+    const ask = (question: unknown): Promise<unknown> => signer.sign((question as SignatureQuestion).sign);
+    return refusing(
+      this.#pool.run(payload, { transfer: [job.image.buffer], signal, ask }),
+    ) as Promise<ProtectedPicture>;
+  }
+
+  async rebuild(job: RebuildJob, signal?: AbortSignal): Promise<RebuiltPicture> {
+    const payload: ImageJob = { kind: 'rebuild', ...job };
+    return refusing(this.#pool.run(payload, { transfer: [job.image.buffer], signal })) as Promise<RebuiltPicture>;
+  }
+
+  async examine(
+    job: ExamineJob,
+    credentials: ManifestCredentials,
+    signal?: AbortSignal,
+  ): Promise<Examination | Unexamined> {
+    const payload: ImageJob = { kind: 'examine', trust: trustOf(credentials), ...job };
+    try {
+      return (await this.#pool.run(payload, { transfer: [job.image.buffer], signal })) as Examination;
+    } catch (error) {
+      if (error instanceof PoolError && error.code === 'TIMED_OUT') return { unexamined: 'timed out' };
+      if (error instanceof JobError || (error instanceof PoolError && error.code === 'CRASHED')) {
+        return { unexamined: 'crashed' };
+      }
+      throw refusalOf(error);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#pool.close();
+  }
+}
+
+function trustOf(credentials: ManifestCredentials): Trust {
+  return { anchorsPem: credentials.trustAnchorsPem };
+}
+
+async function refusing(result: Promise<unknown>): Promise<unknown> {
+  try {
+    return await result;
+  } catch (error) {
+    throw refusalOf(error);
+  }
+}
+
+const ABOUT_THE_IMAGE = new Set(['VALIDATION_FAILED', 'UNSUPPORTED_MEDIA_TYPE', 'PAYLOAD_TOO_LARGE'] as const);
+
+function refusalOf(error: unknown): unknown {
+  if (error instanceof JobError) {
+    const code = [...ABOUT_THE_IMAGE].find((code) => code === error.code);
+    return code ? new Refusal(code, error.message, { cause: error }) : internal(error);
+  }
+  if (!(error instanceof PoolError)) return error;
+  if (error.code === 'CRASHED') return internal(error);
+  return new Refusal('UNAVAILABLE', error.message, { retryAfterSeconds: RETRY_AFTER_SECONDS, cause: error });
+}
+
+function internal(cause: Error): Refusal {
+  return new Refusal('INTERNAL_ENGINE_ERROR', 'The image could not be worked on.', { cause });
+}

@@ -1,0 +1,239 @@
+// The story of a protection: admit → mark, sign and check in a thread that alone sees pixels → record everything in one
+// transaction → answer. What goes wrong before that transaction leaves nothing behind.
+import { createHash, randomUUID } from 'node:crypto';
+import { readImageHeader, requireProtectable } from '@lumatrace/provenance/image.ts';
+import { audit } from '../access/audit.ts';
+import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
+import type { Database, Sql } from '../storage/database.ts';
+import type { RecordedAnswer } from '../storage/postgres/idempotency.ts';
+import {
+  findManifest,
+  findPhoto,
+  insertHeldPhoto,
+  insertProtection,
+  markProtected,
+  releaseRegistration,
+  reserveRegistration,
+  type PhotoFormat,
+} from '../storage/postgres/photos.ts';
+import { idempotencyKeyOf, type Once, type Turn } from './idempotency.ts';
+import type { Images, ManifestCredentials, ProtectedPicture } from './images.ts';
+import {
+  canonicalJson,
+  openColumn,
+  registrationRow,
+  sealColumn,
+  signRegistration,
+  type Caller,
+  type PhotoRequest,
+  type Registration,
+  type RegistrationSigner,
+} from './registration.ts';
+import { Refusal } from './refusal.ts';
+
+export interface ProtectRoom {
+  database: Database;
+  tenantKeys: TenantKeys;
+  registrationSigner(): Promise<RegistrationSigner>;
+  manifestCredentials(): Promise<ManifestCredentials>;
+  images: Images;
+  once: Once;
+  clock(): Date;
+}
+
+export interface ProtectRequest extends PhotoRequest {
+  keepGps?: boolean;
+  /** Last word of an IPTC digital source type, such as `trainedAlgorithmicMedia`. */
+  digitalSourceType?: string;
+}
+
+/** A file in memory, with its SHA-256. */
+export interface Upload {
+  bytes: Uint8Array<ArrayBuffer>;
+  sha256: Uint8Array;
+}
+
+export interface ProtectedImage {
+  photoId: string;
+  format: PhotoFormat;
+  image: Uint8Array<ArrayBuffer>;
+}
+
+export const PROTECT_ROUTE = 'POST /api/v1/photos/protect';
+
+// a registration is held a little longer than the longest job with its time in the queue
+const RESERVED_SECONDS = 90;
+
+/**
+ * Protects one image. The newest registration of this content that nobody protected yet is taken; otherwise the photo
+ * is registered by this call. `upload.bytes` is empty afterwards.
+ * @param signal of the client; with an Idempotency-Key the work goes on without it, since somebody may ask again
+ */
+export async function protect(
+  room: ProtectRoom,
+  caller: Caller,
+  upload: Upload,
+  request: ProtectRequest,
+  idempotencyKey: string | null,
+  signal: AbortSignal,
+): Promise<ProtectedImage> {
+  const key = idempotencyKeyOf(idempotencyKey);
+  if (Buffer.from(upload.sha256).toString('hex') !== request.contentHash) {
+    throw new Refusal('VALIDATION_FAILED', 'Expected contentHash to be the SHA-256 of the image, but it is another.');
+  }
+  requireProtectable(readImageHeader(upload.bytes));
+  const attempt = {
+    tenantId: caller.tenantId,
+    route: PROTECT_ROUTE,
+    key,
+    bodySha256: createHash('sha256').update(upload.sha256).update(canonicalJson(request)).digest(),
+  };
+  const patience = key === null ? signal : undefined;
+  return room.once.answer(attempt, {
+    run: (turn) => protectOnce(room, caller, upload, request, turn, patience),
+    replay: (recorded) => protectAgain(room, caller, upload, request, recorded, signal),
+  });
+}
+
+async function protectOnce(
+  room: ProtectRoom,
+  caller: Caller,
+  upload: Upload,
+  request: ProtectRequest,
+  turn: Turn,
+  signal: AbortSignal | undefined,
+): Promise<ProtectedImage> {
+  const { tenantId } = caller;
+  const key = await room.tenantKeys.forTenant(tenantId);
+  const registered = await room.database.inTenant(tenantId, (sql) =>
+    reserveRegistration(sql, tenantId, upload.sha256, turn.holder, RESERVED_SECONDS),
+  );
+  const photoId = registered ?? randomUUID();
+  const photoKey = key.derive('watermark', photoId);
+  try {
+    const credentials = await room.manifestCredentials();
+    const registration = registered
+      ? null
+      : await signRegistration(
+          await room.registrationSigner(),
+          { photoId, tenantId, registeredAt: room.clock() },
+          request,
+        );
+    const picture = await room.images.protect(
+      {
+        image: upload.bytes,
+        photoId,
+        photoKey,
+        keepGps: request.keepGps ?? false,
+        digitalSourceType: request.digitalSourceType ?? null,
+        traceId: request.traceId ?? null,
+      },
+      credentials,
+      signal,
+    );
+    const made = { photoId, key, photoKey, registration, picture, certificateKid: credentials.kid };
+    await room.database.inTenant(tenantId, (sql) => record(sql, room, caller, request, turn, made));
+    return { photoId, format: picture.format, image: picture.image };
+  } catch (error) {
+    // when this fails too, the reservation ends by itself
+    if (registered) {
+      await room.database
+        .inTenant(tenantId, (sql) => releaseRegistration(sql, tenantId, photoId, turn.holder))
+        .catch(() => {});
+    }
+    throw error;
+  }
+}
+
+interface Made {
+  photoId: string;
+  key: TenantKey;
+  photoKey: Uint8Array;
+  /** Null when the photo was registered before. */
+  registration: Registration | null;
+  picture: ProtectedPicture;
+  certificateKid: string;
+}
+
+/** Photo, protection, audit line and the answer under the key: all of it or nothing. */
+async function record(
+  sql: Sql,
+  room: ProtectRoom,
+  caller: Caller,
+  request: ProtectRequest,
+  turn: Turn,
+  { photoId, key, photoKey, registration, picture, certificateKid }: Made,
+): Promise<void> {
+  const { tenantId } = caller;
+  const protectedAt = room.clock();
+  const traceId = request.traceId ?? null;
+  if (registration) await insertHeldPhoto(sql, registrationRow(key, registration, request.traceId), turn.holder);
+  const ours = await markProtected(sql, { tenantId, photoId, owner: turn.holder, protectedAt, traceId });
+  if (!ours) {
+    throw new Refusal('UNAVAILABLE', 'The registration was taken by another request.', { retryAfterSeconds: 1 });
+  }
+  await insertProtection(sql, {
+    tenantId,
+    photoId,
+    format: picture.format,
+    width: picture.width,
+    height: picture.height,
+    orientation: picture.orientation,
+    markKey: sealColumn(key, 'mark_key', photoId, photoKey),
+    outputBytes: picture.image.length,
+    outputSha256: picture.sha256,
+    unsignedSha256: picture.unsignedSha256,
+    manifestStore: picture.manifestStore,
+    manifestGaps: picture.manifestGaps,
+    manifestSha256: picture.manifestSha256,
+    certificateKid,
+    fingerprint: picture.fingerprint,
+    evidence: picture.evidence,
+    protectedAt,
+  });
+  await audit(sql, {
+    ...caller,
+    action: 'photo.protect',
+    object: `photo:${photoId}`,
+    outcome: 'done',
+    detail: { registeredBefore: registration === null },
+  });
+  await turn.record(sql, { status: 200, headers: {}, body: null, outputSha256: picture.sha256, photoId });
+}
+
+/** The same answer again: marked and encoded anew, the kept manifest put back, and compared with what was answered. */
+async function protectAgain(
+  room: ProtectRoom,
+  { tenantId }: Caller,
+  upload: Upload,
+  request: ProtectRequest,
+  { photoId, outputSha256 }: RecordedAnswer,
+  signal: AbortSignal,
+): Promise<ProtectedImage> {
+  const [photo, manifest] = await room.database.inTenant(tenantId, async (sql) =>
+    photoId === null
+      ? [null, null]
+      : [await findPhoto(sql, tenantId, photoId), await findManifest(sql, tenantId, photoId)],
+  );
+  if (!photo?.protection || !manifest || !outputSha256) throw notTheSameAgain();
+  const key = await room.tenantKeys.forTenant(tenantId);
+  const picture = await room.images.rebuild(
+    {
+      image: upload.bytes,
+      photoKey: openColumn(key, 'mark_key', photo.photoId, photo.protection.markKey),
+      keepGps: request.keepGps ?? false,
+      ...manifest,
+    },
+    signal,
+  );
+  if (Buffer.compare(picture.sha256, outputSha256) !== 0) throw notTheSameAgain();
+  return { photoId: photo.photoId, format: photo.protection.format, image: picture.image };
+}
+
+// an upgrade of the encoder between the two requests: honest is to say so, wrong would be a second photo
+function notTheSameAgain(): Refusal {
+  return new Refusal(
+    'CONFLICT',
+    'The answer to the first request cannot be built again byte for byte. The photo exists; a new key protects anew.',
+  );
+}
