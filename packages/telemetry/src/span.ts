@@ -204,14 +204,17 @@ export class Span extends SpanFields {
   readonly issues: string[] = [];
   /** The row of the table behind each field that is filled. */
   readonly origins: Convention[] = [];
-  /** Where the span came from: its protobuf bytes (a view of the request) or its parsed JSON object. */
-  readonly source: Uint8Array | object;
+  /**
+   * The span exactly as it was sent, for telling a repetition from other content: protobuf bytes (a view of the request,
+   * copy it to keep it) or JSON text. The bytes of the resource and scope are in `context`.
+   */
+  readonly raw: Uint8Array | string;
   #messages: SpanMessages | undefined = undefined;
 
-  constructor(context: SpanContext, source: Uint8Array | object) {
+  constructor(context: SpanContext, raw: Uint8Array | string) {
     super();
     this.context = context;
-    this.source = source;
+    this.raw = raw;
   }
 
   get serviceName(): string {
@@ -270,13 +273,5 @@ export class Span extends SpanFields {
     const mapped: Record<string, string> = {};
     for (const { field, key } of this.origins) mapped[field] = key;
     return Object.assign(mapped, this.messages.fromEvents);
-  }
-
-  /**
-   * The span exactly as it was sent, for telling a repetition from other content: protobuf bytes (a view, copy it to keep
-   * it) or JSON text. The bytes of the resource and scope are in `context`.
-   */
-  get raw(): Uint8Array | string {
-    return this.source instanceof Uint8Array ? this.source : JSON.stringify(this.source);
   }
 }

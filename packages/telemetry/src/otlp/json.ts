@@ -82,7 +82,7 @@ function readResourceSpans(group: JsonObject, decoded: DecodedTraces, limits: Li
   const resource = isAbsent(group.resource) ? {} : objectAt(group.resource, 'resource');
   const attributes = attributesOf(resource.attributes).attributes;
   const schemaUrl = textAt(group.schemaUrl, 'schemaUrl');
-  const raw = JSON.stringify(resource);
+  const raw = rawOf(resource, 'resource');
   for (const item of listAt(group.scopeSpans, 'scopeSpans')) {
     const scopeSpans = objectAt(item, 'scopeSpans');
     const scope = isAbsent(scopeSpans.scope) ? undefined : objectAt(scopeSpans.scope, 'scope');
@@ -92,9 +92,18 @@ function readResourceSpans(group: JsonObject, decoded: DecodedTraces, limits: Li
       scope === undefined ? NO_SCOPE : scopeOf(scope),
       url,
       raw,
-      JSON.stringify(scope ?? {}),
+      rawOf(scope ?? {}, 'scope'),
     );
     for (const span of listAt(scopeSpans.spans, 'spans')) readSpanInto(span, context, decoded, limits);
+  }
+}
+
+/** The text of one part; refuses what is nested too deep to be written. */
+function rawOf(part: JsonObject, at: string): string {
+  try {
+    return JSON.stringify(part);
+  } catch (cause) {
+    throw new OtlpDecodeError('Expected JSON of a sane depth', at, { cause });
   }
 }
 
@@ -113,7 +122,8 @@ function readSpanInto(item: unknown, context: SpanContext, decoded: DecodedTrace
     return;
   }
   try {
-    const span = readSpan(objectAt(item, 'span'), context);
+    const json = objectAt(item, 'span');
+    const span = readSpan(json, new Span(context, rawOf(json, 'span')));
     const refusal = finish(span);
     if (refusal === undefined) decoded.spans.push(span);
     else reject(decoded.rejected, refusal);
@@ -123,8 +133,7 @@ function readSpanInto(item: unknown, context: SpanContext, decoded: DecodedTrace
   }
 }
 
-function readSpan(json: JsonObject, context: SpanContext): Span {
-  const span = new Span(context, json);
+function readSpan(json: JsonObject, span: Span): Span {
   span.traceId = idAt(json.traceId, 'traceId');
   span.spanId = idAt(json.spanId, 'spanId');
   span.parentSpanId = idAt(json.parentSpanId, 'parentSpanId');
