@@ -13,6 +13,11 @@ export interface Migration {
   sha256: string;
 }
 
+export interface MigrateOptions {
+  /** The owner's login also serves requests and takes the app role for them, as with an operator's DATABASE_URL. */
+  takesRole?: boolean;
+}
+
 /** Thrown when the database and the files of this program disagree, or the database cannot carry the schema. */
 export class MigrationRefused extends Error {
   readonly code = 'CONFLICT';
@@ -56,17 +61,22 @@ export function schemaDigest(migrations: readonly Migration[]): string {
  * under an advisory lock held for one transaction, which also works through a pooler. Refuses a database that knows a
  * newer or an edited migration.
  */
-export async function migrate(owner: pg.Pool, migrations: readonly Migration[]): Promise<number> {
+export async function migrate(
+  owner: pg.Pool,
+  migrations: readonly Migration[],
+  options: MigrateOptions = {},
+): Promise<number> {
   const client = await owner.connect();
   try {
     await requireServer(client);
-    await requireAppRole(client);
+    await requireAppRole(client, options.takesRole ?? false);
     await inTurn(client, () => client.query(HISTORY));
     let applied = 0;
     for (const migration of migrations) {
       if (await inTurn(client, () => applyOnce(client, migration, migrations))) applied++;
     }
     await inTurn(client, () => refuseUnknown(client, migrations));
+    await inTurn(client, () => client.query(BACKUP_POLICIES));
     return applied;
   } finally {
     client.release();
@@ -80,6 +90,34 @@ const HISTORY = `
     sha256 text not null,
     applied_at timestamptz not null default now()
   )`;
+
+/**
+ * FORCE row level security binds the owner too, and a backup must read everything: each such table gets a policy that
+ * lets its owner, and nobody else, read while `app.backup` is on. Only `backup` sets that.
+ */
+const BACKUP_POLICIES = `
+  do $$
+  declare
+    missing regclass;
+  begin
+    for missing in
+      select c.oid
+      from pg_class c
+      where c.relnamespace = 'public'::regnamespace and c.relforcerowsecurity and not c.relispartition
+        and not exists (
+          select from pg_policy p
+          where p.polrelid = c.oid and p.polname = 'backup' and p.polroles = array[current_user::regrole::oid]
+        )
+      order by c.relname
+    loop
+      execute format('drop policy if exists backup on %s', missing);
+      execute format(
+        'create policy backup on %s for select to current_user using (current_setting(''app.backup'', true) = ''on'')',
+        missing
+      );
+    end loop;
+  end
+  $$`;
 
 async function inTurn<T>(client: pg.PoolClient, work: () => Promise<T>): Promise<T> {
   await client.query('begin');
@@ -144,16 +182,18 @@ async function requireServer(client: pg.PoolClient): Promise<void> {
 }
 
 /**
- * The role that every request runs as. Made here where the owner may (the embedded server brings it); elsewhere an
- * operator makes it once. A role that could pass row level security by is refused.
+ * The role that every request runs as. Made here where the owner may; the embedded server brings it, and elsewhere an
+ * operator makes it once. A role that could pass row level security by is refused, and so is an owner who cannot take it.
  */
-async function requireAppRole(client: pg.PoolClient): Promise<void> {
+async function requireAppRole(client: pg.PoolClient, takesRole: boolean): Promise<void> {
   const failure = await inTurn(client, () => client.query(MAKE_APP_ROLE)).then(
     () => undefined,
     (error: Error) => error,
   );
-  const { rows } = await client.query<{ unbound: boolean; owner: string }>(
-    `select rolsuper or rolbypassrls as unbound, current_user as owner from pg_roles where rolname = $1`,
+  const { rows } = await client.query<{ unbound: boolean; member: boolean; owner: string }>(
+    `select rolsuper or rolbypassrls as unbound, pg_has_role(oid, 'member') as member, quote_ident(current_user) as owner
+     from pg_roles
+     where rolname = $1`,
     [APP_ROLE],
   );
   const [role] = rows;
@@ -167,6 +207,11 @@ async function requireAppRole(client: pg.PoolClient): Promise<void> {
   if (role.unbound) {
     throw new MigrationRefused(
       `The role ${APP_ROLE} may pass row level security by. Once: alter role ${APP_ROLE} nosuperuser nobypassrls;`,
+    );
+  }
+  if (takesRole && !role.member) {
+    throw new MigrationRefused(
+      `The user ${role.owner} is not a member of ${APP_ROLE}. Once, as an administrator: grant ${APP_ROLE} to ${role.owner};`,
     );
   }
 }

@@ -123,8 +123,11 @@ async function checkVersion(runner: Runner, folder: string, made: string): Promi
 async function removeUnfinished(folder: string): Promise<void> {
   const prefix = `${basename(folder)}.new-`;
   const entries = await readdir(dirname(folder));
-  const unfinished = entries.filter((name) => name.startsWith(prefix));
-  await Promise.all(unfinished.map((name) => rm(join(dirname(folder), name), { recursive: true, force: true })));
+  for (const name of entries.filter((entry) => entry.startsWith(prefix))) {
+    const unfinished = join(dirname(folder), name);
+    await killStrays(unfinished);
+    await rm(unfinished, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+  }
 }
 
 async function initdb(runner: Runner, target: string, durable: boolean): Promise<void> {
@@ -188,7 +191,7 @@ class WatchedServer {
   }
 
   get pid(): number {
-    return this.#child?.exitCode === null ? (this.#child.pid ?? 0) : 0;
+    return this.#child !== undefined && isAlive(this.#child) ? (this.#child.pid ?? 0) : 0;
   }
 
   async start(): Promise<void> {
@@ -199,15 +202,15 @@ class WatchedServer {
       this.#log('PostgreSQL ended without being asked; starting it again.');
       this.#restarting = this.#restart();
     };
-    if (child.exitCode !== null || child.signalCode !== null) ended();
-    else child.once('exit', ended);
+    if (isAlive(child)) child.once('exit', ended);
+    else ended();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#restarting;
     const child = this.#child;
-    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child?.pid === undefined || !isAlive(child)) return;
     let gone = false;
     child.once('exit', () => (gone = true));
     await endServer(child.pid, () => !gone);
@@ -262,7 +265,7 @@ class WatchedServer {
     const deadlineMs = performance.now() + START_LIMIT_MS;
     const failure: { error?: Error } = {};
     child.once('error', (error) => (failure.error = error));
-    while (child.exitCode === null && child.signalCode === null && failure.error === undefined) {
+    while (isAlive(child) && failure.error === undefined) {
       const found = await readPidFile(this.#folder);
       if (found?.ready === true && found.pid === child.pid) return true;
       if (performance.now() > deadlineMs) {
@@ -274,6 +277,10 @@ class WatchedServer {
     if (failure.error !== undefined) throw new ClusterFailed('PostgreSQL could not be run.', { cause: failure.error });
     return false;
   }
+}
+
+function isAlive(child: ChildProcess): boolean {
+  return child.exitCode === null && child.signalCode === null;
 }
 
 /** The last lines that a child said, each also handed to `log`. Reading on keeps the pipe from filling up. */

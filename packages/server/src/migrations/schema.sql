@@ -1,0 +1,538 @@
+-- The schema after all migrations, dumped from the catalogue by storage/schema.ts. Written, never edited.
+-- Day partitions are left out: they come and go while the program runs.
+
+create table account_passwords (
+  account_id uuid not null,
+  argon2id text not null,
+  changed_at timestamp with time zone not null default now()
+);
+alter table account_passwords add constraint account_passwords_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(account_id) ON DELETE CASCADE;
+alter table account_passwords add constraint account_passwords_pkey PRIMARY KEY (account_id);
+alter table account_passwords enable row level security;
+alter table account_passwords force row level security;
+create policy account_itself on account_passwords using ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid)) with check ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid));
+create policy backup on account_passwords for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+grant insert, select, update on account_passwords to lumatrace_app;
+
+create table accounts (
+  account_id uuid not null,
+  email text not null,
+  name text not null,
+  must_change_password boolean not null default false,
+  created_at timestamp with time zone not null default now(),
+  last_login_at timestamp with time zone
+);
+alter table accounts add constraint accounts_email_check CHECK (((email = lower(email)) AND ((length(email) >= 3) AND (length(email) <= 254))));
+alter table accounts add constraint accounts_email_key UNIQUE (email);
+alter table accounts add constraint accounts_name_check CHECK ((length(name) <= 200));
+alter table accounts add constraint accounts_pkey PRIMARY KEY (account_id);
+alter table accounts enable row level security;
+alter table accounts force row level security;
+create policy account_by_email on accounts for select using ((email = NULLIF(current_setting('app.lookup'::text, true), ''::text)));
+create policy account_itself on accounts using ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid)) with check ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid));
+create policy account_of_tenant on accounts for select using (((NULLIF(current_setting('app.tenant'::text, true), ''::text) IS NOT NULL) AND (EXISTS ( SELECT 1 FROM memberships m WHERE (m.account_id = accounts.account_id)))));
+create policy backup on accounts for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+grant insert, select on accounts to lumatrace_app;
+grant update (name), update (must_change_password), update (last_login_at) on accounts to lumatrace_app;
+
+create table api_keys (
+  tenant_id uuid not null,
+  key_id uuid not null,
+  name text not null,
+  prefix text not null,
+  key_hash text not null,
+  pepper_version integer not null,
+  scopes text[] not null,
+  created_at timestamp with time zone not null,
+  created_by text not null,
+  expires_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  last_used_at timestamp with time zone
+);
+alter table api_keys add constraint api_keys_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)));
+alter table api_keys add constraint api_keys_pkey PRIMARY KEY (tenant_id, key_id);
+alter table api_keys add constraint api_keys_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE;
+CREATE INDEX api_keys_by_hash ON public.api_keys USING hash (key_hash);
+alter table api_keys enable row level security;
+alter table api_keys force row level security;
+create policy api_key_by_hash on api_keys for select using ((key_hash = NULLIF(current_setting('app.lookup'::text, true), ''::text)));
+create policy backup on api_keys for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant_isolation on api_keys using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant insert, select on api_keys to lumatrace_app;
+grant update (revoked_at), update (last_used_at) on api_keys to lumatrace_app;
+
+create table audit (
+  tenant_id uuid not null,
+  seq bigint not null generated always as identity,
+  at timestamp with time zone not null default now(),
+  actor text not null,
+  action text not null,
+  object text not null,
+  outcome text not null,
+  request_id text,
+  detail jsonb
+);
+alter table audit add constraint audit_pkey PRIMARY KEY (tenant_id, seq);
+alter table audit add constraint audit_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
+CREATE INDEX audit_at ON public.audit USING btree (tenant_id, at DESC);
+alter table audit enable row level security;
+alter table audit force row level security;
+create policy backup on audit for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant on audit using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant insert, select on audit to lumatrace_app;
+
+create table content_blocks (
+  tenant_id uuid not null,
+  block_id uuid not null,
+  day date not null,
+  retention_class smallint not null,
+  sealed bytea not null storage external
+) partition by LIST (retention_class);
+alter table content_blocks add constraint content_blocks_pkey PRIMARY KEY (tenant_id, block_id, day, retention_class);
+alter table content_blocks enable row level security;
+alter table content_blocks force row level security;
+create policy backup on content_blocks for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant on content_blocks using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select on content_blocks to lumatrace_app;
+
+create table content_blocks_r1 partition of content_blocks FOR VALUES IN ('1') partition by RANGE (day);
+alter table content_blocks_r1 enable row level security;
+alter table content_blocks_r1 force row level security;
+create policy tenant on content_blocks_r1 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+
+create table content_blocks_r30 partition of content_blocks FOR VALUES IN ('30') partition by RANGE (day);
+alter table content_blocks_r30 enable row level security;
+alter table content_blocks_r30 force row level security;
+create policy tenant on content_blocks_r30 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+
+create table content_blocks_r365 partition of content_blocks FOR VALUES IN ('365') partition by RANGE (day);
+alter table content_blocks_r365 enable row level security;
+alter table content_blocks_r365 force row level security;
+create policy tenant on content_blocks_r365 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+
+create table content_blocks_r7 partition of content_blocks FOR VALUES IN ('7') partition by RANGE (day);
+alter table content_blocks_r7 enable row level security;
+alter table content_blocks_r7 force row level security;
+create policy tenant on content_blocks_r7 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+
+create table content_blocks_r90 partition of content_blocks FOR VALUES IN ('90') partition by RANGE (day);
+alter table content_blocks_r90 enable row level security;
+alter table content_blocks_r90 force row level security;
+create policy tenant on content_blocks_r90 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+
+create table idempotency (
+  tenant_id uuid not null,
+  route text not null,
+  key text not null,
+  body_sha256 bytea not null,
+  state text not null default 'running'::text,
+  owner uuid not null,
+  lease_until timestamp with time zone not null,
+  status smallint,
+  headers jsonb,
+  body bytea,
+  output_sha256 bytea,
+  photo_id uuid,
+  created_at timestamp with time zone not null default clock_timestamp(),
+  expires_at timestamp with time zone not null
+);
+alter table idempotency add constraint idempotency_body_check CHECK ((octet_length(body) <= 65536));
+alter table idempotency add constraint idempotency_body_sha256_check CHECK ((octet_length(body_sha256) = 32));
+alter table idempotency add constraint idempotency_check CHECK (((state = 'done'::text) = (status IS NOT NULL)));
+alter table idempotency add constraint idempotency_key_check CHECK (((length(key) >= 1) AND (length(key) <= 64)));
+alter table idempotency add constraint idempotency_pkey PRIMARY KEY (tenant_id, route, key);
+alter table idempotency add constraint idempotency_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text])));
+alter table idempotency add constraint idempotency_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
+CREATE INDEX idempotency_by_expiry ON public.idempotency USING btree (tenant_id, expires_at);
+alter table idempotency enable row level security;
+alter table idempotency force row level security;
+create policy backup on idempotency for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy idempotency_of_tenant on idempotency using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select, update on idempotency to lumatrace_app;
+
+create table installation (
+  only_one boolean not null default true,
+  tenant_id uuid not null,
+  created_at timestamp with time zone not null default now()
+);
+alter table installation add constraint installation_only_one_check CHECK (only_one);
+alter table installation add constraint installation_pkey PRIMARY KEY (only_one);
+alter table installation enable row level security;
+alter table installation force row level security;
+create policy backup on installation for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy installation_is_known on installation for select using (true);
+create policy installation_is_made_once on installation for insert with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant insert, select on installation to lumatrace_app;
+
+create table installation_keys (
+  name text not null,
+  version integer not null,
+  wrapped bytea not null,
+  created_at timestamp with time zone not null default now()
+);
+alter table installation_keys add constraint installation_keys_pkey PRIMARY KEY (name, version);
+alter table installation_keys add constraint installation_keys_version_check CHECK ((version > 0));
+
+create table memberships (
+  tenant_id uuid not null,
+  account_id uuid not null,
+  role text not null,
+  created_at timestamp with time zone not null default now()
+);
+alter table memberships add constraint memberships_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(account_id) ON DELETE CASCADE;
+alter table memberships add constraint memberships_pkey PRIMARY KEY (tenant_id, account_id);
+alter table memberships add constraint memberships_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'analyst'::text, 'viewer'::text, 'auditor'::text, 'security'::text])));
+alter table memberships add constraint memberships_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE;
+CREATE INDEX memberships_of_account ON public.memberships USING hash (account_id);
+alter table memberships enable row level security;
+alter table memberships force row level security;
+create policy backup on memberships for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy membership_of_account on memberships for select using ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid));
+create policy tenant_isolation on memberships using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select, update on memberships to lumatrace_app;
+
+create table photos (
+  tenant_id uuid not null,
+  photo_id uuid not null,
+  content_hash bytea not null,
+  status text not null default 'registered'::text,
+  device_model bytea not null,
+  location bytea,
+  registered_at timestamp(3) with time zone not null,
+  registered_signature bytea not null,
+  registered_key_id text not null,
+  trace_id text,
+  reserved_by uuid,
+  reserved_until timestamp with time zone,
+  protected_at timestamp(3) with time zone,
+  created_at timestamp(3) with time zone not null default clock_timestamp()
+);
+alter table photos add constraint photos_check CHECK (((status = 'protected'::text) = (protected_at IS NOT NULL)));
+alter table photos add constraint photos_content_hash_check CHECK ((octet_length(content_hash) = 32));
+alter table photos add constraint photos_pkey PRIMARY KEY (tenant_id, photo_id);
+alter table photos add constraint photos_status_check CHECK ((status = ANY (ARRAY['registered'::text, 'protected'::text])));
+alter table photos add constraint photos_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
+alter table photos add constraint photos_trace_id_check CHECK ((trace_id ~ '^[0-9a-f]{32}$'::text));
+CREATE INDEX photos_by_age ON public.photos USING btree (tenant_id, created_at DESC, photo_id DESC);
+CREATE INDEX photos_to_protect ON public.photos USING btree (tenant_id, content_hash, created_at DESC) WHERE (status = 'registered'::text);
+alter table photos enable row level security;
+alter table photos force row level security;
+create policy backup on photos for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy photos_of_tenant on photos using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant insert, select, update on photos to lumatrace_app;
+
+create table protections (
+  tenant_id uuid not null,
+  photo_id uuid not null,
+  format text not null,
+  width integer not null,
+  height integer not null,
+  orientation smallint not null,
+  mark_key bytea not null,
+  output_bytes integer not null,
+  output_sha256 bytea not null,
+  unsigned_sha256 bytea not null,
+  manifest_store bytea not null storage external,
+  manifest_gaps jsonb not null default '[]'::jsonb,
+  manifest_sha256 bytea not null,
+  certificate_kid text not null,
+  fingerprint bytea not null,
+  evidence jsonb not null default '{}'::jsonb,
+  protected_at timestamp(3) with time zone not null
+);
+alter table protections add constraint protections_format_check CHECK ((format = ANY (ARRAY['jpeg'::text, 'png'::text, 'webp'::text])));
+alter table protections add constraint protections_height_check CHECK ((height > 0));
+alter table protections add constraint protections_manifest_sha256_check CHECK ((octet_length(manifest_sha256) = 32));
+alter table protections add constraint protections_orientation_check CHECK (((orientation >= 1) AND (orientation <= 8)));
+alter table protections add constraint protections_output_bytes_check CHECK ((output_bytes > 0));
+alter table protections add constraint protections_output_sha256_check CHECK ((octet_length(output_sha256) = 32));
+alter table protections add constraint protections_pkey PRIMARY KEY (tenant_id, photo_id);
+alter table protections add constraint protections_tenant_id_photo_id_fkey FOREIGN KEY (tenant_id, photo_id) REFERENCES photos(tenant_id, photo_id);
+alter table protections add constraint protections_unsigned_sha256_check CHECK ((octet_length(unsigned_sha256) = 32));
+alter table protections add constraint protections_width_check CHECK ((width > 0));
+CREATE INDEX protections_by_output ON public.protections USING btree (tenant_id, output_sha256);
+alter table protections enable row level security;
+alter table protections force row level security;
+create policy backup on protections for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy protections_of_tenant on protections using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant insert, select on protections to lumatrace_app;
+
+create table rate_limits (
+  key text not null,
+  points integer not null default 0,
+  expire bigint
+);
+alter table rate_limits add constraint rate_limits_pkey PRIMARY KEY (key);
+alter table rate_limits enable row level security;
+create policy counter_by_key on rate_limits using ((key = NULLIF(current_setting('app.lookup'::text, true), ''::text))) with check ((key = NULLIF(current_setting('app.lookup'::text, true), ''::text)));
+grant delete, insert, select, update on rate_limits to lumatrace_app;
+
+create table revoked_tokens (
+  tenant_id uuid not null,
+  iss text not null,
+  jti text not null,
+  expires_at timestamp with time zone not null
+);
+alter table revoked_tokens add constraint revoked_tokens_pkey PRIMARY KEY (tenant_id, iss, jti);
+alter table revoked_tokens add constraint revoked_tokens_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE;
+alter table revoked_tokens enable row level security;
+alter table revoked_tokens force row level security;
+create policy backup on revoked_tokens for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant_isolation on revoked_tokens using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select on revoked_tokens to lumatrace_app;
+
+create table rollups (
+  tenant_id uuid not null,
+  minute timestamp with time zone not null,
+  service text not null,
+  model text not null,
+  provider text not null,
+  operation text not null,
+  environment text not null,
+  status smallint not null,
+  billable boolean not null,
+  span_count bigint not null,
+  root_count bigint not null,
+  unpriced_count bigint not null,
+  cost_pico numeric not null,
+  input_tokens bigint not null,
+  output_tokens bigint not null,
+  latency_ns numeric not null,
+  sketch_zeros bigint not null,
+  sketch_buckets integer[] not null,
+  sketch_counts bigint[] not null
+);
+alter table rollups add constraint rollups_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
+CREATE INDEX rollups_by_minute ON public.rollups USING btree (tenant_id, minute);
+alter table rollups enable row level security;
+alter table rollups force row level security;
+create policy backup on rollups for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant on rollups using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select on rollups to lumatrace_app;
+
+create table schema_migrations (
+  version integer not null,
+  name text not null,
+  sha256 text not null,
+  applied_at timestamp with time zone not null default now()
+);
+alter table schema_migrations add constraint schema_migrations_pkey PRIMARY KEY (version);
+
+create table service_accounts (
+  tenant_id uuid not null,
+  service_account_id uuid not null,
+  username text not null,
+  argon2id text not null,
+  scopes text[] not null,
+  created_at timestamp with time zone not null default now(),
+  disabled_at timestamp with time zone
+);
+alter table service_accounts add constraint service_accounts_pkey PRIMARY KEY (tenant_id, service_account_id);
+alter table service_accounts add constraint service_accounts_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE;
+alter table service_accounts add constraint service_accounts_tenant_id_username_key UNIQUE (tenant_id, username);
+alter table service_accounts add constraint service_accounts_username_check CHECK (((length(username) >= 3) AND (length(username) <= 100)));
+CREATE INDEX service_accounts_by_username ON public.service_accounts USING hash (username);
+alter table service_accounts enable row level security;
+alter table service_accounts force row level security;
+create policy backup on service_accounts for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy service_account_by_username on service_accounts for select using ((username = NULLIF(current_setting('app.lookup'::text, true), ''::text)));
+create policy tenant_isolation on service_accounts using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant insert, select on service_accounts to lumatrace_app;
+grant update (argon2id), update (disabled_at) on service_accounts to lumatrace_app;
+
+create table sessions (
+  tenant_id uuid not null,
+  session_hash text not null,
+  account_id uuid not null,
+  created_at timestamp with time zone not null,
+  last_seen_at timestamp with time zone not null,
+  expires_at timestamp with time zone not null
+);
+alter table sessions add constraint sessions_pkey PRIMARY KEY (tenant_id, session_hash);
+alter table sessions add constraint sessions_tenant_id_account_id_fkey FOREIGN KEY (tenant_id, account_id) REFERENCES memberships(tenant_id, account_id) ON DELETE CASCADE;
+CREATE INDEX sessions_by_hash ON public.sessions USING hash (session_hash);
+CREATE INDEX sessions_of_account ON public.sessions USING btree (tenant_id, account_id);
+alter table sessions enable row level security;
+alter table sessions force row level security;
+create policy backup on sessions for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy session_by_hash on sessions for select using ((session_hash = NULLIF(current_setting('app.lookup'::text, true), ''::text)));
+create policy tenant_isolation on sessions using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select on sessions to lumatrace_app;
+grant update (last_seen_at) on sessions to lumatrace_app;
+
+create table signing_keys (
+  kid text not null,
+  alg text not null,
+  public_jwk jsonb not null,
+  wrapped_private bytea not null,
+  state text not null,
+  created_at timestamp with time zone not null default now(),
+  activated_at timestamp with time zone,
+  retired_at timestamp with time zone
+);
+alter table signing_keys add constraint signing_keys_pkey PRIMARY KEY (kid);
+alter table signing_keys add constraint signing_keys_state_check CHECK ((state = ANY (ARRAY['next'::text, 'active'::text, 'retiring'::text, 'retired'::text, 'compromised'::text])));
+CREATE UNIQUE INDEX signing_keys_one_active ON public.signing_keys USING btree (state) WHERE (state = 'active'::text);
+
+create table spans (
+  tenant_id uuid not null,
+  trace_id uuid not null,
+  span_id bigint not null,
+  day date not null,
+  retention_class smallint not null,
+  content_hash uuid not null,
+  parent_span_id bigint,
+  start_ns bigint not null,
+  end_ns bigint not null,
+  cost_pico bigint,
+  client_cost_pico bigint,
+  input_tokens bigint,
+  output_tokens bigint,
+  cache_read_tokens bigint,
+  cache_creation_tokens bigint,
+  reasoning_tokens bigint,
+  block_id uuid not null,
+  block_index integer not null,
+  billable boolean not null,
+  status smallint not null,
+  kind smallint not null,
+  name text not null,
+  service text not null,
+  environment text,
+  operation text,
+  provider text,
+  model text,
+  user_id text,
+  session_id text,
+  error_type text,
+  price_version text
+) partition by LIST (retention_class);
+alter table spans add constraint spans_pkey PRIMARY KEY (tenant_id, trace_id, span_id, day, retention_class);
+CREATE INDEX spans_by_start ON ONLY public.spans USING btree (tenant_id, start_ns);
+alter table spans enable row level security;
+alter table spans force row level security;
+create policy backup on spans for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant on spans using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select on spans to lumatrace_app;
+
+create table spans_r1 partition of spans FOR VALUES IN ('1') partition by RANGE (day);
+alter table spans_r1 enable row level security;
+alter table spans_r1 force row level security;
+create policy tenant on spans_r1 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+
+create table spans_r30 partition of spans FOR VALUES IN ('30') partition by RANGE (day);
+alter table spans_r30 enable row level security;
+alter table spans_r30 force row level security;
+create policy tenant on spans_r30 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+
+create table spans_r365 partition of spans FOR VALUES IN ('365') partition by RANGE (day);
+alter table spans_r365 enable row level security;
+alter table spans_r365 force row level security;
+create policy tenant on spans_r365 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+
+create table spans_r7 partition of spans FOR VALUES IN ('7') partition by RANGE (day);
+alter table spans_r7 enable row level security;
+alter table spans_r7 force row level security;
+create policy tenant on spans_r7 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+
+create table spans_r90 partition of spans FOR VALUES IN ('90') partition by RANGE (day);
+alter table spans_r90 enable row level security;
+alter table spans_r90 force row level security;
+create policy tenant on spans_r90 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+
+create table tenant_keys (
+  tenant_id uuid not null,
+  version integer not null,
+  wrapped bytea not null,
+  state text not null,
+  activated_at timestamp with time zone not null default now()
+);
+alter table tenant_keys add constraint tenant_keys_pkey PRIMARY KEY (tenant_id, version);
+alter table tenant_keys add constraint tenant_keys_state_check CHECK ((state = ANY (ARRAY['active'::text, 'retired'::text, 'destroyed'::text])));
+alter table tenant_keys add constraint tenant_keys_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
+alter table tenant_keys add constraint tenant_keys_version_check CHECK ((version > 0));
+alter table tenant_keys enable row level security;
+alter table tenant_keys force row level security;
+create policy backup on tenant_keys for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy installation on tenant_keys to <owner> using (true) with check (true);
+create policy tenant on tenant_keys using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant insert, select, update on tenant_keys to lumatrace_app;
+
+create table tenants (
+  tenant_id uuid not null,
+  name text not null,
+  created_at timestamp with time zone not null default now(),
+  retention_class smallint not null default 7,
+  traces_per_day integer,
+  requests_per_hour integer
+);
+alter table tenants add constraint tenants_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)));
+alter table tenants add constraint tenants_pkey PRIMARY KEY (tenant_id);
+alter table tenants add constraint tenants_requests_per_hour_check CHECK ((requests_per_hour >= 0));
+alter table tenants add constraint tenants_retention_class_check CHECK ((retention_class = ANY (ARRAY[1, 7, 30, 90, 365])));
+alter table tenants add constraint tenants_traces_per_day_check CHECK ((traces_per_day >= 0));
+alter table tenants enable row level security;
+alter table tenants force row level security;
+create policy backup on tenants for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy installation on tenants to <owner> using (true) with check (true);
+create policy tenant on tenants using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant insert, select, update on tenants to lumatrace_app;
+
+create table traces (
+  tenant_id uuid not null,
+  trace_id uuid not null,
+  retention_class smallint not null,
+  first_day date not null,
+  last_day date not null,
+  first_start_ns bigint not null,
+  last_end_ns bigint not null,
+  span_count integer not null,
+  error_count integer not null,
+  ok_count integer not null,
+  billable_count integer not null,
+  unpriced_count integer not null,
+  cost_pico bigint not null,
+  input_tokens bigint not null,
+  output_tokens bigint not null,
+  head_rank smallint not null,
+  head_start_ns bigint not null,
+  head_span_id bigint not null,
+  head_parent_id bigint,
+  head_name text not null,
+  head_service text not null,
+  head_model text,
+  head_provider text,
+  head_preview bytea storage external,
+  llm_start_ns bigint,
+  llm_model text,
+  llm_provider text,
+  llm_preview bytea storage external,
+  environment text,
+  user_id text,
+  session_id text,
+  tags text[] not null default '{}'::text[],
+  received_at timestamp with time zone not null default now()
+) with (fillfactor=80);
+alter table traces add constraint traces_pkey PRIMARY KEY (tenant_id, trace_id);
+alter table traces add constraint traces_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
+CREATE INDEX traces_by_start ON public.traces USING btree (tenant_id, first_start_ns DESC, trace_id DESC);
+alter table traces enable row level security;
+alter table traces force row level security;
+create policy backup on traces for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant on traces using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select, update on traces to lumatrace_app;
+
+create table usage (
+  tenant_id uuid not null,
+  day date not null,
+  traces bigint not null,
+  spans bigint not null,
+  bytes bigint not null
+);
+alter table usage add constraint usage_pkey PRIMARY KEY (tenant_id, day);
+alter table usage add constraint usage_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
+alter table usage enable row level security;
+alter table usage force row level security;
+create policy backup on usage for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant on usage using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant insert, select, update on usage to lumatrace_app;
