@@ -93,6 +93,7 @@ test('spans in the older names end in the same fields', () => {
   assert.equal(costOf(events!), '0.000068');
   assert.deepEqual(previewOf(texts!.messages), { prompt: 'One word for joy?', response: 'Delight' });
   assert.deepEqual(texts!.usage, { inputTokens: 28, outputTokens: 3, totalTokens: 31 });
+  assert.equal(texts!.mappedFrom.outputTokens, 'gen_ai.usage.total_tokens');
   assert.equal(texts!.billable, true);
   assert.equal(failed!.status, 'error');
   assert.equal(failed!.statusMessage, '429 Too Many Requests');

@@ -109,11 +109,16 @@ export function finish(span: Span): string | undefined {
   if (span.endNs < span.startNs) endAtStart(span);
   if (span.name.length > MAX_NAME_LENGTH) span.name = cut(span, 'name', span.name);
   if (span.statusMessage.length > MAX_NAME_LENGTH) span.statusMessage = cut(span, 'status message', span.statusMessage);
+  span.droppedAttributes = Math.min(span.droppedAttributes, MAX_INT32);
+  span.droppedEvents = Math.min(span.droppedEvents, MAX_INT32);
+  span.droppedLinks = Math.min(span.droppedLinks, MAX_INT32);
   if (span.environment === undefined) span.environment = span.context.environment;
   if (span.totalTokens !== undefined) completeUsage(span);
   return undefined;
 }
 
+/** Counts fit a signed 32-bit column. */
+const MAX_INT32 = 2_147_483_647;
 const TRACE_ID_DIGITS = 32;
 const SPAN_ID_DIGITS = 16;
 const NO_PARENT = '0'.repeat(SPAN_ID_DIGITS);
@@ -144,13 +149,20 @@ function cut(span: Span, what: string, text: string): string {
 
 /** With the total and one side known the other follows exactly. */
 function completeUsage(span: Span): void {
-  const { totalTokens, inputTokens, outputTokens } = span;
-  if (totalTokens === undefined) return;
+  const { totalTokens = 0, inputTokens, outputTokens } = span;
   if (inputTokens !== undefined && outputTokens === undefined && totalTokens >= inputTokens) {
     span.outputTokens = totalTokens - inputTokens;
+    noteOrigin(span, 'outputTokens');
   } else if (outputTokens !== undefined && inputTokens === undefined && totalTokens >= outputTokens) {
     span.inputTokens = totalTokens - outputTokens;
+    noteOrigin(span, 'inputTokens');
   }
+}
+
+/** The field follows from the total: it names the key of the total. */
+function noteOrigin(span: Span, field: 'inputTokens' | 'outputTokens'): void {
+  const total = span.origins.find((row) => row.field === 'totalTokens');
+  if (total !== undefined) span.origins.push({ ...total, field });
 }
 
 export function reject(rejected: Rejected, message: string): void {

@@ -40,12 +40,10 @@ export class Reader {
   readonly bytes: Uint8Array;
   pos = 0;
   readonly #view: DataView;
-  readonly #known: string[];
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#known = KNOWN;
   }
 
   fail(message: string): never {
@@ -161,10 +159,10 @@ export class Reader {
     // multiplicative hash of the bytes (FNV-1a's step)
     for (let i = pos; i < pos + length; i++) hash = Math.imul(hash ^ bytes[i]!, 0x01000193);
     const slot = (hash ^ (hash >>> 15)) & (KNOWN_SLOTS - 1);
-    const known = this.#known[slot]!;
+    const known = KNOWN[slot]!;
     if (known.length === length && equalsAscii(known, bytes, pos)) return known;
     const text = clean(UTF8.decode(bytes.subarray(pos, pos + length)));
-    this.#known[slot] = text;
+    KNOWN[slot] = text;
     return text;
   }
 

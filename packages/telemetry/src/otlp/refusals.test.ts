@@ -282,6 +282,10 @@ test('labels are cut to 200 characters and names to 1,000, each with a note; the
   assert.equal(span.issues.length, 2);
 });
 
+test('absurd counts of dropped things fit a signed 32-bit column', () => {
+  assert.equal(spanOf({}, { droppedAttributesCount: 4_294_967_295 }).droppedAttributes, 2_147_483_647);
+});
+
 test('an attribute called __proto__ is an attribute like any other', () => {
   const span = spanOf(
     { nested: { deep: 1 } },
