@@ -33,6 +33,8 @@ export interface Principal {
   mustChangePassword?: boolean;
   /** Persons only: lower-case hex of the session's hash, for logout and session lists. */
   sessionId?: string;
+  /** Persons only: when the session ends whatever happens. */
+  sessionExpiresAt?: Date;
   /** Machines only: issuer and id of the token, for logout. */
   token?: { iss: string; jti: string; expiresAtSeconds: number };
 }

@@ -1,0 +1,106 @@
+// Puts the room together: who may ask, for what, how often. `main.ts` calls this once.
+import type { InstallationKeys } from '../keys/installation-keys.ts';
+import type { Database } from '../storage/database.ts';
+import { createApiKeys, type ApiKeys } from './api-keys.ts';
+import { audit } from './audit.ts';
+import { bootstrap, deleteFirstRunFile, firstRunFile, type Bootstrap } from './bootstrap.ts';
+import { createCredentials, type Credentials } from './credentials.ts';
+import { createLimits, DEFAULT_LIMITS, type Limits, type LimitSettings } from './limits.ts';
+import { createMachines, type Machines } from './machines.ts';
+import { createMachineTokens, type MachineTokens } from './machine-tokens.ts';
+import { createPasswords } from './passwords.ts';
+import { createPeople, type People } from './people.ts';
+import type { Principal } from './principal.ts';
+import { createSessions } from './sessions.ts';
+import { createSigningKeys, type SigningKeys, type TokenSigner } from './signing-keys.ts';
+import { createTenants, type Tenants } from './tenants.ts';
+
+export interface AccessOptions {
+  database: Database;
+  installationKeys: InstallationKeys;
+  signer: TokenSigner;
+  /** The address people use, such as `http://localhost:3000`: the issuer of tokens. */
+  publicUrl: string;
+  otlpUrl: string;
+  dataDir: string;
+  limits?: Partial<LimitSettings>;
+  tracesPerDay?: number;
+  nowMs?: () => number;
+  /** Told of failures that refuse nobody. */
+  onError?: (error: unknown) => void;
+}
+
+export interface Access {
+  credentials: Credentials;
+  limits: Limits;
+  people: People;
+  machines: Machines;
+  apiKeys: ApiKeys;
+  tokens: MachineTokens;
+  signingKeys: SigningKeys;
+  tenants: Tenants;
+  firstRun: {
+    /** Makes tenant, admin, key and service account once; run at every start. */
+    bootstrap(): Promise<Bootstrap>;
+    file(): Promise<string | undefined>;
+    /** @returns whether there was a file. */
+    deleteFile(by: Principal, requestId: string): Promise<boolean>;
+  };
+  /** The audit line of a write that somebody who is known was refused. */
+  auditDenial(principal: Principal, route: string, requestId: string): Promise<void>;
+}
+
+const DEFAULT_TRACES_PER_DAY = 50_000;
+
+export async function createAccess(options: AccessOptions): Promise<Access> {
+  const { database, installationKeys, signer, publicUrl, otlpUrl, dataDir } = options;
+  const nowMs = options.nowMs ?? Date.now;
+  const onError = options.onError ?? (() => {});
+  const settings: LimitSettings = { ...DEFAULT_LIMITS, ...options.limits };
+  const [pepper, sessionKey] = await Promise.all([
+    installationKeys.secret('api-key-pepper'),
+    installationKeys.secret('session'),
+  ]);
+  const passwords = createPasswords();
+  const limits = createLimits({ database, settings, nowMs });
+  const apiKeys = createApiKeys({ database, pepper, nowMs, onError });
+  const sessions = createSessions({ database, key: sessionKey, nowMs });
+  const signingKeys = createSigningKeys({ database, signer, nowMs });
+  const tokens = createMachineTokens({ database, signingKeys, issuer: publicUrl, audience: `${publicUrl}/api`, nowMs });
+  return {
+    credentials: createCredentials({ apiKeys, tokens, sessions }),
+    limits,
+    people: createPeople({ database, sessions, passwords, limits, nowMs }),
+    machines: createMachines({ database, tokens, passwords, limits }),
+    apiKeys,
+    tokens,
+    signingKeys,
+    tenants: createTenants({
+      database,
+      defaults: {
+        tracesPerDay: options.tracesPerDay ?? DEFAULT_TRACES_PER_DAY,
+        requestsPerHour: settings.requestsPerHour,
+      },
+    }),
+    firstRun: {
+      bootstrap: () => bootstrap({ database, apiKeys, passwords, dataDir, url: publicUrl, otlpUrl }),
+      file: () => firstRunFile(dataDir),
+      deleteFile: (by, requestId) =>
+        database.inTenant(by.tenantId, async (sql) => {
+          await audit(sql, {
+            tenantId: by.tenantId,
+            actor: by.subject,
+            action: 'first-run-file.delete',
+            object: `tenant:${by.tenantId}`,
+            outcome: 'done',
+            requestId,
+          });
+          return deleteFirstRunFile(dataDir);
+        }),
+    },
+    auditDenial: ({ tenantId, subject }, route, requestId) =>
+      database.inTenant(tenantId, (sql) =>
+        audit(sql, { tenantId, actor: subject, action: 'denied', object: route, outcome: 'denied', requestId }),
+      ),
+  };
+}

@@ -1,0 +1,54 @@
+// Service accounts: a name and a password against a token of 15 minutes.
+import type { Database } from '../storage/database.ts';
+import { findServiceAccount } from '../storage/postgres/service-accounts.ts';
+import { audit } from './audit.ts';
+import type { Limits, LoginAttempt } from './limits.ts';
+import { TOKEN_LIFE_SECONDS, type MachineTokens } from './machine-tokens.ts';
+import { failedLoginAnswer, type Passwords } from './passwords.ts';
+import { Refusal } from './refusal.ts';
+
+export interface Machines {
+  /** @throws Refusal AUTH_INVALID, RATE_LIMIT_EXCEEDED, UNAVAILABLE. */
+  login(
+    credentials: { username: string; password: string },
+    source: string,
+    requestId: string,
+  ): Promise<{ token: string; expiresInSeconds: number }>;
+}
+
+export interface MachinesOptions {
+  database: Database;
+  tokens: MachineTokens;
+  passwords: Passwords;
+  limits: Limits;
+}
+
+export function createMachines({ database, tokens, passwords, limits }: MachinesOptions): Machines {
+  return {
+    async login({ username, password }, source, requestId) {
+      const attempt: LoginAttempt = { name: username, source };
+      await limits.admitLogin(attempt);
+      const answerAt = failedLoginAnswer();
+      const account = await database.inLookup(username, (sql) => findServiceAccount(sql, username));
+      const isRight = await passwords.matches(account?.argon2id, password);
+      const isAdmitted = isRight && account !== undefined && account.disabledAt === null;
+      if (!isAdmitted) await limits.countFailedLogin(attempt);
+      if (account !== undefined) {
+        const { tenantId } = account;
+        const subject = `service-account:${account.serviceAccountId}`;
+        const outcome = isAdmitted ? 'done' : 'denied';
+        await database.inTenant(tenantId, (sql) =>
+          audit(sql, { tenantId, actor: subject, action: 'token.issue', object: subject, outcome, requestId }),
+        );
+      }
+      if (!isAdmitted) {
+        await answerAt;
+        throw new Refusal('AUTH_INVALID', 'The username or the password is not right.', {
+          action: 'Check both and try again.',
+        });
+      }
+      await limits.forgiveLogin(attempt);
+      return { token: await tokens.issue(account), expiresInSeconds: TOKEN_LIFE_SECONDS };
+    },
+  };
+}

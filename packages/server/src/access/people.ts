@@ -1,0 +1,185 @@
+// Logging in, staying in, leaving: people and their passwords.
+import type { Database, Sql } from '../storage/database.ts';
+import {
+  actAsAccount,
+  findAccountByEmail,
+  findLogin,
+  listMembers,
+  recordLogin,
+  replacePassword,
+  type MemberRow,
+} from '../storage/postgres/accounts.ts';
+import { deleteSessionsOf } from '../storage/postgres/sessions.ts';
+import { audit, type AuditLine } from './audit.ts';
+import type { Limits, LoginAttempt } from './limits.ts';
+import { failedLoginAnswer, passwordFault, type Passwords } from './passwords.ts';
+import { ROLES, type Principal, type Role } from './principal.ts';
+import { Refusal } from './refusal.ts';
+import type { OpenedSession, Sessions, User } from './sessions.ts';
+
+export interface LoggedIn extends OpenedSession {
+  user: User;
+  mustChangePassword: boolean;
+}
+
+export interface People {
+  /** One answer and one duration for an unknown name and a wrong password. @throws Refusal AUTH_INVALID, RATE_LIMIT_EXCEEDED. */
+  login(credentials: { email: string; password: string }, source: string, requestId: string): Promise<LoggedIn>;
+  /** @throws Refusal AUTH_INVALID when the account is gone. */
+  user(principal: Principal): Promise<User>;
+  /** Exchanges the session for a new one; its absolute end stays. */
+  refresh(principal: Principal, requestId: string): Promise<OpenedSession>;
+  /** Ends every session of the account and opens a new one. @throws Refusal AUTH_INVALID, VALIDATION_FAILED. */
+  changePassword(
+    principal: Principal,
+    passwords: { currentPassword: string; newPassword: string },
+    source: string,
+    requestId: string,
+  ): Promise<OpenedSession>;
+  logout(principal: Principal, requestId: string): Promise<void>;
+  members(tenantId: string): Promise<MemberRow[]>;
+}
+
+export interface PeopleOptions {
+  database: Database;
+  sessions: Sessions;
+  passwords: Passwords;
+  limits: Limits;
+  nowMs: () => number;
+}
+
+/** Addresses are compared in this form: composed (NFC), without surrounding blanks, lower case. */
+export function normalisedEmail(email: string): string {
+  return email.normalize('NFC').trim().toLowerCase();
+}
+
+export function createPeople({ database, sessions, passwords, limits, nowMs }: PeopleOptions): People {
+  async function accountOf(email: string): Promise<Awaited<ReturnType<typeof findLogin>>> {
+    const accountId = await database.inLookup(email, (sql) => findAccountByEmail(sql, email));
+    return accountId === undefined ? undefined : database.inAccount(accountId, (sql) => findLogin(sql, accountId));
+  }
+
+  function note(
+    sql: Sql,
+    principal: Principal,
+    requestId: string,
+    action: string,
+    detail?: AuditLine['detail'],
+  ): Promise<void> {
+    const { tenantId, subject } = principal;
+    return audit(sql, {
+      tenantId,
+      actor: subject,
+      action,
+      object: subject,
+      outcome: 'done',
+      requestId,
+      ...(detail === undefined ? {} : { detail }),
+    });
+  }
+
+  return {
+    async login(credentials, source, requestId) {
+      const email = normalisedEmail(credentials.email);
+      const attempt: LoginAttempt = { name: email, source };
+      await limits.admitLogin(attempt);
+      const answerAt = failedLoginAnswer();
+      const account = await accountOf(email);
+      const isRight = await passwords.matches(account?.argon2id, credentials.password);
+      if (account === undefined || account.tenantId === null || !isRole(account.role)) {
+        await limits.countFailedLogin(attempt);
+        await answerAt;
+        throw wrong();
+      }
+      const { accountId, tenantId, role } = account;
+      const subject = `account:${accountId}`;
+      if (!isRight) {
+        await limits.countFailedLogin(attempt);
+        await database.inTenant(tenantId, (sql) =>
+          audit(sql, { tenantId, actor: subject, action: 'login', object: subject, outcome: 'denied', requestId }),
+        );
+        await answerAt;
+        throw wrong();
+      }
+      const session = await database.inTenant(tenantId, async (sql) => {
+        await actAsAccount(sql, accountId);
+        await recordLogin(sql, accountId, new Date(nowMs()));
+        await audit(sql, { tenantId, actor: subject, action: 'login', object: subject, outcome: 'done', requestId });
+        return sessions.openIn(sql, { tenantId, accountId });
+      });
+      await limits.forgiveLogin(attempt);
+      return {
+        ...session,
+        user: { id: accountId, email: account.email, name: account.name, role, tenantId },
+        mustChangePassword: account.mustChangePassword,
+      };
+    },
+
+    async user(principal) {
+      const { tenantId, accountId } = person(principal);
+      const account = await database.inAccount(accountId, (sql) => findLogin(sql, accountId));
+      if (account === undefined || principal.role === undefined) throw wrong();
+      return { id: accountId, email: account.email, name: account.name, role: principal.role, tenantId };
+    },
+
+    refresh(principal, requestId) {
+      const { tenantId, accountId } = person(principal);
+      return database.inTenant(tenantId, async (sql) => {
+        const expiresAt = principal.sessionExpiresAt;
+        await sessions.closeIn(sql, principal);
+        await note(sql, principal, requestId, 'session.refresh');
+        return sessions.openIn(sql, { tenantId, accountId }, expiresAt);
+      });
+    },
+
+    async changePassword(principal, { currentPassword, newPassword }, source, requestId) {
+      const { tenantId, accountId } = person(principal);
+      const account = await database.inAccount(accountId, (sql) => findLogin(sql, accountId));
+      if (account === undefined) throw wrong();
+      // A stolen session must not become a place to guess passwords: the limits of the login hold here too.
+      const attempt: LoginAttempt = { name: account.email, source };
+      await limits.admitLogin(attempt);
+      if (!(await passwords.matches(account.argon2id, currentPassword))) {
+        await limits.countFailedLogin(attempt);
+        throw new Refusal('VALIDATION_FAILED', 'The current password is not right.', {
+          action: 'Enter the password that you logged in with.',
+        });
+      }
+      const fault = passwordFault(newPassword, { email: account.email, current: currentPassword });
+      if (fault !== undefined) throw new Refusal('VALIDATION_FAILED', fault, { action: 'Choose another password.' });
+      const argon2id = await passwords.hash(newPassword);
+      return database.inTenant(tenantId, async (sql) => {
+        await actAsAccount(sql, accountId);
+        await replacePassword(sql, accountId, { argon2id, changedAt: new Date(nowMs()) });
+        await deleteSessionsOf(sql, tenantId, accountId);
+        await note(sql, principal, requestId, 'password.change');
+        return sessions.openIn(sql, { tenantId, accountId });
+      });
+    },
+
+    logout(principal, requestId) {
+      return database.inTenant(principal.tenantId, async (sql) => {
+        await sessions.closeIn(sql, principal);
+        await note(sql, principal, requestId, 'logout');
+      });
+    },
+
+    members: (tenantId) => database.inTenant(tenantId, (sql) => listMembers(sql, tenantId)),
+  };
+}
+
+function wrong(): Refusal {
+  return new Refusal('AUTH_INVALID', 'The e-mail address or the password is not right.', {
+    action: 'Check both and try again.',
+  });
+}
+
+function person(principal: Principal): { tenantId: string; accountId: string } {
+  const { tenantId, accountId } = principal;
+  if (accountId === undefined) throw new Refusal('FORBIDDEN', 'Only a person who is logged in may do this.');
+  return { tenantId, accountId };
+}
+
+function isRole(text: string | null): text is Role {
+  return (ROLES as readonly (string | null)[]).includes(text);
+}

@@ -1,0 +1,35 @@
+// What a role may do: the one table that drives persons' rights, here and in the answers of the API.
+import { SCOPES, type Role, type Scope } from './principal.ts';
+
+/**
+ * owner and admin hold every scope; analyst works with telemetry and photos; viewer reads; auditor reads evidence and
+ * the audit log; security runs the Trust Center. Rights are additive, there are no denials.
+ */
+export const ROLE_SCOPES: Readonly<Record<Role, ReadonlySet<Scope>>> = {
+  owner: new Set(SCOPES),
+  admin: new Set(SCOPES),
+  analyst: new Set<Scope>([
+    'traces:read',
+    'photos:register',
+    'photos:protect',
+    'photos:verify',
+    'replay:run',
+    'alerts:write',
+    'prices:write',
+    'trust:read',
+  ]),
+  viewer: new Set<Scope>(['traces:read', 'photos:verify', 'trust:read']),
+  auditor: new Set<Scope>(['traces:read', 'trust:read', 'audit:read']),
+  security: new Set<Scope>(['traces:read', 'photos:verify', 'trust:read', 'trust:admin', 'audit:read']),
+};
+
+const KNOWN = new Set<string>(SCOPES);
+
+export function isScope(text: string): text is Scope {
+  return KNOWN.has(text);
+}
+
+/** Scopes read from a row or a token; unknown ones (of a newer or older version) give nothing. */
+export function scopesOf(texts: readonly string[]): ReadonlySet<Scope> {
+  return new Set(texts.filter(isScope));
+}

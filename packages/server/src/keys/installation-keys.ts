@@ -1,0 +1,49 @@
+// Random secrets of the whole installation (API-key pepper, session key, cursor key), each kept wrapped by the KEK.
+import { randomBytes } from 'node:crypto';
+import type { Database } from '../storage/database.ts';
+import { insertInstallationKey, listInstallationKeys } from '../storage/postgres/key-store.ts';
+import type { Kek } from './kek.ts';
+
+/** Each has one use: the pepper of API keys, the HMAC of session cookies, the HMAC of list cursors. */
+export type InstallationKeyName = 'api-key-pepper' | 'session' | 'cursor';
+
+export interface InstallationKey {
+  version: number;
+  /** 32 random bytes. */
+  secret: Buffer;
+}
+
+export interface InstallationKeys {
+  /** Made on first use; the same bytes for every process of the installation, whoever came first. */
+  secret(name: InstallationKeyName): Promise<InstallationKey>;
+}
+
+const SECRET_BYTES = 32;
+
+/** Reads each secret once per process; a failed read is tried again by the next caller. */
+export function createInstallationKeys({ database, kek }: { database: Database; kek: Kek }): InstallationKeys {
+  const opened = new Map<InstallationKeyName, Promise<InstallationKey>>();
+  return {
+    secret(name) {
+      const known = opened.get(name);
+      if (known !== undefined) return known;
+      const key = open(database, kek, name);
+      opened.set(name, key);
+      key.catch(() => opened.delete(name));
+      return key;
+    },
+  };
+}
+
+async function open(database: Database, kek: Kek, name: InstallationKeyName): Promise<InstallationKey> {
+  const use = (version: number): string => `installation|${name}|${version}`;
+  const rows = await database.inSystem(async (sql) => {
+    const existing = await listInstallationKeys(sql, name);
+    if (existing.length > 0) return existing;
+    await insertInstallationKey(sql, { name, version: 1, wrapped: kek.wrap(use(1), randomBytes(SECRET_BYTES)) });
+    return listInstallationKeys(sql, name);
+  });
+  const newest = rows[0];
+  if (newest === undefined) throw new Error(`The secret "${name}" was written and is not there.`);
+  return { version: newest.version, secret: kek.unwrap(use(newest.version), newest.wrapped) };
+}

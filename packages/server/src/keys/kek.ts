@@ -1,0 +1,73 @@
+// The key-encryption key at the top of the hierarchy: wraps and unwraps other keys, encrypts nothing else.
+import { createCipheriv, createDecipheriv, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+
+/** A key or sealed bytes that cannot be opened: truncated, altered, or made under another key or for another use. */
+export class KeyError extends Error {
+  readonly code: 'KEY_MALFORMED' | 'KEY_REFUSED' | 'KEY_UNKNOWN_VERSION' | 'KEY_DESTROYED';
+
+  constructor(code: KeyError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'KeyError';
+    this.code = code;
+  }
+}
+
+const KEK_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const FORMAT = 1;
+const AES_256_GCM = 1;
+/** format u8 | algorithm u8 | KEK version u32 | nonce | ciphertext | tag */
+const HEADER_BYTES = 1 + 1 + 4;
+
+export interface Kek {
+  readonly version: number;
+  /** Seals a key for one use; `use` is bound in and must be given again to unwrap. */
+  wrap(use: string, key: Uint8Array): Buffer;
+  /** Throws a KeyError for bytes or a use that are not ours. */
+  unwrap(use: string, wrapped: Uint8Array): Buffer;
+}
+
+/** The file-backed KEK: 32 bytes, AES-256-GCM with a random nonce per wrapping (NIST SP 800-38D). */
+export function kekFromBytes(bytes: Uint8Array, version = 1): Kek {
+  if (bytes.length !== KEK_BYTES)
+    throw new TypeError(`Expected a KEK of ${KEK_BYTES} bytes but received ${bytes.length}`);
+  const key = createSecretKey(bytes);
+  return {
+    version,
+    wrap: (use, plain) => wrap(key, version, use, plain),
+    unwrap: (use, wrapped) => unwrap(key, version, use, wrapped),
+  };
+}
+
+function wrap(key: KeyObject, version: number, use: string, plain: Uint8Array): Buffer {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
+  cipher.setAAD(Buffer.from(`${use}|${version}`, 'utf8'));
+  const header = Buffer.alloc(HEADER_BYTES);
+  header.writeUInt8(FORMAT, 0);
+  header.writeUInt8(AES_256_GCM, 1);
+  header.writeUInt32BE(version, 2);
+  return Buffer.concat([header, nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+}
+
+function unwrap(key: KeyObject, version: number, use: string, wrapped: Uint8Array): Buffer {
+  const bytes = Buffer.from(wrapped.buffer, wrapped.byteOffset, wrapped.byteLength);
+  if (bytes.length < HEADER_BYTES + NONCE_BYTES + TAG_BYTES || bytes[0] !== FORMAT || bytes[1] !== AES_256_GCM) {
+    throw new KeyError('KEY_MALFORMED', 'The wrapped key is not in our format.');
+  }
+  if (bytes.readUInt32BE(2) !== version) {
+    throw new KeyError('KEY_UNKNOWN_VERSION', `The key was wrapped by version ${bytes.readUInt32BE(2)} of the KEK.`);
+  }
+  const nonce = bytes.subarray(HEADER_BYTES, HEADER_BYTES + NONCE_BYTES);
+  const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
+  decipher.setAAD(Buffer.from(`${use}|${version}`, 'utf8'));
+  decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
+  try {
+    const plain = decipher.update(bytes.subarray(HEADER_BYTES + NONCE_BYTES, -TAG_BYTES));
+    decipher.final();
+    return plain;
+  } catch (error) {
+    throw new KeyError('KEY_REFUSED', 'The wrapped key cannot be opened with this KEK.', { cause: error });
+  }
+}

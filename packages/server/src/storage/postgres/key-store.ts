@@ -1,0 +1,112 @@
+// SQL of wrapped keys: tenants' data keys, the installation's secrets, the token signing keys. Never a key in clear.
+import type { Sql } from '../database.ts';
+
+export interface WrappedKeyRow {
+  version: number;
+  wrapped: Buffer;
+  state: string;
+}
+
+/** In a tenant transaction: every version of its data key, newest first. */
+export async function listTenantKeys(sql: Sql, tenantId: string): Promise<WrappedKeyRow[]> {
+  const { rows } = await sql.query<WrappedKeyRow>(
+    `
+      select version, wrapped, state
+      from tenant_keys
+      where tenant_id = $1
+      order by version desc
+    `,
+    [tenantId],
+  );
+  return rows;
+}
+
+/** In a tenant transaction. Does nothing when the version exists: the caller reads again and takes what is there. */
+export async function insertTenantKey(
+  sql: Sql,
+  key: { tenantId: string; version: number; wrapped: Buffer; activatedAt: Date },
+): Promise<void> {
+  await sql.query(
+    `
+      insert into tenant_keys (tenant_id, version, wrapped, state, activated_at)
+      values ($1, $2, $3, 'active', $4)
+      on conflict (tenant_id, version) do nothing
+    `,
+    [key.tenantId, key.version, key.wrapped, key.activatedAt],
+  );
+}
+
+/** As the owner: every version of one secret of the installation, newest first. */
+export async function listInstallationKeys(
+  sql: Sql,
+  name: string,
+): Promise<Array<{ version: number; wrapped: Buffer }>> {
+  const { rows } = await sql.query<{ version: number; wrapped: Buffer }>(
+    `
+      select version, wrapped
+      from installation_keys
+      where name = $1
+      order by version desc
+    `,
+    [name],
+  );
+  return rows;
+}
+
+/** As the owner. Does nothing when the version exists. */
+export async function insertInstallationKey(
+  sql: Sql,
+  key: { name: string; version: number; wrapped: Buffer },
+): Promise<void> {
+  await sql.query(
+    `
+      insert into installation_keys (name, version, wrapped)
+      values ($1, $2, $3)
+      on conflict (name, version) do nothing
+    `,
+    [key.name, key.version, key.wrapped],
+  );
+}
+
+export interface SigningKeyRow {
+  kid: string;
+  alg: string;
+  publicJwk: Record<string, unknown>;
+  wrappedPrivate: Buffer;
+  state: 'next' | 'active' | 'retiring' | 'retired' | 'compromised';
+}
+
+// Any constant of our own: one node makes the first signing key, the others wait and read it.
+const SIGNING_KEYS_LOCK = 7_340_118;
+
+/** As the owner: held until the transaction ends. */
+export async function lockSigningKeys(sql: Sql): Promise<void> {
+  await sql.query('select pg_advisory_xact_lock($1)', [SIGNING_KEYS_LOCK]);
+}
+
+/** As the owner: the keys that may still verify. */
+export async function listSigningKeys(sql: Sql): Promise<SigningKeyRow[]> {
+  const { rows } = await sql.query<SigningKeyRow>(`
+    select
+      kid,
+      alg,
+      public_jwk as "publicJwk",
+      wrapped_private as "wrappedPrivate",
+      state
+    from signing_keys
+    where state in ('next', 'active', 'retiring')
+    order by created_at, kid
+  `);
+  return rows;
+}
+
+/** As the owner. */
+export async function insertSigningKey(sql: Sql, key: SigningKeyRow & { activatedAt: Date | null }): Promise<void> {
+  await sql.query(
+    `
+      insert into signing_keys (kid, alg, public_jwk, wrapped_private, state, activated_at)
+      values ($1, $2, $3, $4, $5, $6)
+    `,
+    [key.kid, key.alg, key.publicJwk, key.wrappedPrivate, key.state, key.activatedAt],
+  );
+}

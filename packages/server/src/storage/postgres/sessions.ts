@@ -1,0 +1,121 @@
+// SQL of sessions: rows hold the HMAC of the cookie, never the cookie.
+import type { Sql } from '../database.ts';
+
+export interface SessionRow {
+  tenantId: string;
+  sessionHash: string;
+  accountId: string;
+  createdAt: Date;
+  lastSeenAt: Date;
+  expiresAt: Date;
+}
+
+export interface SessionPerson {
+  email: string;
+  name: string;
+  role: string;
+  mustChangePassword: boolean;
+}
+
+export async function insertSession(sql: Sql, session: SessionRow): Promise<void> {
+  await sql.query(
+    `
+      insert into sessions (tenant_id, session_hash, account_id, created_at, last_seen_at, expires_at)
+      values ($1, $2, $3, $4, $5, $6)
+    `,
+    [
+      session.tenantId,
+      session.sessionHash,
+      session.accountId,
+      session.createdAt,
+      session.lastSeenAt,
+      session.expiresAt,
+    ],
+  );
+}
+
+/** In a look-up transaction for exactly this hash; reads the person behind it as a member of the session's tenant. */
+export async function findSession(sql: Sql, sessionHash: string): Promise<(SessionRow & SessionPerson) | undefined> {
+  const { rows } = await sql.query<SessionRow>(
+    `
+      select
+        tenant_id as "tenantId",
+        session_hash as "sessionHash",
+        account_id as "accountId",
+        created_at as "createdAt",
+        last_seen_at as "lastSeenAt",
+        expires_at as "expiresAt"
+      from sessions
+      where session_hash = $1
+    `,
+    [sessionHash],
+  );
+  const session = rows[0];
+  if (session === undefined) return undefined;
+  await sql.query(`select set_config('app.tenant', $1, true)`, [session.tenantId]);
+  const people = await sql.query<SessionPerson>(
+    `
+      select
+        a.email,
+        a.name,
+        m.role,
+        a.must_change_password as "mustChangePassword"
+      from memberships m
+      join accounts a on a.account_id = m.account_id
+      where m.tenant_id = $1 and m.account_id = $2
+    `,
+    [session.tenantId, session.accountId],
+  );
+  const person = people.rows[0];
+  return person === undefined ? undefined : { ...session, ...person };
+}
+
+export async function touchSession(
+  sql: Sql,
+  session: { tenantId: string; sessionHash: string; seenAt: Date },
+): Promise<void> {
+  await sql.query(
+    `
+      update sessions
+      set last_seen_at = $3
+      where tenant_id = $1 and session_hash = $2
+    `,
+    [session.tenantId, session.sessionHash, session.seenAt],
+  );
+}
+
+export async function deleteSession(sql: Sql, tenantId: string, sessionHash: string): Promise<void> {
+  await sql.query(
+    `
+      delete from sessions
+      where tenant_id = $1 and session_hash = $2
+    `,
+    [tenantId, sessionHash],
+  );
+}
+
+/** Every session of an account in the tenant, after its password changed. */
+export async function deleteSessionsOf(sql: Sql, tenantId: string, accountId: string): Promise<void> {
+  await sql.query(
+    `
+      delete from sessions
+      where tenant_id = $1 and account_id = $2
+    `,
+    [tenantId, accountId],
+  );
+}
+
+/** Sessions of the tenant that can never be used again. */
+export async function deleteDeadSessions(
+  sql: Sql,
+  tenantId: string,
+  dead: { expiredBefore: Date; idleSince: Date },
+): Promise<void> {
+  await sql.query(
+    `
+      delete from sessions
+      where tenant_id = $1 and (expires_at <= $2 or last_seen_at <= $3)
+    `,
+    [tenantId, dead.expiredBefore, dead.idleSince],
+  );
+}
