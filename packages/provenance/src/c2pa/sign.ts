@@ -23,7 +23,7 @@ import {
   type ManifestBoxes,
   type Superbox,
 } from './jumbf.ts';
-import { buildUnsignedStore, type TrustAnchors } from './wasm.ts';
+import { layOutManifest, type TrustAnchors } from './wasm.ts';
 
 export interface SignRequest extends Omit<Statements, 'softBindings'> {
   /** The marked and encoded picture, without a manifest. */
@@ -55,8 +55,8 @@ export async function signImage(request: SignRequest): Promise<SignedImage> {
   const hasParentStore = source !== undefined && extractManifest(source.bytes, source.format) !== null;
   const definition = manifestDefinition({ ...request, softBindings }, hasParentStore);
   const parent = hasParentStore ? { ...source, definition: parentDefinition(source) } : null;
-  const draft = await buildUnsignedStore(bytes, format, definition, coseSign1Length(signer), parent, trust);
-  const manifestStore = await sealStore(draft, softBindings, signer);
+  const draft = await layOutManifest(bytes, format, definition, coseSign1Length(signer), parent, trust);
+  const manifestStore = await sealStore(draft.store, softBindings, signer);
   return { bytes: insertManifest(bytes, format, manifestStore), manifestStore };
 }
 

@@ -168,18 +168,24 @@ export interface ParentIngredient {
   readonly format: ImageFormat;
 }
 
+export interface Layout {
+  readonly store: Uint8Array;
+  /** The file with this store in it, as the library embeds it. */
+  readonly asset: Uint8Array;
+}
+
 /**
- * Builds a manifest store for `bytes` with a signature box of exactly `signatureBytes` zeros: nothing is signed here.
- * `parent` brings an earlier manifest store along, judged by `trust` as a later reader will. Returns the store alone.
+ * Lays out a manifest store for `bytes` with a signature box of exactly `signatureBytes` zeros: nothing is signed here.
+ * `parent` brings an earlier manifest store along, judged by `trust` as a later reader will.
  */
-export async function buildUnsignedStore(
+export async function layOutManifest(
   bytes: Uint8Array,
   format: ImageFormat,
   definition: object,
   signatureBytes: number,
   parent: ParentIngredient | null,
   trust: TrustAnchors,
-): Promise<Uint8Array> {
+): Promise<Layout> {
   const built = await guarded(async ({ WasmBuilder }) => {
     const builder = WasmBuilder.fromJson(JSON.stringify(definition), settings(trust));
     try {
@@ -192,7 +198,7 @@ export async function buildUnsignedStore(
       const media = MEDIA_TYPES[format];
       const sign = async (): Promise<Uint8Array> => new Uint8Array(signatureBytes);
       const signer = { alg: 'es256', reserveSize: signatureBytes, sign };
-      return manifestOf(await builder.signAndGetManifestBytes(signer, [], media, new SyncBlob(bytes, media)));
+      return layoutOf(await builder.signAndGetManifestBytes(signer, [], media, new SyncBlob(bytes, media)));
     } finally {
       builder.free();
     }
@@ -201,10 +207,12 @@ export async function buildUnsignedStore(
   return built;
 }
 
-function manifestOf(answer: unknown): Uint8Array {
-  if (typeof answer === 'object' && answer !== null && 'manifest' in answer && answer.manifest instanceof Uint8Array)
-    return answer.manifest;
-  throw new C2paEngineError('Expected the bytes of a manifest from the library', false);
+function layoutOf(answer: unknown): Layout {
+  if (typeof answer === 'object' && answer !== null && 'asset' in answer && 'manifest' in answer) {
+    const { asset, manifest } = answer;
+    if (asset instanceof Uint8Array && manifest instanceof Uint8Array) return { asset, store: manifest };
+  }
+  throw new C2paEngineError('Expected the bytes of a file and a manifest from the library', false);
 }
 
 // the library throws strings, Errors and, when it traps, RuntimeErrors; only the last break the instance

@@ -1,0 +1,342 @@
+// What the credentials of a file are worth, fail closed: the library's verdict counts only together with our own
+// reading of everything that no signature covers. VALID needs every check; anything unknown is INVALID.
+import { createHash, X509Certificate } from 'node:crypto';
+import { ownFinding, type Finding } from '../findings.ts';
+import type { ImageFormat } from '../image.ts';
+import { PHOTO_LABEL, readSoftBinding, SOFT_BINDING_LABEL, type SoftBinding } from './assertions.ts';
+import type { CborMap, CborValue } from './cbor.ts';
+import { CoseError, parseClaimSignature, type ClaimSignature } from './cose.ts';
+import { EmbedError, extractManifest, hasC2paMarker, hasRemoteReference, type EmbeddedManifest } from './embed.ts';
+import {
+  activeManifest,
+  cborMapOf,
+  JumbfError,
+  onlyContent,
+  parseJumbf,
+  payloadOf,
+  type ManifestBoxes,
+  type Superbox,
+} from './jumbf.ts';
+import { asFinding, asReport, plain, type Report } from './report.ts';
+import { C2paEngineError, readReport, type TrustAnchors } from './wasm.ts';
+
+/** VALID: intact and trusted. INVALID: readable, not to be trusted. TAMPERED: changed or damaged. MISSING: no marker. */
+export type C2paStatus = 'VALID' | 'INVALID' | 'TAMPERED' | 'MISSING';
+
+export interface Revocation {
+  /** SHA-256 of the DER certificate, hex: a leaf or an issuing CA. */
+  readonly certificateSha256: string;
+  readonly revokedAt: Date;
+}
+
+export interface VerifyRequest {
+  readonly bytes: Uint8Array;
+  /** By magic bytes, never as declared. */
+  readonly format: ImageFormat;
+  readonly trust: TrustAnchors;
+  readonly revocations?: readonly Revocation[];
+}
+
+/** What the active manifest says about itself; believe it only when the status is VALID. */
+export interface ManifestSummary {
+  readonly label: string;
+  readonly manifestStoreSha256: string;
+  readonly title: string | null;
+  readonly claimGenerator: string | null;
+  readonly signer: { readonly name: string; readonly serialNumber: string; readonly certificateSha256: string } | null;
+  /** From a trusted time stamp, else null. */
+  readonly signedAt: string | null;
+  readonly photoId: string | null;
+  readonly traceId: string | null;
+  readonly softBindings: readonly SoftBinding[];
+  readonly actions: readonly string[];
+  readonly digitalSourceType: string | null;
+}
+
+export interface C2paVerification {
+  readonly status: C2paStatus;
+  readonly findings: readonly Finding[];
+  readonly manifest: ManifestSummary | null;
+}
+
+/** Judges the credentials of a file. Never throws for what is in the file, never uses the network. */
+export async function verifyC2pa(request: VerifyRequest): Promise<C2paVerification> {
+  const { bytes, format } = request;
+  if (!hasC2paMarker(bytes, format))
+    return verdict('MISSING', [ownFinding('org.lumatrace.c2pa.missing', 'failure', 'c2pa')]);
+  const embedded = embeddedManifest(bytes, format);
+  if ('code' in embedded) return verdict('TAMPERED', [embedded]);
+  const own = readStrictly(embedded, request);
+  let report: Report;
+  try {
+    const text = await readReport(bytes, format, request.trust);
+    if (text === null)
+      return verdict('TAMPERED', [...own.findings, unreadable('The library finds no manifest store.')]);
+    report = asReport(JSON.parse(text));
+  } catch (error) {
+    return engineVerdict(error, own.findings);
+  }
+  return judge(report, own);
+}
+
+/** The answer when the validator crashed, ran out of time or was stopped: INVALID, whatever the file holds. */
+export function c2paEngineFailed(reason: string): C2paVerification {
+  return verdict('INVALID', [
+    ownFinding('org.lumatrace.c2pa.engineFailed', 'failure', 'c2pa', { reason: plain(reason) }),
+  ]);
+}
+
+// a trap says nothing about the file; any other refusal means a marker without a readable manifest
+function engineVerdict(error: unknown, findings: readonly Finding[]): C2paVerification {
+  const reason = error instanceof Error ? error.message : String(error);
+  if (!(error instanceof C2paEngineError) || error.trapped) {
+    const failed = c2paEngineFailed(reason);
+    return { ...failed, findings: [...findings, ...failed.findings] };
+  }
+  return verdict('TAMPERED', [...findings, unreadable(reason)]);
+}
+
+function verdict(
+  status: C2paStatus,
+  findings: readonly Finding[],
+  manifest: ManifestSummary | null = null,
+): C2paVerification {
+  return { status, findings, manifest };
+}
+
+const unreadable = (reason: string): Finding =>
+  ownFinding('org.lumatrace.c2pa.unreadable', 'failure', 'c2pa', { reason: plain(reason) });
+
+function embeddedManifest(bytes: Uint8Array, format: ImageFormat): EmbeddedManifest | Finding {
+  try {
+    const embedded = extractManifest(bytes, format);
+    if (embedded !== null) return embedded;
+    if (hasRemoteReference(bytes)) return ownFinding('org.lumatrace.c2pa.remoteOnly', 'failure', 'c2pa');
+    return ownFinding('org.lumatrace.c2pa.unreadable', 'failure', 'c2pa');
+  } catch (error) {
+    if (!(error instanceof EmbedError)) throw error;
+    return ownFinding('org.lumatrace.c2pa.container', 'failure', 'c2pa', { reason: plain(error.message) });
+  }
+}
+
+// ---------------------------------------------------------------- our own reading
+
+interface OwnReading {
+  readonly findings: readonly Finding[];
+  readonly status: C2paStatus;
+  readonly chainDer: readonly Uint8Array[];
+  readonly manifest: ManifestSummary | null;
+  readonly revocations: readonly Revocation[];
+}
+
+function readStrictly(embedded: EmbeddedManifest, { revocations = [] }: VerifyRequest): OwnReading {
+  try {
+    const boxes = activeManifest(parseJumbf(embedded.store));
+    const claim = cborMapOf(embedded.store, boxes.claim);
+    refuseUndeclared(boxes, claim);
+    const signature = parseClaimSignature(payloadOf(embedded.store, boxes.signature));
+    const outside = exclusionsOutside(embedded, boxes);
+    return {
+      findings: outside === null ? [] : [outside],
+      status: outside === null ? 'VALID' : 'INVALID',
+      chainDer: signature.chainDer,
+      manifest: summaryOf(embedded.store, boxes, claim, signature),
+      revocations,
+    };
+  } catch (error) {
+    if (!(error instanceof JumbfError) && !(error instanceof CoseError)) throw error;
+    const evidence = { reason: plain(error.message), ...(error instanceof JumbfError ? { offset: error.offset } : {}) };
+    const finding = ownFinding('org.lumatrace.c2pa.container', 'failure', 'c2pa', evidence);
+    return { findings: [finding], status: 'TAMPERED', chainDer: [], manifest: null, revocations };
+  }
+}
+
+const REFERENCE_LISTS = ['created_assertions', 'gathered_assertions', 'assertions'] as const;
+const MAX_URI = 1000;
+
+// labels lie outside the signature: the claim must name this manifest's signature and exactly these assertions
+function refuseUndeclared(boxes: ManifestBoxes, claim: CborMap): void {
+  const own = `self#jumbf=/c2pa/${boxes.label}/`;
+  const signature = claim.get('signature');
+  if (signature !== `${own}c2pa.signature` && signature !== 'self#jumbf=c2pa.signature')
+    throw new JumbfError("Expected the claim to name this manifest's signature", boxes.claim.start);
+  const declared = new Set<string>();
+  for (const list of REFERENCE_LISTS)
+    for (const reference of listOf(claim.get(list))) declared.add(assertionLabel(reference, own, boxes));
+  for (const { label, start } of boxes.assertions)
+    if (!declared.delete(label)) throw new JumbfError(`Expected the claim to declare the assertion "${label}"`, start);
+}
+
+function assertionLabel(reference: CborValue, own: string, boxes: ManifestBoxes): string {
+  const uri = reference instanceof Map ? reference.get('url') : undefined;
+  for (const prefix of ['self#jumbf=c2pa.assertions/', `${own}c2pa.assertions/`])
+    if (typeof uri === 'string' && uri.length <= MAX_URI && uri.startsWith(prefix)) return uri.slice(prefix.length);
+  throw new JumbfError('Expected the claim to reference assertions of its own manifest', boxes.claim.start);
+}
+
+const listOf = (value: CborValue): readonly CborValue[] => (Array.isArray(value) ? (value as CborValue[]) : []);
+
+// the only bytes that a data hash may leave out are those of the store's own container
+function exclusionsOutside({ store, start, end }: EmbeddedManifest, boxes: ManifestBoxes): Finding | null {
+  for (const assertion of withLabel(boxes, 'c2pa.hash.data')) {
+    const hash = cborMapOf(store, onlyContent(assertion, 'cbor'));
+    for (const range of listOf(hash.get('exclusions'))) {
+      const from = range instanceof Map ? Number(range.get('start')) : Number.NaN;
+      const to = range instanceof Map ? from + Number(range.get('length')) : Number.NaN;
+      if (!(from >= start && to <= end))
+        return {
+          code: 'assertion.dataHash.additionalExclusionsPresent',
+          severity: 'failure',
+          subject: 'c2pa',
+          message: 'The signed hash leaves out bytes of the file besides the manifest.',
+          evidence: { from, to, containerFrom: start, containerTo: end },
+        };
+    }
+  }
+  return null;
+}
+
+// label, and label__1, label__2 … (§6.4)
+function withLabel(boxes: ManifestBoxes, label: string): readonly Superbox[] {
+  return boxes.assertions.filter((box) => box.label === label || box.label.startsWith(`${label}__`));
+}
+
+function summaryOf(
+  store: Uint8Array,
+  boxes: ManifestBoxes,
+  claim: CborMap,
+  { chainDer }: ClaimSignature,
+): ManifestSummary {
+  const photo = firstCbor(store, withLabel(boxes, PHOTO_LABEL));
+  const actions = withActions(store, boxes);
+  return {
+    label: boxes.label,
+    manifestStoreSha256: sha256(store),
+    title: textOf(claim.get('dc:title')),
+    claimGenerator: generatorOf(claim),
+    signer: signerOf(chainDer[0]),
+    signedAt: null,
+    photoId: textOf(photo?.get('photoId')),
+    traceId: textOf(photo?.get('traceId')),
+    softBindings: withLabel(boxes, SOFT_BINDING_LABEL).flatMap((box) => {
+      const binding = readSoftBinding(firstCbor(store, [box]) ?? undefined);
+      return binding === null ? [] : [binding];
+    }),
+    actions: actions.flatMap((action) => textOf(action.get('action')) ?? []),
+    digitalSourceType:
+      actions.map((action) => textOf(action.get('digitalSourceType'))).find((type) => type !== null) ?? null,
+  };
+}
+
+function firstCbor(store: Uint8Array, assertions: readonly Superbox[]): CborMap | null {
+  const [content] = assertions[0]?.contents ?? [];
+  return content?.type === 'cbor' ? cborMapOf(store, content) : null;
+}
+
+function withActions(store: Uint8Array, boxes: ManifestBoxes): readonly CborMap[] {
+  return [...withLabel(boxes, 'c2pa.actions.v2'), ...withLabel(boxes, 'c2pa.actions')].flatMap((box) =>
+    listOf(firstCbor(store, [box])?.get('actions')).filter((action) => action instanceof Map),
+  );
+}
+
+function generatorOf(claim: CborMap): string | null {
+  const info = claim.get('claim_generator_info');
+  const first = Array.isArray(info) ? (info as CborValue[])[0] : info;
+  if (!(first instanceof Map)) return textOf(claim.get('claim_generator'));
+  const [name, version] = [textOf(first.get('name')), textOf(first.get('version'))];
+  return name === null ? null : version === null ? name : `${name} ${version}`;
+}
+
+function signerOf(leaf: Uint8Array | undefined): ManifestSummary['signer'] {
+  if (leaf === undefined) return null;
+  try {
+    const { subject, serialNumber } = new X509Certificate(leaf);
+    return { name: plain(subject.replaceAll('\n', ', ')), serialNumber, certificateSha256: sha256(leaf) };
+  } catch {
+    return null; // the library says why this is no certificate
+  }
+}
+
+const textOf = (value: CborValue): string | null => (typeof value === 'string' ? plain(value) : null);
+const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+// ---------------------------------------------------------------- the verdict
+
+// a failure with one of these codes means that bytes changed after signing; every other failure is a matter of trust
+const TAMPER_CODES: ReadonlySet<string> = new Set([
+  'assertion.bmffHash.mismatch',
+  'assertion.boxesHash.mismatch',
+  'assertion.boxesHash.unknownBox',
+  'assertion.collectionHash.mismatch',
+  'assertion.dataHash.mismatch',
+  'assertion.hashedURI.mismatch',
+  'assertion.inaccessible',
+  'assertion.missing',
+  'assertion.undeclared',
+  'assertion.outsideManifest',
+  'claim.hardBindings.missing',
+  'claim.malformed',
+  'claim.missing',
+  'claim.multiple',
+  'claimSignature.mismatch',
+  'claimSignature.missing',
+  'hashedURI.mismatch',
+  'hashedURI.missing',
+  'ingredient.claimSignature.mismatch',
+  'ingredient.claimSignature.missing',
+  'ingredient.hashedURI.mismatch',
+  'ingredient.manifest.mismatch',
+  'ingredient.manifest.missing',
+  'manifest.inaccessible',
+]);
+
+// a wrong time stamp is only informational to the library; here it is a failure
+const GOOD_TIMESTAMPS: ReadonlySet<string> = new Set(['timeStamp.validated', 'timeStamp.trusted']);
+
+// what must be said aloud before anything is VALID: the signer, the signature, and the hash of the picture
+const REQUIRED = ['signingCredential.trusted', 'claimSignature.validated', 'claimSignature.insideValidity'] as const;
+const HARD_BINDINGS = ['assertion.dataHash.match', 'assertion.boxesHash.match'] as const;
+
+const SHOWN_SUCCESSES: ReadonlySet<string> = new Set([...REQUIRED, ...HARD_BINDINGS, ...GOOD_TIMESTAMPS]);
+const MAX_FINDINGS = 60;
+
+function judge(report: Report, own: OwnReading): C2paVerification {
+  const findings: Finding[] = [...own.findings];
+  const informational = [report.active, ...report.deltas].flatMap((lists) => lists.informational);
+  const badTimestamps = informational.filter(({ code }) => code.startsWith('timeStamp.') && !GOOD_TIMESTAMPS.has(code));
+  const failures = [...[report.active, ...report.deltas].flatMap((lists) => lists.failure), ...badTimestamps];
+  findings.push(...failures.map((status) => asFinding(status, 'failure')));
+  const revoked = revokedFinding(own, trustedTime(report));
+  if (revoked !== null) findings.push(revoked);
+  const successes = new Set(report.active.success.map(({ code }) => code));
+  const complete = REQUIRED.every((code) => successes.has(code)) && HARD_BINDINGS.some((code) => successes.has(code));
+  const tampered = own.status === 'TAMPERED' || failures.some(({ code }) => TAMPER_CODES.has(code));
+  const trusted = report.state === 'Trusted' && complete && findings.length === 0 && own.status === 'VALID';
+  const status = tampered ? 'TAMPERED' : trusted ? 'VALID' : 'INVALID';
+  if (status === 'INVALID' && findings.length === 0)
+    findings.push(ownFinding('org.lumatrace.c2pa.untrusted', 'failure', 'c2pa', { state: plain(report.state) }));
+  if (status === 'VALID') findings.push(ownFinding('org.lumatrace.c2pa.trusted', 'success', 'c2pa'));
+  findings.push(
+    ...report.active.success.filter(({ code }) => SHOWN_SUCCESSES.has(code)).map((item) => asFinding(item, 'success')),
+    ...informational.filter((item) => !badTimestamps.includes(item)).map((item) => asFinding(item, 'info')),
+  );
+  const manifest = own.manifest === null ? null : { ...own.manifest, signedAt: trustedTime(report) };
+  return verdict(status, findings.slice(0, MAX_FINDINGS), manifest);
+}
+
+function trustedTime(report: Report): string | null {
+  return report.active.success.some(({ code }) => code === 'timeStamp.trusted') ? report.time : null;
+}
+
+// a signature from before the revocation stays good only when a trusted time stamp says so
+function revokedFinding(own: OwnReading, time: string | null): Finding | null {
+  const chain = new Set(own.chainDer.map(sha256));
+  for (const { certificateSha256, revokedAt } of own.revocations) {
+    if (!chain.has(certificateSha256) || (time !== null && new Date(time) < revokedAt)) continue;
+    return asFinding({ code: 'signingCredential.ocsp.revoked', url: '', explanation: '' }, 'failure', {
+      certificateSha256,
+      revokedAt: revokedAt.toISOString(),
+    });
+  }
+  return null;
+}
