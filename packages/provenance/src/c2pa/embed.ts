@@ -90,6 +90,8 @@ const JPEG_CHUNK_BYTES = 64_000; // what the C2PA library puts into one segment
 const BOX_HEADER_BYTES = 8;
 const SEGMENT_HEADER_BYTES = 8; // CI, En, Z
 const BOX_INSTANCE = 0x0211;
+// the instance number is not signed and says nothing: only the library's own and the plainest are taken
+const KNOWN_INSTANCES: ReadonlySet<number> = new Set([BOX_INSTANCE, 1]);
 const C2PA_TYPE_AT = 24; // in the first segment: CI En Z, jumb header, jumd header, then the type UUID
 
 const jpeg: Container = {
@@ -116,6 +118,7 @@ const jpeg: Container = {
     let z = 0;
     const begin = segments[first] as JpegSegment;
     const instance = view16(begin.body, 2);
+    if (!KNOWN_INSTANCES.has(instance)) throw new EmbedError(`Expected a usual box instance but found ${instance}`);
     let end = begin.end;
     for (const segment of segments.slice(first)) {
       if (!isJumbfSegment(segment) || view16(segment.body, 2) !== instance) break;

@@ -18,7 +18,7 @@ import {
   type Superbox,
 } from './jumbf.ts';
 import { asFinding, asReport, plain, type Report } from './report.ts';
-import { C2paEngineError, readReport, type TrustAnchors } from './wasm.ts';
+import { C2paEngineError, keyPurposesOf, readReport, type TrustAnchors } from './wasm.ts';
 
 /** VALID: intact and trusted. INVALID: readable, not to be trusted. TAMPERED: changed or damaged. MISSING: no marker. */
 export type C2paStatus = 'VALID' | 'INVALID' | 'TAMPERED' | 'MISSING';
@@ -129,16 +129,16 @@ interface OwnReading {
   readonly revocations: readonly Revocation[];
 }
 
-function readStrictly(embedded: EmbeddedManifest, { revocations = [] }: VerifyRequest): OwnReading {
+function readStrictly(embedded: EmbeddedManifest, { trust, revocations = [] }: VerifyRequest): OwnReading {
   try {
     const boxes = activeManifest(parseJumbf(embedded.store));
     const claim = cborMapOf(embedded.store, boxes.claim);
     refuseUndeclared(boxes, claim);
     const signature = parseClaimSignature(payloadOf(embedded.store, boxes.signature));
-    const outside = exclusionsOutside(embedded, boxes);
+    const findings = [exclusionsOutside(embedded, boxes), otherPurpose(signature, trust)].filter(isFinding);
     return {
-      findings: outside === null ? [] : [outside],
-      status: outside === null ? 'VALID' : 'INVALID',
+      findings,
+      status: findings.length === 0 ? 'VALID' : 'INVALID',
       chainDer: signature.chainDer,
       manifest: summaryOf(embedded.store, boxes, claim, signature),
       revocations,
@@ -195,6 +195,30 @@ function exclusionsOutside({ store, start, end }: EmbeddedManifest, boxes: Manif
   }
   return null;
 }
+
+// the library also accepts certificates of time stamping and revocation services as signers: here the purpose decides
+function otherPurpose({ chainDer }: ClaimSignature, trust: TrustAnchors): Finding | null {
+  const purposes = purposesOf(chainDer[0]);
+  if (keyPurposesOf(trust).some((purpose) => purposes.includes(purpose))) return null;
+  return {
+    code: 'signingCredential.invalid',
+    severity: 'failure',
+    subject: 'c2pa',
+    message: 'The certificate of the signer is not one for signing claims.',
+    evidence: { keyPurposes: plain(purposes.join(' ')) },
+  };
+}
+
+function purposesOf(leaf: Uint8Array | undefined): readonly string[] {
+  if (leaf === undefined) return [];
+  try {
+    return new X509Certificate(leaf).keyUsage ?? [];
+  } catch {
+    return [];
+  }
+}
+
+const isFinding = (finding: Finding | null): finding is Finding => finding !== null;
 
 // label, and label__1, label__2 … (§6.4)
 function withLabel(boxes: ManifestBoxes, label: string): readonly Superbox[] {

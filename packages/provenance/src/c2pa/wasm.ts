@@ -118,13 +118,20 @@ export function memoryBytes(): number {
 export interface TrustAnchors {
   /** PEM certificates, one after another. */
   readonly anchorsPem: string;
+  /** Extended key usages (OIDs) of which a signer's certificate must have one; claim signing alone by default. */
+  readonly keyPurposes?: readonly string[];
+}
+
+/** The key purposes in force. */
+export function keyPurposesOf({ keyPurposes }: TrustAnchors): readonly string[] {
+  return keyPurposes ?? [CLAIM_SIGNING_EKU];
 }
 
 // every setting that decides a verdict is written down, so that a change of the library's defaults changes nothing
 function settings(trust: TrustAnchors): string {
   return JSON.stringify({
     version: 1,
-    trust: { trust_anchors: trust.anchorsPem, trust_config: CLAIM_SIGNING_EKU },
+    trust: { trust_anchors: trust.anchorsPem, trust_config: keyPurposesOf(trust).join('\n') },
     cawg_trust: { verify_trust_list: true },
     verify: {
       verify_after_reading: true,
