@@ -54,6 +54,16 @@ export function tracesQuery(query: TraceQuery, interval: Interval) {
   });
 }
 
+/** The newest few, without pages. */
+export function latestTracesQuery(query: TraceQuery, interval: Interval, limit: number) {
+  return queryOptions({
+    queryKey: ['traces', 'latest', query, interval, limit],
+    queryFn: ({ signal }) =>
+      fetchJson<Page<TraceItem>>('/api/traces', { query: { ...query, ...datesOf(interval), limit }, signal }),
+    staleTime: 30_000,
+  });
+}
+
 /** What came after the newest trace of a list, for "12 new"; asked every five seconds. */
 export function newerTracesQuery(query: TraceQuery, newest: TraceItem | undefined) {
   return queryOptions({

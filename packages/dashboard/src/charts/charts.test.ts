@@ -8,6 +8,8 @@ import { amountFrame, bucketTimes, groupedPercentileFrame, percentileFrame, stac
 const HOUR = 3_600_000;
 const at = (hour: number): string => new Date(Date.UTC(2026, 10, 23, hour)).toISOString();
 
+const column = (values: number[]) => ({ name: '', groupKey: '', values, exact: [] });
+
 function answer(series: SeriesAnswer['series']): SeriesAnswer {
   return { intervalMs: HOUR, startDate: at(0), endDate: at(4), series };
 }
@@ -88,7 +90,6 @@ test('latency without spans is a gap, never 0', () => {
 });
 
 test('layers stand on one another', () => {
-  const column = (values: number[]) => ({ name: '', groupKey: '', values, exact: [] });
   assert.deepEqual(stacked([column([1, 2]), column([3, 0])]), [
     [1, 2],
     [4, 2],

@@ -26,45 +26,50 @@ export interface ChartProps {
 interface Hover {
   at: number;
   left: number;
+  /** Width of the whole chart, px. */
+  width: number;
   focused: number | null;
 }
 
 const MIN_DRAG_PX = 8;
 
 export function TimeChart(props: ChartProps) {
-  const { frame, kind, label, height = 240 } = props;
-  const box = useRef<HTMLDivElement>(null);
-  const latest = useRef(props);
+  const { frame, label, colourOf } = props;
   const [hover, setHover] = useState<Hover>();
+  // a canvas does not follow CSS: in another theme it is drawn anew
   const theme = useShownTheme();
+  return (
+    <div>
+      <div className="relative" role="img" aria-label={label}>
+        <Plot key={theme} {...props} onHover={setHover} />
+        {hover && <HoverCard {...props} hover={hover} />}
+      </div>
+      <Legend frame={frame} colourOf={colourOf} />
+    </div>
+  );
+}
+
+function Plot(props: ChartProps & { onHover: (hover: Hover | undefined) => void }) {
+  const { frame, kind, height = 240, onHover } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const latest = useRef<ChartProps>(props);
   useEffect(() => {
     latest.current = props;
   });
   useEffect(() => {
     const element = box.current;
     if (element === null) return undefined;
-    const plot = new uPlot(
-      optionsOf(latest, frame, kind, { width: element.clientWidth, height }, setHover),
-      dataOf(frame, kind),
-      element,
-    );
+    const options = optionsOf(latest, frame, kind, { width: element.clientWidth, height }, onHover);
+    const plot = new uPlot(options, dataOf(frame, kind), element);
     const resize = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }));
     resize.observe(element);
     return () => {
       resize.disconnect();
       plot.destroy();
-      setHover(undefined);
+      onHover(undefined);
     };
-  }, [frame, kind, height, theme]);
-  return (
-    <div>
-      <div className="relative" role="img" aria-label={label}>
-        <div ref={box} style={{ height }} className={props.onPoint ? 'cursor-pointer' : ''} />
-        {hover && <HoverCard {...props} hover={hover} width={box.current?.clientWidth ?? 0} />}
-      </div>
-      <Legend frame={frame} colourOf={props.colourOf} />
-    </div>
-  );
+  }, [frame, kind, height, onHover]);
+  return <div ref={box} style={{ height }} className={props.onPoint ? 'cursor-pointer' : ''} />;
 }
 
 function Legend({ frame, colourOf }: Pick<ChartProps, 'frame' | 'colourOf'>) {
@@ -84,9 +89,9 @@ export function Swatch({ token }: { token: string }) {
   return <span aria-hidden className="h-2.5 w-2.5 shrink-0 rounded-[2px]" style={{ background: `var(--${token})` }} />;
 }
 
-function HoverCard({ frame, colourOf, figure, hover, width }: ChartProps & { hover: Hover; width: number }) {
+function HoverCard({ frame, colourOf, figure, hover }: ChartProps & { hover: Hover }) {
   const startMs = frame.timesMs[hover.at] ?? 0;
-  const side = hover.left > width / 2 ? { right: width - hover.left + 14 } : { left: hover.left + 14 };
+  const side = hover.left > hover.width / 2 ? { right: hover.width - hover.left + 14 } : { left: hover.left + 14 };
   return (
     <div
       className="pointer-events-none absolute top-1 z-10 max-w-72 rounded-md border bg-raised px-2.5 py-2 text-xs shadow-md"
@@ -202,7 +207,7 @@ function hoverOf(plot: uPlot, frame: Frame, kind: ChartProps['kind']): Hover | u
   const { idx, left } = plot.cursor;
   if (idx === null || idx === undefined || left === undefined || left < 0) return undefined;
   const offset = plot.bbox.left / devicePixelRatio;
-  return { at: idx, left: left + offset, focused: columnAt(plot, frame, kind, idx) };
+  return { at: idx, left: left + offset, width: plot.width, focused: columnAt(plot, frame, kind, idx) };
 }
 
 // the layer or the nearest line under the cursor

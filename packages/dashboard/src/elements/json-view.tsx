@@ -54,7 +54,12 @@ function Branch({
   }
   return (
     <div>
-      <button type="button" aria-expanded={open} onClick={() => setOpen(!open)} className="text-left hover:text-accent">
+      <button
+        type="button"
+        aria-expanded={open}
+        onClick={() => setOpen(!open)}
+        className="min-h-6 min-w-6 text-left hover:text-accent"
+      >
         <ChevronRight size={12} className={`inline -translate-y-px ${open ? 'rotate-90' : ''}`} />
         <span className="ml-1">
           <Name name={name} />

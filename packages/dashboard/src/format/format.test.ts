@@ -55,7 +55,7 @@ test('counts are grouped, or cut to three digits that matter', () => {
 });
 
 test('a probability keeps its power of ten', () => {
-  assert.deepEqual([-11.3, -9, -2, -1, 0].map(probability), ['5 × 10⁻¹²', '1 × 10⁻⁹', '0.01', '0.1', '1']);
+  assert.deepEqual([-11.3, -9, -2, -1, 0].map(probability), ['5 × 10^-12', '1 × 10^-9', '0.01', '0.1', '1']);
 });
 
 test('durations change unit where the next one reads better, and never show 60 of the smaller', () => {

@@ -52,16 +52,12 @@ export function bytes(size: number): string {
 }
 
 /**
- * A probability too small to write out: log10 p = −11.3 → `5 × 10⁻¹²`; from 0.001 up as a decimal.
+ * A probability too small to write out: log10 p = −11.3 → `5 × 10^-12`; from 0.001 up as a decimal.
  */
 export function probability(log10p: number): string {
   if (log10p >= -3) return String(Number((10 ** log10p).toPrecision(2)));
   let exponent = Math.floor(log10p);
   let mantissa = Math.round(10 ** (log10p - exponent));
   if (mantissa === 10) [mantissa, exponent] = [1, exponent + 1];
-  return `${mantissa} × 10${superscript(exponent)}`;
-}
-
-function superscript(value: number): string {
-  return [...String(value)].map((digit) => (digit === '-' ? '⁻' : '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(digit)])).join('');
+  return `${mantissa} × 10^${exponent}`;
 }

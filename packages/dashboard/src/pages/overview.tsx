@@ -1,15 +1,24 @@
 // Today against the seven days before: spend, traces, errors, p95; each figure leads to where it comes from.
-import { useQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { useMemo, type ReactNode } from 'react';
-import { costQuery, latencyQuery, seriesQuery, type Metric, type SeriesAnswer } from '../api/telemetry.ts';
+import { CircleAlert } from 'lucide-react';
+import { useMemo, useState, type ReactNode } from 'react';
+import { photosQuery } from '../api/photos.ts';
+import {
+  costQuery,
+  latencyQuery,
+  latestTracesQuery,
+  seriesQuery,
+  type Metric,
+  type SeriesAnswer,
+} from '../api/telemetry.ts';
 import { seriesColours } from '../charts/colours.ts';
 import { amountFrame, type Column } from '../charts/series.ts';
 import { TimeChart } from '../charts/time-chart.tsx';
-import { Duration, Money } from '../elements/figures.tsx';
+import { Duration, Moment, Money } from '../elements/figures.tsx';
 import { ProblemNotice } from '../elements/notice.tsx';
 import { Card, Page } from '../elements/page.tsx';
-import { SkeletonBlock } from '../elements/skeleton.tsx';
+import { SkeletonBlock, SkeletonRows } from '../elements/skeleton.tsx';
 import type { Interval } from '../filters/range.ts';
 import { axisMoney, exactMoney, money } from '../format/money.ts';
 import { compact, count } from '../format/number.ts';
@@ -17,9 +26,10 @@ import { duration } from '../format/time.ts';
 import { changeOf, dayBefore, dayOf, totalOf, type Change } from './baseline.ts';
 import { bucketRange, useShowTraces } from './cost.tsx';
 import { Figure, Figures } from './figure-row.tsx';
+import { PhotoState } from './photos/photos.tsx';
 
 export function OverviewPage() {
-  const today = useMemo(() => dayOf(Date.now()), []);
+  const [today] = useState(() => dayOf(Date.now()));
   const before = useMemo(() => dayBefore(today), [today]);
   const costs = [useQuery(costQuery('model', today)), useQuery(costQuery('model', before))] as const;
   const traces = [useSum('traces', today), useSum('traces', before)] as const;
@@ -91,6 +101,8 @@ export function OverviewPage() {
           <Card title="Traces by service" note="last 7 days" actions={<More to="/traces" />}>
             <WeekChart metric="traces" groupBy="service" />
           </Card>
+          <LatestErrors />
+          <LatestPhotos />
         </div>
       </div>
     </Page>
@@ -108,27 +120,29 @@ function useSum(metric: Metric, interval: Interval): number | undefined {
 
 function Against({ change, write }: { change: Change | undefined; write: (value: number) => string }): ReactNode {
   if (change === undefined) return 'nothing to compare with yet';
-  if (change.percent === undefined) return `usually ${write(change.usual)}`;
-  const direction =
-    change.percent === 0
-      ? 'as usual'
-      : `${Math.abs(change.percent)} % ${change.percent > 0 ? 'above' : 'below'} the usual`;
-  return `${direction} ${change.percent === 0 ? '' : write(change.usual)}`;
+  const usual = `the usual ${write(change.usual)}`;
+  if (change.percent === undefined || change.percent === 0) return `as ${usual}`;
+  if (change.percent >= 200) return `${(1 + change.percent / 100).toFixed(1)} times ${usual}`;
+  return `${Math.abs(change.percent)} % ${change.percent > 0 ? 'above' : 'below'} ${usual}`;
 }
 
-function More({ to }: { to: '/cost' | '/traces' }) {
+function More({ to, filter }: { to: '/cost' | '/traces' | '/photos'; filter?: string }) {
   return (
-    <Link to={to} className="text-xs font-medium text-accent hover:underline">
+    <Link
+      to={to}
+      search={filter === undefined ? {} : { filter }}
+      className="text-xs font-medium text-accent hover:underline"
+    >
       All of it
     </Link>
   );
 }
 
 function WeekChart({ metric, groupBy }: { metric: 'cost' | 'traces'; groupBy: 'model' | 'service' }) {
-  const week = useMemo(
-    (): Interval => ({ fromMs: Math.floor(Date.now() / 60_000) * 60_000 - 7 * DAY_MS, toMs: undefined }),
-    [],
-  );
+  const [week] = useState((): Interval => ({
+    fromMs: Math.floor(Date.now() / 60_000) * 60_000 - 7 * DAY_MS,
+    toMs: undefined,
+  }));
   const series = useQuery(seriesQuery(metric, groupBy, week));
   const showTraces = useShowTraces({});
   const frame = useMemo(() => series.data && amountFrame(withoutNothing(series.data)), [series.data]);
@@ -158,4 +172,77 @@ function withoutNothing(answer: SeriesAnswer): SeriesAnswer {
     ...answer,
     series: answer.series.filter(({ points }) => points.some(({ value }) => Number(value ?? 0) !== 0)),
   };
+}
+
+const LATEST = 6;
+
+function LatestErrors() {
+  const [week] = useState((): Interval => ({
+    fromMs: Math.floor(Date.now() / 60_000) * 60_000 - 7 * DAY_MS,
+    toMs: undefined,
+  }));
+  const traces = useQuery(latestTracesQuery({ status: 'error' }, week, LATEST));
+  return (
+    <Card title="Latest traces with errors" note="last 7 days" flush actions={<More to="/traces" filter="error" />}>
+      <Lines
+        error={traces.error}
+        empty="No trace ended with an error in the last seven days."
+        items={traces.data?.data}
+      >
+        {(trace) => (
+          <Link key={trace.trace_id} to="/traces/$traceId" params={{ traceId: trace.trace_id }} className={LINE}>
+            <CircleAlert size={14} className="shrink-0 text-error" aria-hidden />
+            <span className="min-w-0 truncate font-medium">{trace.name}</span>
+            <span className="min-w-0 flex-1 truncate text-ink-3">{trace.service_name}</span>
+            <Moment iso={trace.timestamp} />
+          </Link>
+        )}
+      </Lines>
+    </Card>
+  );
+}
+
+function LatestPhotos() {
+  const photos = useInfiniteQuery(photosQuery);
+  return (
+    <Card title="Latest photos" note="protected and registered" flush actions={<More to="/photos" />}>
+      <Lines
+        error={photos.error}
+        empty="No photo was protected yet."
+        items={photos.data?.pages[0]?.data.slice(0, LATEST)}
+      >
+        {(photo) => (
+          <Link key={photo.photoId} to="/photos/$photoId" params={{ photoId: photo.photoId }} className={LINE}>
+            <span className="w-24 shrink-0">
+              <PhotoState photo={photo} />
+            </span>
+            <code className="min-w-0 flex-1 truncate font-mono text-xs text-ink-2">{photo.photoId}</code>
+            <Moment iso={photo.createdAt} />
+          </Link>
+        )}
+      </Lines>
+    </Card>
+  );
+}
+
+const LINE = 'flex h-9 items-center gap-3 border-b px-4 last:border-0 hover:bg-hover';
+
+interface LinesProps<Item> {
+  items: Item[] | undefined;
+  error: Error | null;
+  empty: string;
+  children: (item: Item) => ReactNode;
+}
+
+function Lines<Item>({ items, error, empty, children }: LinesProps<Item>) {
+  if (error) {
+    return (
+      <div className="p-4">
+        <ProblemNotice error={error} />
+      </div>
+    );
+  }
+  if (items === undefined) return <SkeletonRows rows={4} rowHeight={36} />;
+  if (items.length === 0) return <p className="px-4 py-8 text-center text-ink-3">{empty}</p>;
+  return items.map(children);
 }

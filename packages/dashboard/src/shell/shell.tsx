@@ -1,7 +1,7 @@
 // What stays on screen behind the login: the rooms on the left (below, on a phone), the account, the palette.
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
-import { LogOut, Monitor, Moon, PanelLeftClose, PanelLeftOpen, Search, Sun } from 'lucide-react';
+import { LogOut, Monitor, Moon, PanelLeftClose, PanelLeftOpen, Plug, Search, Sun } from 'lucide-react';
 import { DropdownMenu } from 'radix-ui';
 import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
 import { logout, sessionQuery } from '../api/session.ts';
@@ -144,16 +144,14 @@ function Account({ narrow }: { narrow: boolean }) {
   const email = session?.user.email ?? '';
   return (
     <DropdownMenu.Root>
-      <DropdownMenu.Trigger
-        aria-label={`Account ${email}`}
-        className={`${ITEM} ${narrow ? 'justify-center px-0' : ''}`}
-      >
+      <DropdownMenu.Trigger className={`${ITEM} ${narrow ? 'justify-center px-0' : ''}`}>
         <span
           aria-hidden
           className="flex h-5 w-5 shrink-0 items-center justify-center rounded-full bg-accent-wash text-2xs font-semibold text-accent uppercase"
         >
           {email.slice(0, 1)}
         </span>
+        <span className="sr-only">Account</span>
         {!narrow && <span className="truncate">{session?.user.name || email}</span>}
       </DropdownMenu.Trigger>
       <DropdownMenu.Portal>
@@ -180,6 +178,9 @@ function Account({ narrow }: { narrow: boolean }) {
             ))}
           </DropdownMenu.RadioGroup>
           <DropdownMenu.Separator className="my-1 border-t" />
+          <DropdownMenu.Item className={MENU_ITEM} onSelect={() => void navigate({ to: '/connect' })}>
+            <Plug size={14} aria-hidden /> Connect an application
+          </DropdownMenu.Item>
           <DropdownMenu.Item className={MENU_ITEM} onSelect={() => void leave()}>
             <LogOut size={14} aria-hidden /> Log out
           </DropdownMenu.Item>

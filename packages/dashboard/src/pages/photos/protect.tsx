@@ -3,7 +3,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { Download, ShieldCheck, X } from 'lucide-react';
 import { protectedName, protectImage, photosQuery, type ProtectedImage } from '../../api/photos.ts';
-import { IconButton } from '../../elements/button.tsx';
+import { Button, IconButton } from '../../elements/button.tsx';
 import { ShortId } from '../../elements/copy.tsx';
 import { ProblemNotice } from '../../elements/notice.tsx';
 import { Page } from '../../elements/page.tsx';
@@ -12,7 +12,7 @@ import { duration } from '../../format/time.ts';
 import { DropZone } from './drop-zone.tsx';
 import { PhotoTabs } from './photo-tabs.tsx';
 import { useTasks, type Task } from './tasks.ts';
-import { Thumb, useObjectUrl } from './thumb.tsx';
+import { saveBlob, Thumb } from './thumb.tsx';
 
 export function ProtectPage() {
   const queryClient = useQueryClient();
@@ -80,8 +80,6 @@ function ProtectedCard({ task, onRetry, onRemove }: CardProps) {
 }
 
 function Done({ file, done, ms }: { file: File; done: ProtectedImage; ms: number }) {
-  const url = useObjectUrl(done.image);
-  const name = protectedName(file.name, done.photoId);
   return (
     <>
       <p className="flex flex-wrap items-center gap-x-2 text-ink-2">
@@ -89,13 +87,13 @@ function Done({ file, done, ms }: { file: File; done: ProtectedImage; ms: number
         Protected in {duration(ms)}, {bytes(done.image.size)}. Photo <ShortId id={done.photoId} label="photo id" />
       </p>
       <p className="flex flex-wrap items-center gap-2">
-        <a
-          href={url}
-          download={name}
-          className="inline-flex h-8 items-center gap-1.5 rounded-md bg-accent px-3 font-medium text-on-accent hover:bg-accent-strong"
+        <Button
+          look="primary"
+          icon={<Download size={14} aria-hidden />}
+          onClick={() => saveBlob(done.image, protectedName(file.name, done.photoId))}
         >
-          <Download size={14} aria-hidden /> Save the protected picture
-        </a>
+          Save the protected picture
+        </Button>
         <Link
           to="/photos/$photoId"
           params={{ photoId: done.photoId }}

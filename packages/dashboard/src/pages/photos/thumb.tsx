@@ -1,20 +1,27 @@
 // A picture that only this browser sees: drawn from the local file, never fetched.
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 
 export function Thumb({ image, alt, className = '' }: { image: Blob; alt: string; className?: string }) {
-  const url = useObjectUrl(image);
+  const shown = useRef<HTMLImageElement>(null);
   const [broken, setBroken] = useState(false);
-  if (url === undefined || broken) return <div className={`bg-sunken ${className}`} role="img" aria-label={alt} />;
-  return <img src={url} alt={alt} className={`bg-sunken object-cover ${className}`} onError={() => setBroken(true)} />;
+  useEffect(() => {
+    const url = URL.createObjectURL(image);
+    if (shown.current) shown.current.src = url;
+    return () => URL.revokeObjectURL(url);
+  }, [image]);
+  if (broken) return <div className={`bg-sunken ${className}`} role="img" aria-label={alt} />;
+  return (
+    <img ref={shown} alt={alt} className={`bg-sunken object-cover ${className}`} onError={() => setBroken(true)} />
+  );
 }
 
-/** An address for a blob as long as the component lives. */
-export function useObjectUrl(blob: Blob): string | undefined {
-  const [url, setUrl] = useState<string>();
-  useEffect(() => {
-    const made = URL.createObjectURL(blob);
-    setUrl(made);
-    return () => URL.revokeObjectURL(made);
-  }, [blob]);
-  return url;
+/** Hands a blob to the reader as a download. */
+export function saveBlob(blob: Blob, name: string): void {
+  const url = URL.createObjectURL(blob);
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = name;
+  link.click();
+  // the download has begun with the click; the address is no longer needed after this turn
+  window.setTimeout(() => URL.revokeObjectURL(url), 1_000);
 }

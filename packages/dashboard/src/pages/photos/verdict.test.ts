@@ -15,6 +15,9 @@ const VERDICT: Verdict = {
   findings: [],
 };
 
+const finding = (subject: 'file' | 'c2pa' | 'decision') =>
+  ({ code: subject, severity: 'info', subject, message: '' }) as const;
+
 test('no combination that is not authentic sounds like success', () => {
   for (const c2paStatus of ['VALID', 'INVALID', 'TAMPERED', 'MISSING'] as const) {
     for (const watermarkStatus of ['DETECTED', 'MARGINAL', 'NOT_FOUND'] as const) {
@@ -35,15 +38,13 @@ test('the score is told with its probability, and nothing is told where nothing 
   assert.equal(chanceOf(VERDICT), undefined);
   assert.match(
     chanceOf({ ...VERDICT, confidenceScore: 5.99781, watermarkStatus: 'DETECTED' }) ?? '',
-    /found: score 6\.0.*1 × 10⁻⁹/,
+    /found: score 6\.0.*1 × 10\^-9/,
   );
   assert.match(chanceOf({ ...VERDICT, confidenceScore: 0 }) ?? '', /not found.*0\.5/);
   assert.equal(changeSeen(VERDICT), 'There was nothing to compare it with.');
 });
 
 test('findings are told by subject in the order of the story', () => {
-  const finding = (subject: 'file' | 'c2pa' | 'decision') =>
-    ({ code: subject, severity: 'info', subject, message: '' }) as const;
   const stages = timelineOf([finding('decision'), finding('c2pa'), finding('file'), finding('c2pa')]);
   assert.deepEqual(
     stages.map(({ title, findings }) => [title, findings.length]),

@@ -146,7 +146,11 @@ function Facts({ verdict, photoId, ms }: { verdict: Verdict; photoId: string; ms
   const chance = chanceOf(verdict);
   return (
     <>
-      {chance && <p>{chance}</p>}
+      {chance && (
+        <p>
+          <WithPowers text={chance} />
+        </p>
+      )}
       <p className="text-ink-2">{changeSeen(verdict)}</p>
       <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 text-xs">
         <dt className="text-ink-3">Credentials</dt>
@@ -162,13 +166,27 @@ function Facts({ verdict, photoId, ms }: { verdict: Verdict; photoId: string; ms
   );
 }
 
+/** `10^-9` as a raised exponent. */
+function WithPowers({ text }: { text: string }) {
+  return text.split(/(10\^-?\d+)/).map((piece, at) => {
+    const [base, exponent] = piece.split('^');
+    if (exponent === undefined) return piece;
+    return (
+      <span key={at} className="whitespace-nowrap">
+        {base}
+        <sup>{exponent.replace('-', '−')}</sup>
+      </span>
+    );
+  });
+}
+
 function Timeline({ verdict }: { verdict: Verdict }) {
   return (
     <section className="border-t px-4 py-3">
-      <h3 className="mb-2 flex items-center justify-between text-xs font-medium text-ink-3">
+      <h2 className="mb-2 flex items-center justify-between text-xs font-medium text-ink-3">
         How the verdict came about
         <CopyButton text={JSON.stringify(verdict, null, 2)} label="Copy the answer as JSON" className="!h-6 !w-6" />
-      </h3>
+      </h2>
       <ol className="flex flex-col gap-3">
         {timelineOf(verdict.findings).map(({ title, findings }) => (
           <li key={title} className="grid gap-x-4 gap-y-1 sm:grid-cols-[132px_1fr]">

@@ -40,7 +40,7 @@ export function SpanPanel({ row, tab, onTab }: { row: Row; tab: SpanTab; onTab: 
   return (
     <aside
       aria-label="Chosen span"
-      className="flex h-1/2 w-full shrink-0 flex-col border-t bg-surface lg:h-auto lg:w-[440px] lg:border-t-0 lg:border-l xl:w-[500px]"
+      className="flex h-1/2 w-full shrink-0 flex-col border-t bg-surface lg:h-auto lg:w-[420px] lg:border-t-0 lg:border-l xl:w-[460px]"
     >
       <header className="flex flex-col gap-1 px-4 pt-3 pb-2">
         <h2 className="flex items-center gap-2 font-semibold">
@@ -53,7 +53,7 @@ export function SpanPanel({ row, tab, onTab }: { row: Row; tab: SpanTab; onTab: 
           <span>
             <Duration ms={span.latency_ms} />, <Duration ms={row.selfMs} /> by itself
           </span>
-          {row.kind !== 'other' && <Money usd={span.cost_usd} priced={span.cost_priced_usd} />}
+          {isBilled(row) && <Money usd={span.cost_usd} priced={span.cost_priced_usd} />}
           <ShortId id={span.span_id} label="span id" length={16} />
         </p>
         <Failure span={span} />
@@ -91,6 +91,11 @@ export function SpanPanel({ row, tab, onTab }: { row: Row; tab: SpanTab; onTab: 
       </Tabs.Root>
     </aside>
   );
+}
+
+/** Only what is billed shows a cost; 0 on everything else would be noise. */
+export function isBilled({ kind, span }: Row): boolean {
+  return kind === 'llm' || kind === 'embedding' || span.cost_usd === null || span.cost_usd !== '0';
 }
 
 function Failure({ span }: { span: SpanItem }) {

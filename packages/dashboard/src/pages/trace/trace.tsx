@@ -4,7 +4,7 @@ import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { ArrowLeft, CircleAlert } from 'lucide-react';
 import { useEffect, useMemo, useState, type ReactNode } from 'react';
 import type { TraceItem } from '../../api/telemetry.ts';
-import { traceQuery, type TraceAnswer } from '../../api/trace.ts';
+import { traceQuery, type SpanItem, type TraceAnswer } from '../../api/trace.ts';
 import { Button } from '../../elements/button.tsx';
 import { ShortId } from '../../elements/copy.tsx';
 import { Count, Duration, Moment, Money, StatusMark, Tag } from '../../elements/figures.tsx';
@@ -13,7 +13,7 @@ import { Page } from '../../elements/page.tsx';
 import { SkeletonRows } from '../../elements/skeleton.tsx';
 import { ApiError } from '../../api/client.ts';
 import { fieldTerm } from '../../filters/filter.ts';
-import { plural } from '../../format/number.ts';
+import { count, plural } from '../../format/number.ts';
 import type { SpanTab } from '../../routes.tsx';
 import { ancestorsOf, visibleRows, waterfallOf, type Waterfall } from '../../waterfall/rows.ts';
 import { isTyping } from '../traces/filter-bar.tsx';
@@ -108,7 +108,7 @@ function Opened({ trace }: { trace: TraceAnswer }) {
           <SpanPanel
             key={row.span.span_id}
             row={row}
-            tab={search.tab ?? 'messages'}
+            tab={search.tab ?? tabWorthReading(row.span)}
             onTab={(tab: SpanTab) => void navigate({ search: (before) => ({ ...before, tab }), replace: true })}
           />
         )}
@@ -123,6 +123,12 @@ function firstWorthReading({ rows, errors }: Waterfall): number {
     ({ span }) => (span.messages?.input.length ?? 0) + (span.messages?.output.length ?? 0) > 0,
   );
   return errors.at(-1) ?? Math.max(0, talking);
+}
+
+// a span without messages opens where it says something
+function tabWorthReading({ messages, events }: SpanItem): SpanTab {
+  if (messages !== null && messages.input.length + messages.output.length > 0) return 'messages';
+  return (events?.length ?? 0) > 0 ? 'events' : 'attributes';
 }
 
 function Summary({
@@ -148,7 +154,7 @@ function Summary({
           <Count value={trace.prompt_tokens} noun="tokens in" /> in,{' '}
           <Count value={trace.completion_tokens} noun="tokens out" /> out
         </Fact>
-        <Fact name="Spans">{plural(trace.span_count, 'span')}</Fact>
+        <Fact name="Spans">{count(trace.span_count)}</Fact>
         <Fact name="Status">
           <StatusMark status={trace.status} />
         </Fact>

@@ -140,11 +140,16 @@ export const COLUMNS: readonly Column[] = [
 ];
 
 const DEFAULT = ['time', 'status', 'name', 'service', 'model', 'prompt', 'spans', 'tokens', 'latency', 'cost'];
+/** Beside an opened trace, and on a phone. */
+const BESIDE = ['time', 'status', 'name', 'model', 'tokens', 'latency', 'cost'];
 const NARROW = ['time', 'name', 'latency', 'cost'];
 
+export type Room = 'wide' | 'beside' | 'narrow';
+const FITTING: Record<Room, readonly string[]> = { wide: DEFAULT, beside: BESIDE, narrow: NARROW };
+
 /** The columns that an address asks for, in their one order; unknown names are left out. */
-export function chosenColumns(columns: string | undefined, narrow: boolean): Column[] {
-  const names = columns?.split(',') ?? (narrow ? NARROW : DEFAULT);
+export function chosenColumns(columns: string | undefined, room: Room): Column[] {
+  const names = columns?.split(',') ?? FITTING[room];
   const chosen = COLUMNS.filter(({ name }) => names.includes(name));
   return chosen.length > 0 ? chosen : COLUMNS.filter(({ name }) => DEFAULT.includes(name));
 }

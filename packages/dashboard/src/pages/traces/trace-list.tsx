@@ -1,11 +1,11 @@
 // The list itself: rows of 32 px, only those in sight are drawn, the next page is asked for before the end is reached.
-import { useVirtualizer } from '@tanstack/react-virtual';
 import { Filter } from 'lucide-react';
 import { memo, useEffect, useRef, type KeyboardEvent } from 'react';
 import type { TraceItem } from '../../api/telemetry.ts';
+import { count } from '../../format/number.ts';
+import { ROW_PX, useRows } from '../../elements/use-rows.ts';
 import type { Column } from './columns.tsx';
 
-const ROW_PX = 32;
 const AHEAD = 30;
 
 interface TraceListProps {
@@ -21,12 +21,7 @@ interface TraceListProps {
 
 export function TraceList({ items, columns, open, hasMore, loading, onMore, onOpen, onTerm }: TraceListProps) {
   const scroller = useRef<HTMLDivElement>(null);
-  const rows = useVirtualizer({
-    count: items.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_PX,
-    overscan: 12,
-  });
+  const rows = useRows(items.length, scroller);
   const drawn = rows.getVirtualItems();
   const last = drawn.at(-1)?.index ?? 0;
   useEffect(() => {
@@ -47,48 +42,54 @@ export function TraceList({ items, columns, open, hasMore, loading, onMore, onOp
     if (next) onOpen(next.trace_id);
   };
   return (
-    <div
-      ref={scroller}
-      role="grid"
-      aria-label="Traces"
-      aria-rowcount={hasMore ? -1 : items.length + 1}
-      aria-activedescendant={openAt >= 0 ? `trace-${open}` : undefined}
-      tabIndex={0}
-      onKeyDown={listen}
-      className="scroll-quiet h-full overflow-auto bg-surface -outline-offset-2"
-    >
+    <div className="flex h-full flex-col">
       <div
-        role="row"
-        aria-rowindex={1}
-        className="sticky top-0 z-10 grid h-8 items-center gap-x-2 border-b bg-surface px-4 text-xs font-medium text-ink-3"
-        style={{ gridTemplateColumns: tracks, minWidth: least }}
+        ref={scroller}
+        role="grid"
+        aria-label="Traces"
+        aria-rowcount={hasMore ? -1 : items.length + 1}
+        aria-activedescendant={openAt >= 0 ? `trace-${open}` : undefined}
+        tabIndex={0}
+        onKeyDown={listen}
+        className="scroll-quiet min-h-0 flex-1 overflow-auto bg-surface -outline-offset-2"
       >
-        {columns.map((column) => (
-          <span key={column.name} role="columnheader" className={column.right ? 'text-right' : ''}>
-            {column.title}
-          </span>
-        ))}
+        <div
+          role="row"
+          aria-rowindex={1}
+          className="sticky top-0 z-10 grid h-8 items-center gap-x-2 border-b bg-surface px-4 text-xs font-medium text-ink-3"
+          style={{ gridTemplateColumns: tracks, minWidth: least }}
+        >
+          {columns.map((column) => (
+            <span key={column.name} role="columnheader" className={column.right ? 'text-right' : ''}>
+              {column.title}
+            </span>
+          ))}
+        </div>
+        <div role="rowgroup" className="relative" style={{ height: rows.getTotalSize(), minWidth: least }}>
+          {drawn.map(({ index, start }) => {
+            const item = items[index];
+            return item === undefined ? null : (
+              <Row
+                key={item.trace_id}
+                item={item}
+                index={index}
+                top={start}
+                columns={columns}
+                tracks={tracks}
+                open={item.trace_id === open}
+                onOpen={onOpen}
+                onTerm={onTerm}
+              />
+            );
+          })}
+        </div>
       </div>
-      <div role="rowgroup" className="relative" style={{ height: rows.getTotalSize(), minWidth: least }}>
-        {drawn.map(({ index, start }) => {
-          const item = items[index];
-          return item === undefined ? null : (
-            <Row
-              key={item.trace_id}
-              item={item}
-              index={index}
-              top={start}
-              columns={columns}
-              tracks={tracks}
-              open={item.trace_id === open}
-              onOpen={onOpen}
-              onTerm={onTerm}
-            />
-          );
-        })}
-      </div>
-      <p role="status" className="px-4 py-2 text-xs text-ink-3">
-        {loading ? 'Loading more' : hasMore ? '' : `All ${items.length} traces of this time are shown.`}
+      <p role="status" className="flex h-7 shrink-0 items-center border-t bg-surface px-4 text-xs text-ink-3">
+        {loading
+          ? 'Loading more'
+          : hasMore
+            ? `${count(items.length)} loaded; scroll for more`
+            : `All ${count(items.length)} shown`}
       </p>
     </div>
   );

@@ -33,7 +33,8 @@ export function TracesPage() {
   const interval = useMemo(() => intervalOf({ range, from, to }, loadedAt), [range, from, to, loadedAt]);
   const list = useInfiniteQuery(tracesQuery(query, interval));
   const items = useMemo(() => list.data?.pages.flatMap(({ data }) => data) ?? [], [list.data]);
-  const columns = useMemo(() => chosenColumns(search.columns, narrow), [search.columns, narrow]);
+  const room = narrow ? 'narrow' : search.open === undefined ? 'wide' : 'beside';
+  const columns = useMemo(() => chosenColumns(search.columns, room), [search.columns, room]);
   const change = (next: TracesSearch): void => void navigate({ search: (before) => ({ ...before, ...next }) });
   const refresh = (): void => {
     setLoadedAt(Date.now());
