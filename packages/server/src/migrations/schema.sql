@@ -83,42 +83,27 @@ grant insert, select on audit to lumatrace_app;
 
 create table content_blocks (
   tenant_id uuid not null,
-  block_id uuid not null,
   day date not null,
+  block_id uuid not null,
   retention_class smallint not null,
   sealed bytea not null storage external
 ) partition by LIST (retention_class);
-alter table content_blocks add constraint content_blocks_pkey PRIMARY KEY (tenant_id, block_id, day, retention_class);
+alter table content_blocks add constraint content_blocks_pkey PRIMARY KEY (tenant_id, day, block_id, retention_class);
 alter table content_blocks enable row level security;
 alter table content_blocks force row level security;
 create policy backup on content_blocks for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy tenant on content_blocks using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant delete, insert, select on content_blocks to lumatrace_app;
 
-create table content_blocks_r1 partition of content_blocks FOR VALUES IN ('1') partition by RANGE (day);
-alter table content_blocks_r1 enable row level security;
-alter table content_blocks_r1 force row level security;
-create policy tenant on content_blocks_r1 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+create table content_blocks_1 partition of content_blocks FOR VALUES IN ('1') partition by RANGE (day);
 
-create table content_blocks_r30 partition of content_blocks FOR VALUES IN ('30') partition by RANGE (day);
-alter table content_blocks_r30 enable row level security;
-alter table content_blocks_r30 force row level security;
-create policy tenant on content_blocks_r30 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+create table content_blocks_30 partition of content_blocks FOR VALUES IN ('30') partition by RANGE (day);
 
-create table content_blocks_r365 partition of content_blocks FOR VALUES IN ('365') partition by RANGE (day);
-alter table content_blocks_r365 enable row level security;
-alter table content_blocks_r365 force row level security;
-create policy tenant on content_blocks_r365 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+create table content_blocks_365 partition of content_blocks FOR VALUES IN ('365') partition by RANGE (day);
 
-create table content_blocks_r7 partition of content_blocks FOR VALUES IN ('7') partition by RANGE (day);
-alter table content_blocks_r7 enable row level security;
-alter table content_blocks_r7 force row level security;
-create policy tenant on content_blocks_r7 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+create table content_blocks_7 partition of content_blocks FOR VALUES IN ('7') partition by RANGE (day);
 
-create table content_blocks_r90 partition of content_blocks FOR VALUES IN ('90') partition by RANGE (day);
-alter table content_blocks_r90 enable row level security;
-alter table content_blocks_r90 force row level security;
-create policy tenant on content_blocks_r90 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+create table content_blocks_90 partition of content_blocks FOR VALUES IN ('90') partition by RANGE (day);
 
 create table idempotency (
   tenant_id uuid not null,
@@ -283,27 +268,25 @@ grant delete, insert, select on revoked_tokens to lumatrace_app;
 
 create table rollups (
   tenant_id uuid not null,
-  minute timestamp with time zone not null,
+  minute integer not null,
+  seq bigint not null generated always as identity,
   service text not null,
   model text not null,
   provider text not null,
   operation text not null,
   environment text not null,
   status smallint not null,
-  billable boolean not null,
-  span_count bigint not null,
-  root_count bigint not null,
-  unpriced_count bigint not null,
+  spans bigint not null,
+  billable bigint not null,
+  unpriced bigint not null,
   cost_pico numeric not null,
   input_tokens bigint not null,
   output_tokens bigint not null,
-  latency_ns numeric not null,
-  sketch_zeros bigint not null,
-  sketch_buckets integer[] not null,
-  sketch_counts bigint[] not null
+  latency_zeros integer not null,
+  latency_buckets smallint[] not null,
+  latency_counts integer[] not null
 );
-alter table rollups add constraint rollups_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
-CREATE INDEX rollups_by_minute ON public.rollups USING btree (tenant_id, minute);
+alter table rollups add constraint rollups_pkey PRIMARY KEY (tenant_id, minute, seq);
 alter table rollups enable row level security;
 alter table rollups force row level security;
 create policy backup on rollups for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
@@ -376,14 +359,17 @@ CREATE UNIQUE INDEX signing_keys_one_active ON public.signing_keys USING btree (
 
 create table spans (
   tenant_id uuid not null,
+  day date not null,
   trace_id uuid not null,
   span_id bigint not null,
-  day date not null,
   retention_class smallint not null,
-  content_hash uuid not null,
   parent_span_id bigint,
   start_ns bigint not null,
   end_ns bigint not null,
+  content_hash bigint not null,
+  block_id uuid not null,
+  block_day date not null,
+  block_index integer not null,
   cost_pico bigint,
   client_cost_pico bigint,
   input_tokens bigint,
@@ -391,54 +377,38 @@ create table spans (
   cache_read_tokens bigint,
   cache_creation_tokens bigint,
   reasoning_tokens bigint,
-  block_id uuid not null,
-  block_index integer not null,
-  billable boolean not null,
   status smallint not null,
   kind smallint not null,
+  billable boolean not null,
   name text not null,
   service text not null,
   environment text,
+  endpoint text,
   operation text,
   provider text,
   model text,
+  price_version text,
   user_id text,
   session_id text,
-  error_type text,
-  price_version text
+  error_type text
 ) partition by LIST (retention_class);
-alter table spans add constraint spans_pkey PRIMARY KEY (tenant_id, trace_id, span_id, day, retention_class);
-CREATE INDEX spans_by_start ON ONLY public.spans USING btree (tenant_id, start_ns);
+alter table spans add constraint spans_pkey PRIMARY KEY (tenant_id, day, trace_id, span_id, retention_class);
+CREATE INDEX spans_billable ON ONLY public.spans USING btree (tenant_id, start_ns, trace_id) INCLUDE (end_ns, cost_pico, model, service, environment) WHERE billable;
 alter table spans enable row level security;
 alter table spans force row level security;
 create policy backup on spans for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy tenant on spans using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant delete, insert, select on spans to lumatrace_app;
 
-create table spans_r1 partition of spans FOR VALUES IN ('1') partition by RANGE (day);
-alter table spans_r1 enable row level security;
-alter table spans_r1 force row level security;
-create policy tenant on spans_r1 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+create table spans_1 partition of spans FOR VALUES IN ('1') partition by RANGE (day);
 
-create table spans_r30 partition of spans FOR VALUES IN ('30') partition by RANGE (day);
-alter table spans_r30 enable row level security;
-alter table spans_r30 force row level security;
-create policy tenant on spans_r30 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+create table spans_30 partition of spans FOR VALUES IN ('30') partition by RANGE (day);
 
-create table spans_r365 partition of spans FOR VALUES IN ('365') partition by RANGE (day);
-alter table spans_r365 enable row level security;
-alter table spans_r365 force row level security;
-create policy tenant on spans_r365 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+create table spans_365 partition of spans FOR VALUES IN ('365') partition by RANGE (day);
 
-create table spans_r7 partition of spans FOR VALUES IN ('7') partition by RANGE (day);
-alter table spans_r7 enable row level security;
-alter table spans_r7 force row level security;
-create policy tenant on spans_r7 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+create table spans_7 partition of spans FOR VALUES IN ('7') partition by RANGE (day);
 
-create table spans_r90 partition of spans FOR VALUES IN ('90') partition by RANGE (day);
-alter table spans_r90 enable row level security;
-alter table spans_r90 force row level security;
-create policy tenant on spans_r90 using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+create table spans_90 partition of spans FOR VALUES IN ('90') partition by RANGE (day);
 
 create table tenant_keys (
   tenant_id uuid not null,
@@ -482,40 +452,34 @@ create table traces (
   tenant_id uuid not null,
   trace_id uuid not null,
   retention_class smallint not null,
-  first_day date not null,
-  last_day date not null,
-  first_start_ns bigint not null,
-  last_end_ns bigint not null,
+  start_ns bigint not null,
+  end_ns bigint not null,
   span_count integer not null,
-  error_count integer not null,
-  ok_count integer not null,
   billable_count integer not null,
   unpriced_count integer not null,
-  cost_pico bigint not null,
+  error_count integer not null,
+  cost_pico numeric not null,
   input_tokens bigint not null,
   output_tokens bigint not null,
-  head_rank smallint not null,
-  head_start_ns bigint not null,
-  head_span_id bigint not null,
-  head_parent_id bigint,
-  head_name text not null,
-  head_service text not null,
-  head_model text,
-  head_provider text,
-  head_preview bytea storage external,
-  llm_start_ns bigint,
-  llm_model text,
-  llm_provider text,
-  llm_preview bytea storage external,
+  status smallint not null,
+  span_id bigint not null,
+  parent_span_id bigint,
+  name text not null,
+  service text not null,
   environment text,
+  endpoint text not null,
+  model text,
+  provider text,
   user_id text,
   session_id text,
-  tags text[] not null default '{}'::text[],
-  received_at timestamp with time zone not null default now()
-) with (fillfactor=80);
+  services text[] not null,
+  models text[] not null,
+  tags text[] not null,
+  days date[] not null,
+  sealed bytea not null storage external
+) with (fillfactor=85);
 alter table traces add constraint traces_pkey PRIMARY KEY (tenant_id, trace_id);
-alter table traces add constraint traces_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
-CREATE INDEX traces_by_start ON public.traces USING btree (tenant_id, first_start_ns DESC, trace_id DESC);
+CREATE INDEX traces_started ON public.traces USING btree (tenant_id, start_ns, trace_id);
 alter table traces enable row level security;
 alter table traces force row level security;
 create policy backup on traces for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
@@ -527,12 +491,14 @@ create table usage (
   day date not null,
   traces bigint not null,
   spans bigint not null,
+  duplicates bigint not null,
+  replaced bigint not null,
   bytes bigint not null
-);
+) with (fillfactor=50);
 alter table usage add constraint usage_pkey PRIMARY KEY (tenant_id, day);
 alter table usage add constraint usage_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
 alter table usage enable row level security;
 alter table usage force row level security;
 create policy backup on usage for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy tenant on usage using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
-grant insert, select, update on usage to lumatrace_app;
+grant delete, insert, select, update on usage to lumatrace_app;

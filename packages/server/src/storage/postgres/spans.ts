@@ -1,0 +1,245 @@
+// SQL of spans: the narrow rows. What was said lies in content blocks (content.ts), sums per trace in traces.ts.
+import type { Sql } from '../database.ts';
+import { bigints, booleans, dates, integers, isoDay, smallints, ints, texts, uuids } from './binary.ts';
+
+/** One span as a row. Ids of traces and blocks are 32 hex digits; ids of spans are 64 bits as a signed integer. */
+export interface SpanRow {
+  traceId: string;
+  spanId: bigint;
+  parentSpanId: bigint | null;
+  /** UTC day of the start, days since 1970. */
+  day: number;
+  retentionClass: number;
+  startNs: bigint;
+  endNs: bigint;
+  contentHash: bigint;
+  blockId: string;
+  blockDay: number;
+  blockIndex: number;
+  /** 10^-12 US dollars; null in a billable span: unpriced. */
+  costPico: bigint | null;
+  clientCostPico: bigint | null;
+  inputTokens: number | null;
+  outputTokens: number | null;
+  cacheReadTokens: number | null;
+  cacheCreationTokens: number | null;
+  reasoningTokens: number | null;
+  /** 0 unset, 1 ok, 2 error. */
+  status: number;
+  kind: number;
+  billable: boolean;
+  name: string;
+  service: string;
+  environment: string | null;
+  endpoint: string | null;
+  operation: string | null;
+  provider: string | null;
+  model: string | null;
+  priceVersion: string | null;
+  userId: string | null;
+  sessionId: string | null;
+  errorType: string | null;
+}
+
+/** Which span of a tenant, wherever it is kept. */
+export interface SpanKey {
+  traceId: string;
+  spanId: bigint;
+}
+
+/** In a tenant transaction. The caller holds the lock of each trace, so none of the spans can exist already. */
+export async function insertSpans(sql: Sql, tenantId: string, rows: readonly SpanRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  await sql.query(
+    `
+      insert into spans (
+        tenant_id, day, trace_id, span_id, retention_class, parent_span_id, start_ns, end_ns, content_hash,
+        block_id, block_day, block_index, cost_pico, client_cost_pico,
+        input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens, reasoning_tokens,
+        status, kind, billable,
+        name, service, environment, endpoint, operation, provider, model, price_version,
+        user_id, session_id, error_type
+      )
+      select $1::uuid, *
+      from unnest(
+        $2::date[], $3::uuid[], $4::int8[], $5::int2[], $6::int8[], $7::int8[], $8::int8[], $9::int8[],
+        $10::uuid[], $11::date[], $12::int4[], $13::int8[], $14::int8[],
+        $15::int8[], $16::int8[], $17::int8[], $18::int8[], $19::int8[],
+        $20::int2[], $21::int2[], $22::bool[],
+        $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[], $29::text[], $30::text[],
+        $31::text[], $32::text[], $33::text[]
+      )
+    `,
+    [
+      tenantId,
+      dates(rows.map((row) => row.day)),
+      uuids(rows.map((row) => row.traceId)),
+      bigints(rows.map((row) => row.spanId)),
+      smallints(rows.map((row) => row.retentionClass)),
+      bigints(rows.map((row) => row.parentSpanId)),
+      bigints(rows.map((row) => row.startNs)),
+      bigints(rows.map((row) => row.endNs)),
+      bigints(rows.map((row) => row.contentHash)),
+      uuids(rows.map((row) => row.blockId)),
+      dates(rows.map((row) => row.blockDay)),
+      ints(rows.map((row) => row.blockIndex)),
+      bigints(rows.map((row) => row.costPico)),
+      bigints(rows.map((row) => row.clientCostPico)),
+      integers(rows.map((row) => row.inputTokens)),
+      integers(rows.map((row) => row.outputTokens)),
+      integers(rows.map((row) => row.cacheReadTokens)),
+      integers(rows.map((row) => row.cacheCreationTokens)),
+      integers(rows.map((row) => row.reasoningTokens)),
+      smallints(rows.map((row) => row.status)),
+      smallints(rows.map((row) => row.kind)),
+      booleans(rows.map((row) => row.billable)),
+      texts(rows.map((row) => row.name)),
+      texts(rows.map((row) => row.service)),
+      texts(rows.map((row) => row.environment)),
+      texts(rows.map((row) => row.endpoint)),
+      texts(rows.map((row) => row.operation)),
+      texts(rows.map((row) => row.provider)),
+      texts(rows.map((row) => row.model)),
+      texts(rows.map((row) => row.priceVersion)),
+      texts(rows.map((row) => row.userId)),
+      texts(rows.map((row) => row.sessionId)),
+      texts(rows.map((row) => row.errorType)),
+    ],
+  );
+}
+
+// bigint and 128-bit ids come as text from pg: they are turned in one place, `rowOf`.
+const COLUMNS = `
+  replace(trace_id::text, '-', '') as "traceId",
+  span_id as "spanId",
+  parent_span_id as "parentSpanId",
+  (day - date '1970-01-01') as "day",
+  retention_class as "retentionClass",
+  start_ns as "startNs",
+  end_ns as "endNs",
+  content_hash as "contentHash",
+  replace(block_id::text, '-', '') as "blockId",
+  (block_day - date '1970-01-01') as "blockDay",
+  block_index as "blockIndex",
+  cost_pico as "costPico",
+  client_cost_pico as "clientCostPico",
+  input_tokens as "inputTokens",
+  output_tokens as "outputTokens",
+  cache_read_tokens as "cacheReadTokens",
+  cache_creation_tokens as "cacheCreationTokens",
+  reasoning_tokens as "reasoningTokens",
+  status,
+  kind,
+  billable,
+  name,
+  service,
+  environment,
+  endpoint,
+  operation,
+  provider,
+  model,
+  price_version as "priceVersion",
+  user_id as "userId",
+  session_id as "sessionId",
+  error_type as "errorType"
+`;
+
+type Integral =
+  | 'spanId'
+  | 'parentSpanId'
+  | 'startNs'
+  | 'endNs'
+  | 'contentHash'
+  | 'costPico'
+  | 'clientCostPico'
+  | 'inputTokens'
+  | 'outputTokens'
+  | 'cacheReadTokens'
+  | 'cacheCreationTokens'
+  | 'reasoningTokens';
+type Sent = Omit<SpanRow, Integral> & { [K in Integral]: string | null };
+
+function rowOf(row: Sent): SpanRow {
+  return {
+    ...row,
+    spanId: BigInt(row.spanId as string),
+    parentSpanId: bigintOr(row.parentSpanId),
+    startNs: BigInt(row.startNs as string),
+    endNs: BigInt(row.endNs as string),
+    contentHash: BigInt(row.contentHash as string),
+    costPico: bigintOr(row.costPico),
+    clientCostPico: bigintOr(row.clientCostPico),
+    inputTokens: numberOr(row.inputTokens),
+    outputTokens: numberOr(row.outputTokens),
+    cacheReadTokens: numberOr(row.cacheReadTokens),
+    cacheCreationTokens: numberOr(row.cacheCreationTokens),
+    reasoningTokens: numberOr(row.reasoningTokens),
+  };
+}
+
+const bigintOr = (value: string | null): bigint | null => (value === null ? null : BigInt(value));
+const numberOr = (value: string | null): number | null => (value === null ? null : Number(value));
+
+/** Those of `keys` that are kept on one of `days`; the caller holds the locks of their traces. */
+export async function findSpans(
+  sql: Sql,
+  tenantId: string,
+  days: readonly number[],
+  keys: readonly SpanKey[],
+): Promise<SpanRow[]> {
+  if (keys.length === 0 || days.length === 0) return [];
+  const { rows } = await sql.query<Sent>(
+    `
+      select ${COLUMNS}
+      from spans
+      where tenant_id = $1
+        and day = any ($2::date[])
+        and (trace_id, span_id) in (select * from unnest($3::uuid[], $4::int8[]))
+    `,
+    [tenantId, days.map(isoDay), uuids(keys.map(({ traceId }) => traceId)), bigints(keys.map(({ spanId }) => spanId))],
+  );
+  return rows.map(rowOf);
+}
+
+/** At most `limit` spans of one trace, by start. */
+export async function spansOfTrace(
+  sql: Sql,
+  tenantId: string,
+  traceId: string,
+  days: readonly number[],
+  limit: number,
+): Promise<SpanRow[]> {
+  const { rows } = await sql.query<Sent>(
+    `
+      select ${COLUMNS}
+      from spans
+      where tenant_id = $1
+        and day = any ($2::date[])
+        and trace_id = $3
+      order by start_ns, span_id
+      limit $4
+    `,
+    [tenantId, days.map(isoDay), traceId, limit],
+  );
+  return rows.map(rowOf);
+}
+
+/** Takes out rows that newer ones replace. */
+export async function deleteSpans(sql: Sql, tenantId: string, rows: readonly SpanRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  await sql.query(
+    `
+      delete from spans
+      where tenant_id = $1
+        and day = any ($2::date[])
+        and (day, trace_id, span_id) in (select * from unnest($3::date[], $4::uuid[], $5::int8[]))
+    `,
+    [
+      tenantId,
+      [...new Set(rows.map(({ day }) => day))].map(isoDay),
+      dates(rows.map(({ day }) => day)),
+      uuids(rows.map(({ traceId }) => traceId)),
+      bigints(rows.map(({ spanId }) => spanId)),
+    ],
+  );
+}
