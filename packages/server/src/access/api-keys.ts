@@ -119,7 +119,7 @@ export function createApiKeys({ database, pepper, nowMs, onError }: ApiKeysOptio
     async authenticate(key) {
       if (!isWellFormedApiKey(key)) throw new Refusal('AUTH_INVALID', UNKNOWN);
       const keyHash = hashOf(key);
-      const row = await remembered.get(keyHash, () => database.inLookup(keyHash, (sql) => findApiKey(sql, keyHash)));
+      const row = await remembered.recall(keyHash, () => database.inLookup(keyHash, (sql) => findApiKey(sql, keyHash)));
       if (row === undefined || row.revokedAt !== null || !isSameHash(row.keyHash, keyHash)) {
         throw new Refusal('AUTH_INVALID', UNKNOWN);
       }

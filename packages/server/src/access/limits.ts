@@ -107,7 +107,7 @@ export function createLimits({ database, settings, nowMs }: LimitsOptions): Limi
       const person = await countPerson(principal);
       if (person !== undefined) return person;
       const { tenantId } = principal;
-      const own = await ownLimits.get(tenantId, async () => {
+      const own = await ownLimits.recall(tenantId, async () => {
         const tenant = await database.inTenant(tenantId, (sql) => findTenant(sql, tenantId));
         return tenant?.requestsPerHour ?? null;
       });

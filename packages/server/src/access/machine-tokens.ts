@@ -116,7 +116,7 @@ export function createMachineTokens(options: MachineTokensOptions): MachineToken
         throw invalid();
       }
       const asked = { tenantId: tid, serviceAccountId, iss: issuer, jti };
-      const { isAccountLive, isRevoked } = await standing.get(standingKey(asked), () =>
+      const { isAccountLive, isRevoked } = await standing.recall(standingKey(asked), () =>
         database.inTenant(tid, (sql) => tokenStanding(sql, asked)),
       );
       if (isRevoked || !isAccountLive) throw invalid();

@@ -59,25 +59,6 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
     return accountId === undefined ? undefined : database.inAccount(accountId, (sql) => findLogin(sql, accountId));
   }
 
-  function note(
-    sql: Sql,
-    principal: Principal,
-    requestId: string,
-    action: string,
-    detail?: AuditLine['detail'],
-  ): Promise<void> {
-    const { tenantId, subject } = principal;
-    return audit(sql, {
-      tenantId,
-      actor: subject,
-      action,
-      object: subject,
-      outcome: 'done',
-      requestId,
-      ...(detail === undefined ? {} : { detail }),
-    });
-  }
-
   return {
     async login(credentials, source, requestId) {
       const email = normalisedEmail(credentials.email);
@@ -182,4 +163,23 @@ function person(principal: Principal): { tenantId: string; accountId: string } {
 
 function isRole(text: string | null): text is Role {
   return (ROLES as readonly (string | null)[]).includes(text);
+}
+
+function note(
+  sql: Sql,
+  principal: Principal,
+  requestId: string,
+  action: string,
+  detail?: AuditLine['detail'],
+): Promise<void> {
+  const { tenantId, subject } = principal;
+  return audit(sql, {
+    tenantId,
+    actor: subject,
+    action,
+    object: subject,
+    outcome: 'done',
+    requestId,
+    ...(detail === undefined ? {} : { detail }),
+  });
 }

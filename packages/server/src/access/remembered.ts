@@ -18,7 +18,7 @@ export class Remembered<Value> {
     this.#options = options;
   }
 
-  get(key: string, read: () => Promise<Value>): Promise<Value> {
+  recall(key: string, read: () => Promise<Value>): Promise<Value> {
     const { maxAgeMs, maxEntries, nowMs, keep } = this.#options;
     const known = this.#entries.get(key);
     if (known !== undefined && nowMs() < known.untilMs) return known.value;

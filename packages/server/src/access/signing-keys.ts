@@ -87,7 +87,7 @@ export function createSigningKeys({ database, signer, nowMs }: SigningKeysOption
   }
 
   return {
-    current: () => remembered.get('set', load),
+    current: () => remembered.recall('current', load),
     sign: (kid, tbs) => signer.sign(kid, tbs),
   };
 }

@@ -43,14 +43,43 @@ export class Problem extends Error {
   }
 }
 
+/** What a room's own error class may say beside its code. */
+interface Deliberate extends Error {
+  code: string;
+  status?: number | undefined;
+  action?: string | undefined;
+  retryAfterSeconds?: number | undefined;
+  headers?: Readonly<Record<string, string>> | undefined;
+}
+
 /** Any thrown value as a Problem; what is not deliberate becomes INTERNAL_ENGINE_ERROR and tells nothing. */
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
+  if (!isDeliberate(error)) return new Problem('INTERNAL_ENGINE_ERROR', undefined, { cause: error });
+  const retryAfter =
+    error.retryAfterSeconds ?? (error.code === 'UNAVAILABLE' ? DEFAULT_RETRY_AFTER_SECONDS : undefined);
+  return new Problem(error.code, error.message, {
+    ...(isRefusalStatus(error.status) ? { status: error.status } : {}),
+    ...(typeof error.action === 'string' ? { action: error.action } : {}),
+    headers: { ...error.headers, ...(retryAfter === undefined ? {} : { 'Retry-After': String(retryAfter) }) },
+    cause: error,
+  });
+}
+
+const DEFAULT_RETRY_AFTER_SECONDS = 2;
+
+function isDeliberate(error: unknown): error is Deliberate & { code: ProblemCode } {
   const code = (error as { code?: unknown } | null)?.code;
-  if (typeof code === 'string' && Object.hasOwn(PROBLEMS, code) && code !== 'INTERNAL_ENGINE_ERROR') {
-    return new Problem(code as ProblemCode, (error as Error).message, { cause: error });
-  }
-  return new Problem('INTERNAL_ENGINE_ERROR', undefined, { cause: error });
+  return (
+    error instanceof Error &&
+    typeof code === 'string' &&
+    Object.hasOwn(PROBLEMS, code) &&
+    code !== 'INTERNAL_ENGINE_ERROR'
+  );
+}
+
+function isRefusalStatus(status: unknown): status is number {
+  return typeof status === 'number' && status >= 400 && status <= 599;
 }
 
 /** The RFC 9457 answer; `traceId` is the request id, so that a report can be found in the log. */

@@ -1,0 +1,167 @@
+// Routes of logging in and out: people by session cookie, machines by token.
+import { z } from 'zod';
+import type { Access } from '../access/access.ts';
+import { SESSION_COOKIE } from '../access/credentials.ts';
+import { ROLES } from '../access/principal.ts';
+import { SESSION_LIFE_MS, type OpenedSession } from '../access/sessions.ts';
+import { json, route, type Route } from './route.ts';
+
+const PASSWORD = z.string().min(1).max(1_024);
+const USER = z.object({
+  id: z.uuid(),
+  email: z.string(),
+  name: z.string(),
+  role: z.enum(ROLES),
+  tenantId: z.uuid(),
+});
+const SESSION = z.object({ user: USER, mustChangePassword: z.boolean() });
+
+export interface AuthRoutesOptions {
+  access: Pick<Access, 'people' | 'machines' | 'tokens' | 'signingKeys'>;
+  /** Whether people reach us by https: the cookie is then Secure. */
+  isTls: boolean;
+}
+
+export function authRoutes({ access, isTls }: AuthRoutesOptions): Route[] {
+  const { people, machines, tokens, signingKeys } = access;
+  const withCookie = ({ secret, expiresAt }: OpenedSession): Record<string, string> => ({
+    'set-cookie': sessionCookie(secret, isTls, Math.floor((expiresAt.getTime() - Date.now()) / 1_000)),
+  });
+  return [
+    route({
+      method: 'POST',
+      path: '/auth/login',
+      summary: 'Log in as a person; sets the session cookie.',
+      tag: 'people',
+      policy: { kind: 'public', because: 'whoever logs in has no credentials yet' },
+      limit: 'login',
+      body: z.object({ email: z.string().min(3).max(254), password: PASSWORD }),
+      maxBodyBytes: 8_192,
+      answers: {
+        200: { description: 'Logged in.', schema: SESSION },
+        401: { description: 'The e-mail address or the password is not right.' },
+      },
+      async handle({ body, source, requestId }) {
+        const { user, mustChangePassword, ...session } = await people.login(body, source, requestId);
+        return json({ user, mustChangePassword }, 200, withCookie(session));
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/auth/me',
+      summary: 'Who is logged in.',
+      tag: 'people',
+      policy: { kind: 'person' },
+      limit: 'api',
+      answers: { 200: { description: 'The person behind the session.', schema: SESSION } },
+      async handle({ principal }) {
+        return json({
+          user: await people.user(principal),
+          mustChangePassword: principal.mustChangePassword ?? false,
+        });
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/auth/change-password',
+      summary: 'Change the password; ends every other session of the account.',
+      tag: 'people',
+      policy: { kind: 'person' },
+      limit: 'api',
+      body: z.object({ currentPassword: PASSWORD, newPassword: PASSWORD }),
+      maxBodyBytes: 8_192,
+      answers: { 200: { description: 'Changed; a new session cookie is set.', schema: SESSION } },
+      async handle({ principal, body, source, requestId }) {
+        const session = await people.changePassword(principal, body, source, requestId);
+        return json({ user: await people.user(principal), mustChangePassword: false }, 200, withCookie(session));
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/auth/refresh',
+      summary: 'Exchange the session for a new one; its absolute end stays.',
+      tag: 'people',
+      policy: { kind: 'person' },
+      limit: 'api',
+      answers: { 200: { description: 'A new session cookie is set.', schema: SESSION } },
+      async handle({ principal, requestId }) {
+        const session = await people.refresh(principal, requestId);
+        return json({ user: await people.user(principal), mustChangePassword: false }, 200, withCookie(session));
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/auth/logout',
+      summary: 'End the session.',
+      tag: 'people',
+      policy: { kind: 'person' },
+      limit: 'none',
+      answers: { 200: { description: 'Logged out.', schema: z.object({ success: z.literal(true) }) } },
+      async handle({ principal, requestId }) {
+        await people.logout(principal, requestId);
+        return json({ success: true }, 200, { 'set-cookie': sessionCookie('', isTls, 0) });
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/api/v1/auth/login',
+      summary: 'Exchange the name and password of a service account for a token of 15 minutes.',
+      tag: 'machines',
+      policy: { kind: 'public', because: 'whoever logs in has no credentials yet' },
+      limit: 'login',
+      body: z.object({ username: z.string().min(1).max(100), password: PASSWORD }),
+      maxBodyBytes: 8_192,
+      answers: {
+        200: {
+          description: 'A token (JWT, RS256); it cannot be refreshed.',
+          schema: z.object({ token: z.string(), expires_in: z.number() }),
+        },
+        401: { description: 'The username or the password is not right.' },
+      },
+      async handle({ body, source, requestId }) {
+        const { token, expiresInSeconds } = await machines.login(body, source, requestId);
+        return json({ token, expires_in: expiresInSeconds });
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/api/v1/auth/logout',
+      summary: 'Revoke the token that this request carries.',
+      tag: 'machines',
+      policy: { kind: 'authenticated' },
+      limit: 'v1',
+      answers: {
+        200: { description: 'The token is not accepted any more.', schema: z.object({ success: z.literal(true) }) },
+      },
+      async handle({ principal, requestId }) {
+        await tokens.revoke(principal, requestId);
+        return json({ success: true });
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/.well-known/jwks.json',
+      summary: 'The public keys that verify tokens (RFC 7517).',
+      tag: 'machines',
+      policy: { kind: 'public', because: 'verifying needs the public keys' },
+      limit: 'none',
+      answers: {
+        200: {
+          description: 'The key set.',
+          schema: z.object({ keys: z.array(z.looseObject({ kid: z.string(), kty: z.string() })) }),
+        },
+      },
+      async handle() {
+        const { jwks } = await signingKeys.current();
+        return json(jwks, 200, { 'cache-control': 'public, max-age=300' });
+      },
+    }),
+  ];
+}
+
+/** Lax: links from elsewhere arrive logged in, writes from elsewhere do not carry it (RFC 6265bis). */
+function sessionCookie(secret: string, isTls: boolean, maxAgeSeconds: number): string {
+  const age = Math.max(0, Math.min(maxAgeSeconds, SESSION_LIFE_MS / 1_000));
+  const attributes = ['Path=/', 'HttpOnly', 'SameSite=Lax', `Max-Age=${age}`, ...(isTls ? ['Secure'] : [])];
+  return [`${SESSION_COOKIE}=${secret}`, ...attributes].join('; ');
+}

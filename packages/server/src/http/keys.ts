@@ -1,0 +1,162 @@
+// Routes of API keys, members and the tenant's settings.
+import { z } from 'zod';
+import type { Access } from '../access/access.ts';
+import { ENVIRONMENTS } from '../access/api-key-text.ts';
+import type { ApiKeyShown } from '../access/api-keys.ts';
+import { ROLES, SCOPES } from '../access/principal.ts';
+import { RETENTION_DAYS } from '../access/tenants.ts';
+import { json, route, type Route } from './route.ts';
+
+const SCOPE = z.enum(SCOPES);
+const INSTANT = z.iso.datetime();
+const KEY = z.object({
+  keyId: z.uuid(),
+  name: z.string(),
+  prefix: z.string(),
+  scopes: z.array(SCOPE),
+  createdAt: INSTANT,
+  createdBy: z.string(),
+  expiresAt: INSTANT.nullable(),
+  lastUsedAt: INSTANT.nullable(),
+  revokedAt: INSTANT.nullable(),
+});
+const SETTINGS = z.object({
+  tenantId: z.uuid(),
+  name: z.string(),
+  retentionDays: z.number(),
+  tracesPerDay: z.number(),
+  requestsPerHour: z.number(),
+});
+const KEYS_ADMIN = { kind: 'scope', scope: 'keys:admin' } as const;
+
+export interface KeyRoutesOptions {
+  access: Pick<Access, 'apiKeys' | 'people' | 'tenants'>;
+}
+
+export function keyRoutes({ access }: KeyRoutesOptions): Route[] {
+  const { apiKeys, people, tenants } = access;
+  return [
+    route({
+      method: 'GET',
+      path: '/api/keys',
+      summary: 'The API keys of the tenant, newest first; never the keys themselves.',
+      tag: 'keys',
+      policy: KEYS_ADMIN,
+      limit: 'api',
+      answers: { 200: { description: 'The keys.', schema: z.object({ data: z.array(KEY) }) } },
+      async handle({ principal }) {
+        return json({ data: (await apiKeys.list(principal.tenantId)).map(keyAnswer) });
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/api/keys',
+      summary: 'Make an API key; it is shown in this answer and never again.',
+      tag: 'keys',
+      policy: KEYS_ADMIN,
+      limit: 'api',
+      body: z.object({
+        name: z.string().trim().min(1).max(200),
+        scopes: z.array(SCOPE).min(1).max(SCOPES.length).describe('No more than the caller holds.'),
+        environment: z.enum(ENVIRONMENTS).default('live'),
+        expiresAt: z.iso.datetime({ offset: true }).nullish().describe('Absent: never.'),
+      }),
+      answers: { 201: { description: 'The key.', schema: KEY.extend({ apiKey: z.string() }) } },
+      async handle({ principal, requestId, body }) {
+        const { name, scopes, environment, expiresAt } = body;
+        const key = await apiKeys.create(principal, requestId, {
+          name,
+          scopes,
+          environment,
+          expiresAt: typeof expiresAt === 'string' ? new Date(expiresAt) : null,
+        });
+        return json({ ...keyAnswer(key), apiKey: key.apiKey }, 201);
+      },
+    }),
+    route({
+      method: 'DELETE',
+      path: '/api/keys/{keyId}',
+      summary: 'Revoke an API key; it stops within five seconds everywhere.',
+      tag: 'keys',
+      policy: KEYS_ADMIN,
+      limit: 'api',
+      params: z.object({ keyId: z.uuid() }),
+      answers: { 204: { description: 'Revoked.' } },
+      async handle({ principal, requestId, params }) {
+        await apiKeys.revoke(principal, requestId, params.keyId);
+        return new Response(null, { status: 204 });
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/api/members',
+      summary: 'The people of the tenant and their roles.',
+      tag: 'settings',
+      policy: KEYS_ADMIN,
+      limit: 'api',
+      answers: {
+        200: {
+          description: 'The members.',
+          schema: z.object({
+            data: z.array(
+              z.object({
+                id: z.uuid(),
+                email: z.string(),
+                name: z.string(),
+                role: z.enum(ROLES),
+                createdAt: INSTANT,
+                lastLoginAt: INSTANT.nullable(),
+              }),
+            ),
+          }),
+        },
+      },
+      async handle({ principal }) {
+        const members = await people.members(principal.tenantId);
+        return json({ data: members.map(({ accountId, ...member }) => ({ id: accountId, ...member })) });
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/api/settings',
+      summary: 'The tenant: name, retention, limits.',
+      tag: 'settings',
+      policy: { kind: 'authenticated' },
+      limit: 'api',
+      answers: { 200: { description: 'The settings.', schema: SETTINGS } },
+      async handle({ principal }) {
+        return json(await tenants.settings(principal.tenantId));
+      },
+    }),
+    route({
+      method: 'PUT',
+      path: '/api/settings',
+      summary: 'Change the name or the retention of the tenant; what is absent stays.',
+      tag: 'settings',
+      policy: KEYS_ADMIN,
+      limit: 'api',
+      body: z.object({
+        name: z.string().trim().min(1).max(200).optional(),
+        retentionDays: z.literal(RETENTION_DAYS).optional().describe('Holds for what arrives from now on.'),
+      }),
+      answers: { 200: { description: 'The settings as they are now.', schema: SETTINGS } },
+      async handle({ principal, requestId, body }) {
+        return json(await tenants.change(principal, requestId, body));
+      },
+    }),
+  ];
+}
+
+function keyAnswer({
+  keyId,
+  name,
+  prefix,
+  scopes,
+  createdAt,
+  createdBy,
+  expiresAt,
+  lastUsedAt,
+  revokedAt,
+}: ApiKeyShown) {
+  return { keyId, name, prefix, scopes, createdAt, createdBy, expiresAt, lastUsedAt, revokedAt };
+}
