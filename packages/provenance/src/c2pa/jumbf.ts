@@ -25,7 +25,6 @@ export interface Superbox {
 /** One manifest with its three parts, offsets into the store. */
 export interface ManifestBoxes {
   readonly label: string;
-  readonly claimLabel: string;
   readonly claim: ContentBox;
   readonly signature: ContentBox;
   readonly assertions: readonly Superbox[];
@@ -59,10 +58,14 @@ const UUID = {
   assertionStore: c2paUuid('c2as'),
   claim: c2paUuid('c2cl'),
   signature: c2paUuid('c2cs'),
+  compressed: c2paUuid('c2cm'),
 } as const;
 
 // what a manifest may hold besides claim, signature and assertions (§11.1.4.2)
-const OPTIONAL_PARTS: ReadonlySet<string> = new Set(['c2pa.credentials', 'c2pa.databoxes']);
+const OPTIONAL_PARTS: ReadonlyMap<string, string> = new Map([
+  ['c2pa.credentials', c2paUuid('c2vc')],
+  ['c2pa.databoxes', c2paUuid('c2db')],
+]);
 const CLAIM_LABELS: ReadonlySet<string> = new Set(['c2pa.claim', 'c2pa.claim.v2']);
 
 // kept out of labels: controls, blanks, invisible characters, and what has a meaning in a URI
@@ -82,19 +85,30 @@ export function parseJumbf(store: Uint8Array): Superbox {
   return root;
 }
 
-/** The manifests of a store in their order; the last one is the active manifest. */
-export function manifestsOf(root: Superbox): readonly Superbox[] {
+/**
+ * The parts of every manifest in the store, the active one last. Ingredients' manifests are read as strictly: their
+ * inner labels and types are outside of every signature too. A compressed one (§11.1.4.8) is covered whole by the hash
+ * of its ingredient and is left out. Throws JumbfError when a part is missing, doubled or unknown.
+ */
+export function manifestsOf(root: Superbox): readonly [...ManifestBoxes[], ManifestBoxes] {
   if (root.contents[0] !== undefined)
     throw new JumbfError('Expected only manifests in the manifest store', root.contents[0].start);
-  if (root.superboxes.length === 0) throw new JumbfError('Expected a manifest in the manifest store', root.start);
-  return root.superboxes;
+  const active = root.superboxes.at(-1);
+  if (active === undefined) throw new JumbfError('Expected a manifest in the manifest store', root.start);
+  const ingredients = root.superboxes.slice(0, -1).filter((box) => box.uuid !== UUID.compressed || !isCompressed(box));
+  return [...ingredients.map(partsOf), partsOf(active)];
 }
 
-/** The active manifest's parts; throws JumbfError when one is missing, doubled or unknown. */
-export function activeManifest(root: Superbox): ManifestBoxes {
-  const manifest = manifestsOf(root).at(-1);
-  if (manifest === undefined || (manifest.uuid !== UUID.manifest && manifest.uuid !== UUID.updateManifest))
-    throw new JumbfError('Expected a manifest superbox as the last of the store', root.start);
+/** The active manifest of a store, all of which is read strictly. @throws JumbfError */
+export function activeManifest(store: Uint8Array): ManifestBoxes {
+  return manifestsOf(parseJumbf(store)).at(-1) as ManifestBoxes;
+}
+
+const isCompressed = (box: Superbox): boolean => onlyContent(box, 'brob').type === 'brob';
+
+function partsOf(manifest: Superbox): ManifestBoxes {
+  if (manifest.uuid !== UUID.manifest && manifest.uuid !== UUID.updateManifest)
+    throw new JumbfError('Expected the type of a manifest on its superbox', manifest.start);
   if (manifest.contents[0] !== undefined)
     throw new JumbfError('Expected only superboxes in a manifest', manifest.contents[0].start);
   const claims = manifest.superboxes.filter((box) => CLAIM_LABELS.has(box.label));
@@ -105,11 +119,10 @@ export function activeManifest(root: Superbox): ManifestBoxes {
     throw new JumbfError('Expected only assertions in the assertion store', assertions.contents[0].start);
   const known = new Set([claim, signature, assertions]);
   for (const part of manifest.superboxes)
-    if (!known.has(part) && !OPTIONAL_PARTS.has(part.label))
+    if (!known.has(part) && OPTIONAL_PARTS.get(part.label) !== part.uuid)
       throw new JumbfError(`Expected known parts in a manifest but found "${part.label}"`, part.start);
   return {
     label: manifest.label,
-    claimLabel: claim.label,
     claim: onlyContent(claim, 'cbor'),
     signature: onlyContent(signature, 'cbor'),
     assertions: assertions.superboxes,

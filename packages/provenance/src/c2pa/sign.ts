@@ -14,10 +14,9 @@ import { encodeCbor, type CborMap, type CborValue } from './cbor.ts';
 import { coseSign1Length, signClaim } from './cose.ts';
 import { extractManifest, insertManifest } from './embed.ts';
 import {
-  activeManifest,
   cborMapOf,
+  activeManifest,
   onlyContent,
-  parseJumbf,
   payloadOf,
   type ContentBox,
   type ManifestBoxes,
@@ -67,7 +66,7 @@ async function sealStore(
   signer: Signer,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const store = new Uint8Array(draft);
-  const manifest = activeManifest(parseJumbf(store));
+  const manifest = activeManifest(store);
   const hashes = new Map<string, Uint8Array>();
   for (const [index, { value }] of softBindings.entries()) {
     const assertion = assertionOf(manifest, instanceLabel(SOFT_BINDING_LABEL, index));
