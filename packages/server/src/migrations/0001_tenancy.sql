@@ -1,4 +1,4 @@
--- Tenants, their wrapped data keys, and the audit log. The role lumatrace_app exists before the first migration runs.
+-- Tenants, their wrapped data keys, the audit log, and the mark of the key above all. The role lumatrace_app exists before the first migration runs.
 
 grant usage on schema public to lumatrace_app;
 
@@ -75,3 +75,10 @@ create policy tenant on audit
 
 -- appended and read, never changed
 grant select, insert on audit to lumatrace_app;
+
+-- Tells a wrong key-encryption key at the start: an HMAC of a fixed text under it. The owner's alone.
+create table kek_check (
+  version int primary key check (version > 0),
+  value bytea not null check (octet_length(value) = 32),
+  created_at timestamptz not null default now()
+);

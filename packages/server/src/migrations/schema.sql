@@ -158,6 +158,15 @@ create table installation_keys (
 alter table installation_keys add constraint installation_keys_pkey PRIMARY KEY (name, version);
 alter table installation_keys add constraint installation_keys_version_check CHECK ((version > 0));
 
+create table kek_check (
+  version integer not null,
+  value bytea not null,
+  created_at timestamp with time zone not null default now()
+);
+alter table kek_check add constraint kek_check_pkey PRIMARY KEY (version);
+alter table kek_check add constraint kek_check_value_check CHECK ((octet_length(value) = 32));
+alter table kek_check add constraint kek_check_version_check CHECK ((version > 0));
+
 create table memberships (
   tenant_id uuid not null,
   account_id uuid not null,

@@ -33,23 +33,27 @@ const MAX_ATTEMPTS = 3;
 /** The role that row level security binds: no BYPASSRLS, no DDL, no TRUNCATE. Made by the first migration. */
 export const APP_ROLE = 'lumatrace_app';
 
-// With an operator's DATABASE_URL both pools log in as the same user, who is a member of the role; taking the role for
-// the length of the transaction works through a pooler in transaction mode, where a session SET would leak.
-const AS_APP = ['role', APP_ROLE] as const;
+
+type Setting = readonly [name: string, value: string];
 
 export class Database {
   readonly #app: pg.Pool;
   readonly #owner: pg.Pool;
+  // With an operator's DATABASE_URL both pools log in as the same user, who is a member of the role; taking the role for
+  // the length of the transaction works through a pooler in transaction mode, where a session SET would leak.
+  readonly #asApp: readonly Setting[];
 
   constructor(options: DatabaseOptions) {
-    const limits = {
-      connectionTimeoutMillis: 5_000,
-      idleTimeoutMillis: 30_000,
-      statement_timeout: options.statementTimeoutMs ?? 30_000,
-      idle_in_transaction_session_timeout: 30_000,
-    };
+    const limits = { connectionTimeoutMillis: 5_000, idleTimeoutMillis: 30_000 };
     this.#app = new pg.Pool({ ...limits, max: options.maxConnections ?? 10, ...options.app });
-    this.#owner = new pg.Pool({ ...limits, statement_timeout: 0, max: 4, ...options.owner });
+    this.#owner = new pg.Pool({ ...limits, max: 4, ...options.owner });
+    // Set with the role, not when connecting: a pooler refuses start-up parameters that it does not know.
+    const timeoutMs = String(options.statementTimeoutMs ?? 30_000);
+    this.#asApp = [
+      ['role', APP_ROLE],
+      ['statement_timeout', timeoutMs],
+      ['idle_in_transaction_session_timeout', timeoutMs],
+    ];
     // An idle connection that breaks (server killed) must not take the process down; the next borrower gets a fresh one.
     this.#app.on('error', () => {});
     this.#owner.on('error', () => {});
@@ -60,7 +64,7 @@ export class Database {
    * when it throws. A deadlock or serialization failure is retried up to twice, so `work` must not have other effects.
    */
   inTenant<T>(tenantId: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return transaction(this.#app, [AS_APP, ['app.tenant', tenantId]], work);
+    return transaction(this.#app, [...this.#asApp, ['app.tenant', tenantId]], work);
   }
 
   /**
@@ -68,12 +72,12 @@ export class Database {
    * look-up column (a key's hash, a session's hash, an e-mail address), so nothing can be listed or guessed.
    */
   inLookup<T>(value: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return transaction(this.#app, [AS_APP, ['app.lookup', value]], work);
+    return transaction(this.#app, [...this.#asApp, ['app.lookup', value]], work);
   }
 
   /** Runs `work` as one account across the tenants it belongs to (login, switching tenants). */
   inAccount<T>(accountId: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return transaction(this.#app, [AS_APP, ['app.account', accountId]], work);
+    return transaction(this.#app, [...this.#asApp, ['app.account', accountId]], work);
   }
 
   /**
@@ -91,7 +95,7 @@ export class Database {
 
   /** Resolves when a statement was answered; throws DatabaseUnavailable otherwise. */
   async ping(): Promise<void> {
-    await transaction(this.#app, [AS_APP], (sql) => sql.query('select 1'));
+    await transaction(this.#app, this.#asApp, (sql) => sql.query('select 1'));
   }
 
   async close(): Promise<void> {
@@ -101,7 +105,7 @@ export class Database {
 
 async function transaction<T>(
   pool: pg.Pool,
-  settings: ReadonlyArray<readonly [string, string]>,
+  settings: readonly Setting[],
   work: (sql: Sql) => Promise<T>,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
@@ -117,7 +121,7 @@ async function transaction<T>(
 
 async function attemptTransaction<T>(
   pool: pg.Pool,
-  settings: ReadonlyArray<readonly [string, string]>,
+  settings: readonly Setting[],
   work: (sql: Sql) => Promise<T>,
 ): Promise<T> {
   const client = await pool.connect();

@@ -3,12 +3,12 @@ import type { ChildProcess } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { lstat, mkdir, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { findBinaries, majorVersion } from './binaries.ts';
 import { endOrphan, endServer, killStrays, readPidFile } from './postmaster.ts';
-import { chooseRunner, type Mode, type Runner } from './runner.ts';
+import { awayFrom, chooseRunner, type Mode, type Runner } from './runner.ts';
 import { settingsFile } from './settings.ts';
 
 export interface ClusterOptions {
@@ -89,6 +89,15 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     connection: (user, database) => ({ host: socketDir, port: 5432, user, database, ssl: false, options: '' }),
     stop: () => watched.stop(),
   };
+}
+
+/** Folder of the cluster that belongs to a data folder, when one was made: here, or elsewhere for root. */
+export async function existingCluster(dataDir: string): Promise<string | undefined> {
+  for (const home of [resolve(dataDir), awayFrom(dataDir)]) {
+    const folder = join(home, 'postgres');
+    if ((await readFile(join(folder, 'PG_VERSION'), 'utf8').catch(() => '')) !== '') return folder;
+  }
+  return undefined;
 }
 
 /** Socket folder of a server that runs on this data folder, for a second process that wants to talk to it. */

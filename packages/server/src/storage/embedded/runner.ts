@@ -45,7 +45,7 @@ interface Shell {
 export async function chooseRunner(dataDir: string, binaries: Binaries, force?: Mode): Promise<Runner> {
   const here = resolve(dataDir);
   if (process.geteuid?.() !== 0) return runnerOf('direct', here, binaries, {});
-  const away = join(ELSEWHERE, createHash('sha256').update(here).digest('hex').slice(0, 16));
+  const away = awayFrom(here);
   const namespace = await namespaceShell(binaries);
   const existing = (await exists(join(away, 'postgres'))) ? 'dropped' : undefined;
   const mode = force ?? existing ?? (namespace === undefined ? 'dropped' : 'namespace');
@@ -63,6 +63,11 @@ export async function chooseRunner(dataDir: string, binaries: Binaries, force?: 
   await mkdir(away, { recursive: true, mode: 0o700 });
   await chown(away, NOBODY, NOBODY);
   return runnerOf('dropped', away, await readableBinaries(binaries), { uid: NOBODY, gid: NOBODY });
+}
+
+/** Where the files of a data folder's cluster live when they cannot live under it. */
+export function awayFrom(dataDir: string): string {
+  return join(ELSEWHERE, createHash('sha256').update(resolve(dataDir)).digest('hex').slice(0, 16));
 }
 
 async function runnerOf(mode: Mode, home: string, binaries: Binaries, shell: Partial<Shell>): Promise<Runner> {

@@ -1,0 +1,79 @@
+// The program's database, wherever it is: an operator's DATABASE_URL, or the embedded server under the data folder.
+import type pg from 'pg';
+import { Database, APP_ROLE } from './database.ts';
+import { runningSocketDir, startCluster, type Cluster } from './embedded/cluster.ts';
+import { DATABASE_NAME, OWNER_ROLE, provision } from './embedded/provision.ts';
+
+export interface StorageOptions {
+  dataDir: string;
+  databaseUrl?: string | undefined;
+  /** Past a pooler: migrations, jobs and notifications need a session. */
+  databaseDirectUrl?: string | undefined;
+  maxConnections?: number;
+  /** Lines of the embedded server and about it. */
+  log?: (line: string) => void;
+  /** The embedded server died again and again. */
+  onLost?: (error: Error) => void;
+}
+
+export interface Storage {
+  database: Database;
+  /** The owner's login also serves requests, so it takes the app role for them. */
+  takesRole: boolean;
+  /** Absent with DATABASE_URL. */
+  cluster?: Pick<Cluster, 'mode' | 'folder' | 'pid'>;
+  /** Closes the pools, then stops the embedded server. */
+  close(): Promise<void>;
+}
+
+/** Starts what has to be started and opens the pools. The caller holds the lock of the data folder. */
+export async function openStorage(options: StorageOptions): Promise<Storage> {
+  if (options.databaseUrl !== undefined) return openExternal(options.databaseUrl, options);
+  const { dataDir, log, onLost } = options;
+  const cluster = await startCluster({ dataDir, ...(log && { log }), ...(onLost && { onLost }) });
+  try {
+    await provision(cluster);
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
+  const database = new Database({
+    app: cluster.connection(APP_ROLE, DATABASE_NAME),
+    owner: cluster.connection(OWNER_ROLE, DATABASE_NAME),
+    maxConnections: options.maxConnections ?? 10,
+  });
+  return {
+    database,
+    takesRole: false,
+    cluster,
+    async close() {
+      await database.close();
+      await cluster.stop();
+    },
+  };
+}
+
+/** The same database as somebody else's `up` on this data folder, for a second process. Undefined when none runs. */
+export async function joinStorage(folder: string): Promise<Storage | undefined> {
+  const socketDir = await runningSocketDir(folder);
+  if (socketDir === undefined) return undefined;
+  const at = (user: string): pg.PoolConfig => ({
+    host: socketDir,
+    port: 5432,
+    user,
+    database: DATABASE_NAME,
+    ssl: false,
+    options: '',
+  });
+  const database = new Database({ app: at(APP_ROLE), owner: at(OWNER_ROLE), maxConnections: 2 });
+  return { database, takesRole: false, close: () => database.close() };
+}
+
+function openExternal(url: string, options: StorageOptions): Storage {
+  const database = new Database({
+    app: { connectionString: url },
+    owner: { connectionString: options.databaseDirectUrl ?? url },
+    maxConnections: options.maxConnections ?? 10,
+  });
+  return { database, takesRole: true, close: () => database.close() };
+}
