@@ -139,7 +139,7 @@ function optionsOf(
   const lastS = (frame.timesMs.at(-1) ?? 0) / 1000;
   return {
     ...size,
-    padding: [10, 12, 0, 0],
+    padding: [10, 26, 0, 0],
     legend: { show: false },
     scales: {
       x: { time: true, range: () => [firstS - halfS, Math.max(lastS, firstS + frame.intervalMs / 1000) + halfS] },

@@ -15,7 +15,7 @@ export function Choice<Value extends string>({ label, value, options, onChange }
       orientation="horizontal"
       value={value}
       onValueChange={(next) => onChange(next as Value)}
-      className="inline-flex h-8 rounded-md border border-line-control bg-surface p-0.5"
+      className="inline-flex h-8 max-w-full overflow-x-auto rounded-md border border-line-control bg-surface p-0.5"
     >
       {options.map(([option, text]) => (
         <RadioGroup.Item

@@ -20,7 +20,7 @@ export function Page({ title, before, actions, fills = false, children }: PagePr
       <header className="flex min-h-12 flex-wrap items-center gap-x-3 gap-y-2 border-b bg-surface px-4 py-2">
         {before}
         <h1 className="min-w-0 truncate text-md font-semibold">{title}</h1>
-        {actions && <div className="ml-auto flex flex-wrap items-center gap-2">{actions}</div>}
+        {actions && <div className="ml-auto flex max-w-full min-w-0 flex-wrap items-center gap-2">{actions}</div>}
       </header>
       <div
         className={fills ? 'flex min-h-0 flex-1 flex-col' : 'scroll-quiet min-h-0 flex-1 overflow-y-auto p-4 pb-10'}

@@ -12,7 +12,7 @@ interface TableProps {
 export function Table({ label, head, rows, numbersFrom = Number.POSITIVE_INFINITY }: TableProps) {
   const side = (column: number): string => (column >= numbersFrom ? 'text-right' : 'text-left');
   return (
-    <div className="scroll-quiet overflow-x-auto" role="region" aria-label={label} tabIndex={0}>
+    <div className="scroll-quiet relative overflow-x-auto" role="region" aria-label={label} tabIndex={0}>
       <table className="w-full border-collapse">
         <thead>
           <tr className="border-b">

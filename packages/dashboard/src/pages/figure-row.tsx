@@ -25,7 +25,7 @@ export function Figure({ name, tone, note, children }: FigureProps) {
   return (
     <div className="bg-surface px-4 py-3">
       <dt className="text-xs text-ink-3">{name}</dt>
-      <dd className={`mt-0.5 text-lg font-semibold ${colour}`}>
+      <dd className={`mt-0.5 text-lg font-semibold tabular-nums ${colour}`}>
         {children === undefined || children === null ? <Skeleton className="my-1 h-4 w-20" /> : children}
       </dd>
       {note && <dd className="mt-0.5 text-xs text-ink-3">{note}</dd>}

@@ -86,7 +86,7 @@ function KeyTable({ keys, onRevoke }: { keys: ApiKey[]; onRevoke: (key: ApiKey) 
 function Scopes({ scopes }: { scopes: string[] }) {
   const shown = scopes.slice(0, 2);
   return (
-    <span className="inline-flex flex-wrap gap-1" title={scopes.join(', ')}>
+    <span className="inline-flex gap-1" title={scopes.join(', ')}>
       {shown.map((scope) => (
         <Tag key={scope}>{scope}</Tag>
       ))}

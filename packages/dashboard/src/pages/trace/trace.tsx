@@ -37,7 +37,16 @@ export function TracePage() {
           Traces
         </Link>
       }
-      actions={trace.data && <ShortId id={traceId} label="trace id" length={16} />}
+      actions={
+        trace.data && (
+          <>
+            {trace.data.tags.map((tag) => (
+              <Tag key={tag}>{tag}</Tag>
+            ))}
+            <ShortId id={traceId} label="trace id" length={16} />
+          </>
+        )
+      }
     >
       {trace.error && <Missing error={trace.error} retry={() => void trace.refetch()} />}
       {trace.isPending && !trace.error && <SkeletonRows rows={16} />}
@@ -142,7 +151,7 @@ function Summary({
 }) {
   const { errors, missingParents } = waterfall;
   return (
-    <div className="flex flex-wrap items-center gap-x-6 gap-y-1 border-b bg-surface px-4 py-2">
+    <div className="flex flex-wrap items-center gap-x-6 gap-y-1 border-b bg-surface px-4 py-1.5">
       <dl className="flex flex-wrap gap-x-6 gap-y-1">
         <Fact name="Cost">
           <Money usd={trace.cost_usd} priced={trace.cost_priced_usd} />
@@ -193,13 +202,6 @@ function Summary({
           <Moment iso={trace.timestamp} />
         </Fact>
       </dl>
-      {trace.tags.length > 0 && (
-        <span className="flex flex-wrap gap-1">
-          {trace.tags.map((tag) => (
-            <Tag key={tag}>{tag}</Tag>
-          ))}
-        </span>
-      )}
       <span className="ml-auto flex items-center gap-3">
         {missingParents > 0 && (
           <span className="text-xs text-warn" title="Spans name a parent that was not sent (yet); they stand as roots.">
@@ -207,7 +209,7 @@ function Summary({
           </span>
         )}
         {errors.length > 0 && (
-          <Button look="danger" onClick={onNextError} title="Next error (e)">
+          <Button look="danger" className="!h-7" onClick={onNextError} title="Next error (e)">
             {plural(errors.length, 'error')}
           </Button>
         )}
@@ -218,7 +220,7 @@ function Summary({
 
 function Fact({ name, children }: { name: string; children: ReactNode }) {
   return (
-    <div className="flex items-baseline gap-1.5 whitespace-nowrap">
+    <div className="flex items-center gap-1.5 whitespace-nowrap">
       <dt className="text-xs text-ink-3">{name}</dt>
       <dd className="font-medium">{children}</dd>
     </div>

@@ -238,7 +238,7 @@ function Bar({ row, failed }: { row: Row; failed: boolean }) {
 
 /** Slivers between two children would look like dirt: they are a pixel wide. */
 function isSeen({ from, to }: Stretch): boolean {
-  return to - from > 0.004;
+  return to - from > 0.01;
 }
 
 function Key() {

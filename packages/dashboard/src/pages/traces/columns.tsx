@@ -23,7 +23,7 @@ const fieldOf = (field: string, value: string | null): string | undefined =>
   value === null || value === '' ? undefined : fieldTerm(field, value);
 
 export const COLUMNS: readonly Column[] = [
-  { name: 'time', title: 'Time', width: '92px', least: 92, cell: (item) => <Moment iso={item.timestamp} /> },
+  { name: 'time', title: 'Time', width: '84px', least: 84, cell: (item) => <Moment iso={item.timestamp} /> },
   {
     name: 'status',
     title: 'Status',
@@ -35,8 +35,8 @@ export const COLUMNS: readonly Column[] = [
   {
     name: 'name',
     title: 'Name',
-    width: 'minmax(140px, 1.1fr)',
-    least: 140,
+    width: 'minmax(90px, 1.1fr)',
+    least: 90,
     cell: (item) => <span className="font-medium">{item.name}</span>,
   },
   {
@@ -124,16 +124,16 @@ export const COLUMNS: readonly Column[] = [
   {
     name: 'latency',
     title: 'Latency',
-    width: '84px',
-    least: 84,
+    width: '68px',
+    least: 68,
     right: true,
     cell: (item) => <Duration ms={item.latency_ms} />,
   },
   {
     name: 'cost',
     title: 'Cost',
-    width: '92px',
-    least: 92,
+    width: '84px',
+    least: 84,
     right: true,
     cell: (item) => <Money usd={item.cost_usd} priced={item.cost_priced_usd} />,
   },
