@@ -9,6 +9,7 @@ import { Refusal } from '../photos/refusal.ts';
 import { verify, type VerifyRoom } from '../photos/verify.ts';
 import { Problem } from './errors.ts';
 import { largestBody, readForm, UploadMemory, type FormLimits } from './multipart.ts';
+import { parseJson } from './json-body.ts';
 import { json, route, type Answer, type Route, type RouteContext } from './route.ts';
 import { IMAGE_LIMITS, MEDIA_TYPES } from '@lumatrace/provenance/image.ts';
 

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { insertTenant } from '../storage/postgres/tenants.ts';
 import type { RecordedAnswer } from '../storage/postgres/idempotency.ts';
 import { testDatabase, type TestDatabase } from '../test/harness.ts';
+import { removeExpiredAnswers } from './expiry.ts';
 import { idempotencyKeyOf, Once, type Attempt, type Turn } from './idempotency.ts';
 import { Refusal } from './refusal.ts';
 
@@ -181,6 +182,26 @@ test('after 24 hours a key is free again, and its row goes', async () => {
   const work = counting();
   await once.answer(attemptOf('b', attempt.key), work);
   assert.equal(work.seen.effects, 1);
+});
+
+test('the job removes what expired in every tenant, and nothing else', async () => {
+  const old = attemptOf('a');
+  const young = attemptOf('a');
+  const work = counting();
+  const once = new Once(db);
+  await once.answer(old, work);
+  await once.answer({ ...old, tenantId: otherTenant }, { ...work, run: async () => '' });
+  await once.answer(young, work);
+  for (const tenant of [tenantId, otherTenant]) {
+    await db.database.inTenant(tenant, (sql) =>
+      sql.query('update idempotency set expires_at = clock_timestamp() where key = $1', [old.key]),
+    );
+  }
+  assert.ok((await removeExpiredAnswers(db.database)) >= 2);
+  assert.equal(await removeExpiredAnswers(db.database), 0);
+  const replays = work.seen.replays;
+  await once.answer(young, work);
+  assert.equal(work.seen.replays, replays + 1);
 });
 
 test('a key is 1 to 64 printable characters', () => {

@@ -1,5 +1,6 @@
 // The door to the threads that see pixels: three jobs, their shapes, and what a failure of theirs means.
 import { availableParallelism } from 'node:os';
+import type { C2paVerification, Revocation } from '@lumatrace/provenance/c2pa/verify.ts';
 import type { Finding } from '@lumatrace/provenance/findings.ts';
 import type { Signer, SigningAlgorithm } from '@lumatrace/provenance/signer.ts';
 import type { ManifestGap, PhotoFormat } from '../storage/postgres/photos.ts';
@@ -13,6 +14,8 @@ export interface ManifestCredentials {
   signer: Signer;
   /** PEM of our own root and of others that the operator trusts. */
   trustAnchorsPem: string;
+  /** Certificates that were called back, whoever made them. */
+  revocations: readonly Revocation[];
   /** Reverse domain name of the owner of the watermark's algorithm. */
   softBindingAlg: string;
 }
@@ -92,6 +95,7 @@ export interface SigningIdentity {
 
 export interface Trust {
   anchorsPem: string;
+  revocations: readonly Revocation[];
 }
 
 /** The one question that a job asks back: the private key is not in its thread. */
@@ -181,7 +185,7 @@ export class ImageThreads implements Images {
 }
 
 function trustOf(credentials: ManifestCredentials): Trust {
-  return { anchorsPem: credentials.trustAnchorsPem };
+  return { anchorsPem: credentials.trustAnchorsPem, revocations: credentials.revocations };
 }
 
 async function refusing(result: Promise<unknown>): Promise<unknown> {

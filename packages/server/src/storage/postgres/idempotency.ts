@@ -145,3 +145,9 @@ export async function removeExpiredKeys(sql: Sql, tenantId: string, limit = EXPI
   );
   return rowCount;
 }
+
+/** Every tenant of the installation; in a system transaction. */
+export async function everyTenant(sql: Sql): Promise<string[]> {
+  const { rows } = await sql.query<{ tenant_id: string }>('select tenant_id from tenants order by tenant_id');
+  return rows.map(({ tenant_id: tenantId }) => tenantId);
+}
