@@ -1,4 +1,5 @@
 // SQL of trace summaries: one row per trace, locked by whoever writes spans of it.
+import type { Json, Preview } from '@lumatrace/telemetry';
 import type { Sql } from '../database.ts';
 import { arrayLiteral, bigints, integers, ints, isoDay, numerics, smallints, texts, uuids, byteas } from './binary.ts';
 
@@ -39,6 +40,12 @@ export interface TraceRow {
 /** What binds the sealed part of a summary to its row. */
 export function traceAad(traceId: string): string {
   return `traces|sealed|${traceId}`;
+}
+
+/** What readers find in the sealed part, as JSON. */
+export interface SealedSummary {
+  lead: { preview: Preview; metadata: { [key: string]: Json } | null };
+  call: { preview: Preview } | null;
 }
 
 const COLUMN_LIST = `

@@ -1,0 +1,193 @@
+// The transaction of a group of deliveries: spans, their content, summaries, rollups and usage, all or nothing.
+import type { TenantKey } from '../keys/tenant-key.ts';
+import { decodeBlock, spanFrom, spanWithoutContent, type ContentBlock } from '../storage/content-block.ts';
+import type { Database, Sql } from '../storage/database.ts';
+import { blockAad, insertBlocks, readBlocks, type BlockRow } from '../storage/postgres/content.ts';
+import { insertRollups, type RollupDelta } from '../storage/postgres/rollups.ts';
+import { deleteSpans, findSpans, insertSpans, spansOfTrace, type SpanRow } from '../storage/postgres/spans.ts';
+import { insertNewTraces, lockTraces, updateTraces, type TraceState } from '../storage/postgres/traces.ts';
+import { addUsage } from '../storage/postgres/usage.ts';
+import type { Delivery } from './delivery.ts';
+import type { Recorded } from './record.ts';
+import { addToRollups } from './rollup.ts';
+import { merged, summaryFrom, summaryOf, traceRow, type Summary } from './summary.ts';
+
+export interface Written {
+  stored: number;
+  duplicates: number;
+  replaced: number;
+  newTraces: number;
+  /** Traces of the tenant today, these included. */
+  tracesToday: number;
+}
+
+export interface WriteTerms {
+  key: TenantKey;
+  /** UTC day of arrival, `2026-11-23`. */
+  day: string;
+  tracesPerDay: number;
+}
+
+/** The group would begin more traces than the tenant may today. Nothing of it was written. */
+export class QuotaReached extends Error {
+  override readonly name = 'QuotaReached';
+  readonly tracesPerDay: number;
+
+  constructor(tracesPerDay: number) {
+    super(`The tenant may begin ${tracesPerDay} traces a day`);
+    this.tracesPerDay = tracesPerDay;
+  }
+}
+
+/** A trace of this many spans is summed again whole when one of them is replaced; beyond it, from the earliest. */
+const MAX_SPANS_TO_SUM = 100_000;
+
+/** Deliveries of one group must not carry the same span; see `overlap`. Throws QuotaReached. */
+export function write(
+  database: Database,
+  tenantId: string,
+  deliveries: readonly Delivery[],
+  terms: WriteTerms,
+): Promise<Written> {
+  return database.inTenant(tenantId, (sql) => new Transaction(sql, tenantId, terms).write(deliveries));
+}
+
+class Transaction {
+  readonly #sql: Sql;
+  readonly #tenantId: string;
+  readonly #terms: WriteTerms;
+  readonly #cells = new Map<string, RollupDelta>();
+
+  constructor(sql: Sql, tenantId: string, terms: WriteTerms) {
+    this.#sql = sql;
+    this.#tenantId = tenantId;
+    this.#terms = terms;
+  }
+
+  async write(deliveries: readonly Delivery[]): Promise<Written> {
+    const traces = tracesOf(deliveries);
+    const { key } = this.#terms;
+    const rows = [...traces.values()].map(({ summary }) => traceRow(summary, key));
+    const begun = await insertNewTraces(this.#sql, this.#tenantId, rows);
+    const met = [...traces.keys()].filter((traceId) => !begun.has(traceId));
+    const meeting = met.length === 0 ? NOTHING_MET : await this.#meet(met, traces);
+    const records = [...traces.values()].flatMap(({ spans }) => spans);
+    const stored = meeting.dropped.size === 0 ? records : records.filter((record) => !meeting.dropped.has(record));
+    await insertBlocks(this.#sql, this.#tenantId, usedBlocks(deliveries, stored));
+    const spanRows = stored.map(({ row }) => row);
+    await insertSpans(this.#sql, this.#tenantId, spanRows);
+    addToRollups(this.#cells, spanRows, 1);
+    await insertRollups(this.#sql, this.#tenantId, [...this.#cells.values()]);
+    return this.#count(deliveries, stored.length, begun.size, meeting);
+  }
+
+  /** Merges what is delivered into traces that exist already; the locks of their rows put writers in line. */
+  async #meet(traceIds: readonly string[], traces: ReadonlyMap<string, Group>): Promise<Meeting> {
+    const states = await lockTraces(this.#sql, this.#tenantId, traceIds);
+    const delivered = traceIds.flatMap((traceId) => (traces.get(traceId) as Group).spans);
+    const days = new Set(states.flatMap((state) => state.days));
+    const kept = await findSpans(
+      this.#sql,
+      this.#tenantId,
+      [...days],
+      delivered.map(({ row }) => row),
+    );
+    const keptById = new Map(kept.map((row) => [idOf(row), row]));
+    const dropped = new Set(delivered.filter(({ row }) => keptById.get(idOf(row))?.contentHash === row.contentHash));
+    const replaced = delivered
+      .filter((record) => !dropped.has(record))
+      .map(({ row }) => keptById.get(idOf(row)))
+      .filter((row) => row !== undefined);
+    await deleteSpans(this.#sql, this.#tenantId, replaced);
+    addToRollups(this.#cells, replaced, -1);
+    const resummed = new Set(replaced.map(({ traceId }) => traceId));
+    const updates: Summary[] = [];
+    for (const state of states) {
+      const { spans, summary } = traces.get(state.traceId) as Group;
+      const fresh = spans.filter((record) => !dropped.has(record));
+      if (fresh.length === 0) continue;
+      if (resummed.has(state.traceId)) updates.push(await this.#summedAgain(state, fresh));
+      else {
+        const own = fresh.length === spans.length ? summary : summaryOf(fresh);
+        updates.push(merged(summaryFrom(state, this.#terms.key), own));
+      }
+    }
+    const rows = updates.map((summary) => traceRow(summary, this.#terms.key));
+    await updateTraces(this.#sql, this.#tenantId, rows);
+    return { dropped, replaced: replaced.length };
+  }
+
+  /** The summary of a trace from its rows and blocks, after what is replaced was taken out. */
+  async #summedAgain(state: TraceState, fresh: readonly Recorded[]): Promise<Summary> {
+    const rows = await spansOfTrace(this.#sql, this.#tenantId, state.traceId, state.days, MAX_SPANS_TO_SUM);
+    const blocks = await this.#blocksOf(rows);
+    const records = rows.map((row): Recorded => {
+      const block = blocks.get(row.blockId);
+      if (block === undefined) return { row, span: spanWithoutContent(row), price: undefined };
+      return { row, ...spanFrom(row, block) };
+    });
+    return summaryOf([...records, ...fresh]);
+  }
+
+  async #blocksOf(rows: readonly SpanRow[]): Promise<Map<string, ContentBlock>> {
+    const days = new Set(rows.map(({ blockDay }) => blockDay));
+    const blockIds = new Set(rows.map(({ blockId }) => blockId));
+    const blocks = await readBlocks(this.#sql, this.#tenantId, [...days], [...blockIds]);
+    const { key } = this.#terms;
+    return new Map(
+      blocks.map(({ blockId, sealed }) => [blockId, decodeBlock(key.open('content', blockAad(blockId), sealed))]),
+    );
+  }
+
+  async #count(deliveries: readonly Delivery[], stored: number, newTraces: number, meeting: Meeting): Promise<Written> {
+    const inside = { duplicates: 0, replaced: 0, bytes: 0 };
+    for (const delivery of deliveries) {
+      inside.duplicates += delivery.duplicates;
+      inside.replaced += delivery.replaced;
+      inside.bytes += delivery.bytes;
+    }
+    const counted = {
+      traces: newTraces,
+      spans: stored - meeting.replaced,
+      duplicates: inside.duplicates + meeting.dropped.size,
+      replaced: inside.replaced + meeting.replaced,
+    };
+    // Last, because its row stays locked until the commit.
+    const tracesToday = await addUsage(this.#sql, this.#tenantId, this.#terms.day, { ...counted, bytes: inside.bytes });
+    if (newTraces > 0 && tracesToday > this.#terms.tracesPerDay) throw new QuotaReached(this.#terms.tracesPerDay);
+    return { stored, duplicates: counted.duplicates, replaced: counted.replaced, newTraces, tracesToday };
+  }
+}
+
+/** What of the delivered spans was there already. */
+interface Meeting {
+  dropped: ReadonlySet<Recorded>;
+  replaced: number;
+}
+
+const NOTHING_MET: Meeting = { dropped: new Set(), replaced: 0 };
+
+interface Group {
+  spans: Recorded[];
+  summary: Summary;
+}
+
+function tracesOf(deliveries: readonly Delivery[]): Map<string, Group> {
+  const traces = new Map<string, Group>();
+  for (const delivery of deliveries) {
+    for (const [traceId, { spans, summary }] of delivery.traces) {
+      const known = traces.get(traceId);
+      if (known === undefined) traces.set(traceId, { spans, summary });
+      else traces.set(traceId, { spans: [...known.spans, ...spans], summary: merged(known.summary, summary) });
+    }
+  }
+  return traces;
+}
+
+/** A block whose spans were all there already is left out. */
+function usedBlocks(deliveries: readonly Delivery[], stored: readonly Recorded[]): BlockRow[] {
+  const used = new Set(stored.map(({ row }) => row.blockId));
+  return deliveries.map(({ block }) => block).filter(({ blockId }) => used.has(blockId));
+}
+
+const idOf = ({ traceId, spanId }: { traceId: string; spanId: bigint }): string => `${traceId}${spanId}`;
