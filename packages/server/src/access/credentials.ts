@@ -50,8 +50,7 @@ export function createCredentials({ apiKeys, tokens, sessions }: CredentialsOpti
 
 /** Addresses end up in logs, histories and referrers: a key that stood in one is not secret any more. */
 function refuseKeyInAddress(url: string): void {
-  if (!url.includes('lumina')) return;
-  if (!containsApiKey(url) && !containsApiKey(decoded(url))) return;
+  if (!containsApiKey(url) && !(url.includes('%') && containsApiKey(decoded(url)))) return;
   throw new Refusal('AUTH_INVALID', 'An API key may not stand in the address.', {
     action: 'Revoke this key, since addresses are logged, and send a new one in the Authorization header.',
   });

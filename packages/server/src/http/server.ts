@@ -50,6 +50,7 @@ const REQUEST_TIMEOUT_MS = 300_000;
 const KEEP_ALIVE_MS = 65_000;
 const CONNECTIONS_CHECK_MS = 5_000;
 const STOP_GRACE_MS = 10_000;
+const IDLE_CHECK_MS = 50;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
 /** Paths that a person who must change the password first may reach. */
 const BEFORE_PASSWORD_CHANGE = new Set(['/auth/me', '/auth/change-password', '/auth/logout']);
@@ -266,8 +267,11 @@ async function stop(servers: Set<Server>, graceMs: number): Promise<void> {
   const stopping = [...servers].map(async (server) => {
     servers.delete(server);
     const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+    // Connections that were busy when the stop began stay open for the next request: end each as it falls idle.
+    const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
     await new Promise<void>((resolve) => server.close(() => resolve()));
     clearTimeout(cut);
+    clearInterval(idle);
   });
   await Promise.all(stopping);
 }
