@@ -5,7 +5,6 @@ import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ApiError } from './api/client.ts';
-import { TipProvider } from './elements/tip.tsx';
 import { makeRouter } from './routes.tsx';
 
 /** Only what may pass by itself is asked again: no answer, or a server that is not ready. */
@@ -32,9 +31,7 @@ if (root === null) throw new Error('Expected an element #root in index.html');
 createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={queryClient}>
-      <TipProvider>
-        <RouterProvider router={router} />
-      </TipProvider>
+      <RouterProvider router={router} />
     </QueryClientProvider>
   </StrictMode>,
 );

@@ -34,7 +34,6 @@ function oneOf<Value extends string>(raw: Raw, name: string, values: readonly Va
 
 const root = createRootRouteWithContext<Context>()({
   component: Outlet,
-  notFoundComponent: NotFound,
   errorComponent: ({ error, reset }) => (
     <main className="mx-auto max-w-xl p-6">
       <ProblemNotice error={error instanceof Error ? error : new Error(String(error))} retry={reset} />
@@ -60,7 +59,6 @@ const shellRoute = createRoute({
   getParentRoute: () => root,
   id: 'shell',
   component: Shell,
-  notFoundComponent: NotFound,
   beforeLoad: async ({ context, location }) => {
     const session = await context.queryClient.ensureQueryData(sessionQuery).catch((error: unknown) => {
       if (error instanceof ApiError && error.isLoggedOut)
@@ -186,6 +184,9 @@ export const sectionRoute = createRoute({
   component: lazyRouteComponent(() => import('./pages/settings/settings.tsx'), 'SettingsPage'),
 });
 
+/** Every other address: said inside the shell, so that one can go on from there. */
+const otherRoute = createRoute({ getParentRoute: () => shellRoute, path: '$', component: NotFound });
+
 const routeTree = root.addChildren([
   loginRoute,
   passwordRoute,
@@ -202,6 +203,7 @@ const routeTree = root.addChildren([
     photoRoute,
     settingsRoute,
     sectionRoute,
+    otherRoute,
   ]),
 ]);
 

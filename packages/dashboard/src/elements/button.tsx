@@ -1,6 +1,5 @@
 // Buttons: one primary action per view, the others quiet; icons never stand without a name.
 import type { ButtonHTMLAttributes, ReactNode, Ref } from 'react';
-import { Tip } from './tip.tsx';
 
 const LOOKS = {
   primary: 'border-transparent bg-accent text-on-accent hover:bg-accent-strong',
@@ -15,12 +14,15 @@ interface ButtonProps extends ButtonHTMLAttributes<HTMLButtonElement> {
   ref?: Ref<HTMLButtonElement>;
 }
 
+/** Classes of a plain button, for elements that are one without being made here. */
+export const buttonLook = (look: keyof typeof LOOKS): string => `${SHAPE} px-3 ${LOOKS[look]}`;
+
 const SHAPE =
   'inline-flex h-8 shrink-0 items-center justify-center gap-1.5 rounded-md border text-sm font-medium whitespace-nowrap transition-colors disabled:opacity-50';
 
 export function Button({ look = 'plain', icon, className = '', children, ...rest }: ButtonProps) {
   return (
-    <button type="button" className={`${SHAPE} px-3 ${LOOKS[look]} ${className}`} {...rest}>
+    <button type="button" className={`${buttonLook(look)} ${className}`} {...rest}>
       {icon}
       {children}
     </button>
@@ -36,10 +38,14 @@ export function IconButton({
   ...rest
 }: ButtonProps & { label: string }) {
   return (
-    <Tip text={label}>
-      <button type="button" aria-label={label} className={`${SHAPE} w-8 ${LOOKS[look]} ${className}`} {...rest}>
-        {children}
-      </button>
-    </Tip>
+    <button
+      type="button"
+      aria-label={label}
+      title={label}
+      className={`${SHAPE} w-8 ${LOOKS[look]} ${className}`}
+      {...rest}
+    >
+      {children}
+    </button>
   );
 }

@@ -1,15 +1,18 @@
 // An address that leads nowhere.
 import { Link } from '@tanstack/react-router';
 import { Compass } from 'lucide-react';
-import { Empty } from '../elements/notice.tsx';
+import { Page } from '../elements/page.tsx';
 
 export function NotFound() {
   return (
-    <Empty icon={<Compass size={24} />} title="There is no such page">
-      <p>The address may be mistyped, or belong to a newer version.</p>
-      <Link to="/traces" className="text-accent underline">
-        Go to the traces
-      </Link>
-    </Empty>
+    <Page title="There is no such page">
+      <div className="mx-auto flex max-w-lg flex-col items-center gap-3 py-16 text-center text-ink-2">
+        <Compass size={24} aria-hidden className="text-ink-3" />
+        <p>The address may be mistyped, or belong to a newer version.</p>
+        <Link to="/traces" className="text-accent underline">
+          Go to the traces
+        </Link>
+      </div>
+    </Page>
   );
 }

@@ -1,11 +1,11 @@
 // The time range of a page: a few relative ones, or two exact moments in the reader's zone.
 import { useNavigate } from '@tanstack/react-router';
 import { CalendarClock, Check } from 'lucide-react';
-import { Popover } from 'radix-ui';
 import { useState, type FormEvent } from 'react';
-import { Button } from '../elements/button.tsx';
+import { Button, buttonLook } from '../elements/button.tsx';
 import { useNow } from '../elements/figures.tsx';
 import { TextField } from '../elements/field.tsx';
+import { Pop } from '../elements/pop.tsx';
 import { DEFAULT_SPAN, SPANS, type RangeSearch, type RangeSpan } from '../filters/range.ts';
 import { shortMoment, zoneName } from '../format/time.ts';
 
@@ -25,44 +25,45 @@ export function rangeName(search: RangeSearch): string {
 }
 
 export function RangePicker({ search }: { search: RangeSearch }) {
-  const [open, setOpen] = useState(false);
   const setRange = useSetRange();
-  const choose = (range: RangeSearch): void => {
-    setRange(range);
-    setOpen(false);
-  };
   const shown = search.from === undefined ? (search.range ?? DEFAULT_SPAN) : undefined;
   return (
-    <Popover.Root open={open} onOpenChange={setOpen}>
-      <Popover.Trigger asChild>
-        <Button icon={<CalendarClock size={14} aria-hidden />}>
+    <Pop
+      align="end"
+      buttonClass={buttonLook('plain')}
+      panelClass="w-72 p-2"
+      button={
+        <>
+          <CalendarClock size={14} aria-hidden />
           <span className="sr-only">Time range:</span>
           {rangeName(search)}
-        </Button>
-      </Popover.Trigger>
-      <Popover.Portal>
-        <Popover.Content
-          align="end"
-          sideOffset={4}
-          collisionPadding={8}
-          className="z-40 flex w-72 flex-col gap-1 rounded-md border bg-raised p-2 shadow-lg"
-        >
-          {(Object.keys(SPANS) as RangeSpan[]).map((span) => (
-            <button
-              key={span}
-              type="button"
-              aria-pressed={span === shown}
-              onClick={() => choose({ range: span })}
-              className="flex h-8 items-center justify-between rounded-sm px-2 text-left hover:bg-hover"
-            >
-              {SPANS[span][0]}
-              {span === shown && <Check size={14} className="text-accent" aria-hidden />}
-            </button>
-          ))}
-          <ExactRange search={search} onChoose={choose} />
-        </Popover.Content>
-      </Popover.Portal>
-    </Popover.Root>
+        </>
+      }
+    >
+      {(close) => {
+        const choose = (range: RangeSearch): void => {
+          setRange(range);
+          close();
+        };
+        return (
+          <div className="flex flex-col gap-1">
+            {(Object.keys(SPANS) as RangeSpan[]).map((span) => (
+              <button
+                key={span}
+                type="button"
+                aria-pressed={span === shown}
+                onClick={() => choose({ range: span })}
+                className="flex h-8 items-center justify-between rounded-sm px-2 text-left hover:bg-hover"
+              >
+                {SPANS[span][0]}
+                {span === shown && <Check size={14} className="text-accent" aria-hidden />}
+              </button>
+            ))}
+            <ExactRange search={search} onChoose={choose} />
+          </div>
+        );
+      }}
+    </Pop>
   );
 }
 

@@ -2,11 +2,10 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
 import { LogOut, Monitor, Moon, PanelLeftClose, PanelLeftOpen, Plug, Search, Sun } from 'lucide-react';
-import { DropdownMenu } from 'radix-ui';
 import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
 import { logout, sessionQuery } from '../api/session.ts';
 import { IconButton } from '../elements/button.tsx';
-import { Tip } from '../elements/tip.tsx';
+import { Pop } from '../elements/pop.tsx';
 import { rangeFromSearch } from '../filters/range.ts';
 import { chooseAppearance, useAppearance, type Appearance } from '../theme/appearance.ts';
 import { Mark } from './mark.tsx';
@@ -17,6 +16,11 @@ const KEY = 'lumatrace.nav-narrow';
 
 export function Shell() {
   const [searching, setSearching] = useState(false);
+  // fetched while nothing else is: the first letters typed after Ctrl-K must not be lost
+  useEffect(() => {
+    const timer = window.setTimeout(() => void import('./palette.tsx'), 1_000);
+    return () => window.clearTimeout(timer);
+  }, []);
   useEffect(() => {
     const listen = (event: KeyboardEvent): void => {
       if (event.key.toLowerCase() !== 'k' || !(event.metaKey || event.ctrlKey)) return;
@@ -82,10 +86,11 @@ function SideRooms({ onSearch }: { onSearch: () => void }) {
 const ITEM = 'flex h-8 w-full items-center gap-2.5 rounded-md px-2.5 text-sm text-ink-2 hover:bg-hover hover:text-ink';
 
 function RoomLink({ room, narrow }: { room: Room; narrow: boolean }) {
-  const link = (
+  return (
     <Link
       to={room.to}
       search={(search) => (room.ranged ? rangeFromSearch(search) : {})}
+      title={narrow ? room.name : undefined}
       activeOptions={{ exact: room.to === '/', includeSearch: false }}
       className={`${ITEM} ${narrow ? 'justify-center px-0' : ''}`}
       activeProps={{ className: 'bg-selected font-medium !text-accent' }}
@@ -94,7 +99,6 @@ function RoomLink({ room, narrow }: { room: Room; narrow: boolean }) {
       {narrow ? <span className="sr-only">{room.name}</span> : room.name}
     </Link>
   );
-  return narrow ? <Tip text={room.name}>{link}</Tip> : link;
 }
 
 interface RoomButtonProps {
@@ -128,8 +132,7 @@ const APPEARANCES = [
   ['dark', 'Dark', Moon],
 ] as const satisfies readonly (readonly [Appearance, string, typeof Sun])[];
 
-const MENU_ITEM =
-  'flex h-8 cursor-pointer items-center gap-2 rounded-sm px-2 text-sm outline-none select-none data-highlighted:bg-hover';
+const CHOICE = 'flex h-8 w-full items-center gap-2 rounded-sm px-2 text-left text-sm hover:bg-hover';
 
 function Account({ narrow }: { narrow: boolean }) {
   const { data: session } = useQuery(sessionQuery);
@@ -143,50 +146,60 @@ function Account({ narrow }: { narrow: boolean }) {
   };
   const email = session?.user.email ?? '';
   return (
-    <DropdownMenu.Root>
-      <DropdownMenu.Trigger className={`${ITEM} ${narrow ? 'justify-center px-0' : ''}`}>
-        <span
-          aria-hidden
-          className="flex h-5 w-5 shrink-0 items-center justify-center rounded-full bg-accent-wash text-2xs font-semibold text-accent uppercase"
-        >
-          {email.slice(0, 1)}
-        </span>
-        <span className="sr-only">Account</span>
-        {!narrow && <span className="truncate">{session?.user.name || email}</span>}
-      </DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
-        <DropdownMenu.Content
-          side="top"
-          align="start"
-          sideOffset={6}
-          className="z-40 min-w-52 rounded-md border bg-raised p-1 shadow-lg"
-        >
-          <div className="px-2 py-1.5 text-xs text-ink-3">
-            <div className="truncate text-ink">{email}</div>
+    <Pop
+      side="above"
+      buttonClass={`${ITEM} ${narrow ? 'justify-center px-0' : ''}`}
+      panelClass="w-56 p-1"
+      button={
+        <>
+          <span
+            aria-hidden
+            className="flex h-5 w-5 shrink-0 items-center justify-center rounded-full bg-accent-wash text-2xs font-semibold text-accent uppercase"
+          >
+            {email.slice(0, 1)}
+          </span>
+          <span className="sr-only">Account</span>
+          {!narrow && <span className="truncate">{session?.user.name || email}</span>}
+        </>
+      }
+    >
+      {(close) => (
+        <>
+          <p className="border-b px-2 pt-1 pb-2 text-xs text-ink-3">
+            <span className="block truncate text-ink">{email}</span>
             {session?.user.role}
-          </div>
-          <DropdownMenu.Separator className="my-1 border-t" />
-          <DropdownMenu.RadioGroup value={appearance} onValueChange={(next) => chooseAppearance(next as Appearance)}>
+          </p>
+          <div role="group" aria-label="Appearance" className="border-b py-1">
             {APPEARANCES.map(([value, label, Icon]) => (
-              <DropdownMenu.RadioItem
+              <button
                 key={value}
-                value={value}
-                className={`${MENU_ITEM} data-[state=checked]:font-medium data-[state=checked]:text-accent`}
+                type="button"
+                aria-pressed={value === appearance}
+                onClick={() => chooseAppearance(value)}
+                className={`${CHOICE} ${value === appearance ? 'font-medium text-accent' : ''}`}
               >
                 <Icon size={14} aria-hidden /> {label}
-              </DropdownMenu.RadioItem>
+              </button>
             ))}
-          </DropdownMenu.RadioGroup>
-          <DropdownMenu.Separator className="my-1 border-t" />
-          <DropdownMenu.Item className={MENU_ITEM} onSelect={() => void navigate({ to: '/connect' })}>
-            <Plug size={14} aria-hidden /> Connect an application
-          </DropdownMenu.Item>
-          <DropdownMenu.Item className={MENU_ITEM} onSelect={() => void leave()}>
-            <LogOut size={14} aria-hidden /> Log out
-          </DropdownMenu.Item>
-        </DropdownMenu.Content>
-      </DropdownMenu.Portal>
-    </DropdownMenu.Root>
+          </div>
+          <div className="pt-1">
+            <button
+              type="button"
+              className={CHOICE}
+              onClick={() => {
+                close();
+                void navigate({ to: '/connect' });
+              }}
+            >
+              <Plug size={14} aria-hidden /> Connect an application
+            </button>
+            <button type="button" className={CHOICE} onClick={() => void leave()}>
+              <LogOut size={14} aria-hidden /> Log out
+            </button>
+          </div>
+        </>
+      )}
+    </Pop>
   );
 }
 

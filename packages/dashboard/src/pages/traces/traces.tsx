@@ -3,13 +3,13 @@
 import { keepPreviousData, useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { Columns3, RefreshCw } from 'lucide-react';
-import { DropdownMenu } from 'radix-ui';
 import { useEffect, useMemo, useState } from 'react';
 import { newerTracesQuery, PAGE_SIZE, tracesQuery, type TraceItem } from '../../api/telemetry.ts';
 import { onboardingQuery } from '../../api/session.ts';
-import { Button, IconButton } from '../../elements/button.tsx';
+import { Button, buttonLook, IconButton } from '../../elements/button.tsx';
 import { Empty, ProblemNotice } from '../../elements/notice.tsx';
 import { Page } from '../../elements/page.tsx';
+import { Pop } from '../../elements/pop.tsx';
 import { SkeletonRows } from '../../elements/skeleton.tsx';
 import { useNarrow } from '../../elements/use-narrow.ts';
 import { parseFilter, withTerm } from '../../filters/filter.ts';
@@ -137,40 +137,42 @@ function ColumnMenu({ columns, onChange }: { columns: Column[]; onChange: (names
     onChange(next.map((column) => column.name).join(',') || undefined);
   };
   return (
-    <DropdownMenu.Root>
-      <DropdownMenu.Trigger asChild>
-        <Button icon={<Columns3 size={14} aria-hidden />}>Columns</Button>
-      </DropdownMenu.Trigger>
-      <DropdownMenu.Portal>
-        <DropdownMenu.Content
-          align="end"
-          sideOffset={4}
-          className="z-40 w-44 rounded-md border bg-raised p-1 shadow-lg"
-        >
+    <Pop
+      align="end"
+      buttonClass={buttonLook('plain')}
+      panelClass="w-44 p-1"
+      button={
+        <>
+          <Columns3 size={14} aria-hidden /> Columns
+        </>
+      }
+    >
+      {() => (
+        <>
           {COLUMNS.map((column) => (
-            <DropdownMenu.CheckboxItem
+            <label
               key={column.name}
-              checked={shown.has(column.name)}
-              onSelect={(event) => event.preventDefault()}
-              onCheckedChange={() => toggle(column.name)}
-              className="flex h-7 cursor-pointer items-center gap-2 rounded-sm px-2 outline-none select-none data-highlighted:bg-hover"
+              className="flex h-7 cursor-pointer items-center gap-2 rounded-sm px-2 hover:bg-hover"
             >
-              <span className="flex h-4 w-4 items-center justify-center rounded-[3px] border border-line-control text-accent">
-                <DropdownMenu.ItemIndicator>✓</DropdownMenu.ItemIndicator>
-              </span>
+              <input
+                type="checkbox"
+                className="accent-accent"
+                checked={shown.has(column.name)}
+                onChange={() => toggle(column.name)}
+              />
               {column.title}
-            </DropdownMenu.CheckboxItem>
+            </label>
           ))}
-          <DropdownMenu.Separator className="my-1 border-t" />
-          <DropdownMenu.Item
-            onSelect={() => onChange(undefined)}
-            className="flex h-7 cursor-pointer items-center rounded-sm px-2 text-ink-2 outline-none data-highlighted:bg-hover"
+          <button
+            type="button"
+            onClick={() => onChange(undefined)}
+            className="mt-1 flex h-8 w-full items-center rounded-sm border-t px-2 text-ink-2 hover:bg-hover"
           >
             As at first
-          </DropdownMenu.Item>
-        </DropdownMenu.Content>
-      </DropdownMenu.Portal>
-    </DropdownMenu.Root>
+          </button>
+        </>
+      )}
+    </Pop>
   );
 }
 
