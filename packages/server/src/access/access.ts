@@ -83,7 +83,12 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
       },
     }),
     firstRun: {
-      bootstrap: () => bootstrap({ database, apiKeys, passwords, dataDir, url: publicUrl, otlpUrl }),
+      async bootstrap() {
+        const made = await bootstrap({ database, apiKeys, passwords, dataDir, url: publicUrl, otlpUrl });
+        // Drawing the first token key takes a second or more: better at the first start than at the first login.
+        if (made.isFirst) await signingKeys.current();
+        return made;
+      },
       file: () => firstRunFile(dataDir),
       deleteFile: (by, requestId) =>
         database.inTenant(by.tenantId, async (sql) => {

@@ -57,25 +57,29 @@ export interface SigningKeysOptions {
 export function createSigningKeys({ database, signer, nowMs }: SigningKeysOptions): SigningKeys {
   const remembered = new Remembered<SigningKeySet>({ maxAgeMs: RELOAD_AFTER_MS, maxEntries: 1, nowMs });
 
-  async function load(): Promise<SigningKeySet> {
-    const rows = await database.inSystem(async (sql) => {
-      const known = await listSigningKeys(sql);
-      if (known.some(({ state }) => state === 'active')) return known;
+  // The key is drawn before the transaction, since that takes a second or more; of several that start at once, the
+  // first to hold the lock writes its key and the others throw theirs away.
+  async function withFirstKey(): Promise<SigningKeyRow[]> {
+    const { publicJwk, wrappedPrivate } = await signer.generate();
+    const first: SigningKeyRow = {
+      kid: await calculateJwkThumbprint(publicJwk, 'sha256'),
+      alg: ALGORITHM,
+      publicJwk: { ...publicJwk },
+      wrappedPrivate: Buffer.from(wrappedPrivate),
+      state: 'active',
+    };
+    return database.inSystem(async (sql) => {
       await lockSigningKeys(sql);
-      const current = await listSigningKeys(sql);
-      if (current.some(({ state }) => state === 'active')) return current;
-      const { publicJwk, wrappedPrivate } = await signer.generate();
-      const kid = await calculateJwkThumbprint(publicJwk, 'sha256');
-      const first: SigningKeyRow = {
-        kid,
-        alg: ALGORITHM,
-        publicJwk: { ...publicJwk },
-        wrappedPrivate: Buffer.from(wrappedPrivate),
-        state: 'active',
-      };
+      const known = await listSigningKeys(sql);
+      if (hasActive(known)) return known;
       await insertSigningKey(sql, { ...first, activatedAt: new Date(nowMs()) });
-      return [...current, first];
+      return [...known, first];
     });
+  }
+
+  async function load(): Promise<SigningKeySet> {
+    const known = await database.inSystem(listSigningKeys);
+    const rows = hasActive(known) ? known : await withFirstKey();
     const active = rows.find(({ state }) => state === 'active');
     if (active === undefined) throw new Error('There is no active token signing key.');
     await signer.load(active.kid, active.wrappedPrivate);
@@ -90,6 +94,10 @@ export function createSigningKeys({ database, signer, nowMs }: SigningKeysOption
     current: () => remembered.recall('current', load),
     sign: (kid, tbs) => signer.sign(kid, tbs),
   };
+}
+
+function hasActive(rows: readonly SigningKeyRow[]): boolean {
+  return rows.some(({ state }) => state === 'active');
 }
 
 function publicKeyOf(row: SigningKeyRow): KeyObject {

@@ -43,8 +43,9 @@ test('what is not JSON, or not UTF-8, is refused without quoting it', () => {
   refuses(Uint8Array.of(0x22, 0xed, 0xa0, 0x80, 0x22), /in UTF-8/);
 });
 
+const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
+
 test('nesting is allowed to 64 and refused beyond, a hundred thousand deep too', () => {
-  const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
   assert.ok(Array.isArray(parse(nested(64))));
   refuses(nested(65), /at most 64 deep/);
   refuses(nested(100_000), /at most 64 deep/);

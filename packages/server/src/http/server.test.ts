@@ -119,9 +119,10 @@ const problemOf = async (response: Response): Promise<ProblemBody> => (await res
 const post = (body: string, headers: Record<string, string> = {}): Promise<Response> =>
   ask('POST', '/api/echo', { body, headers });
 
+const start = (declared: unknown[]): Promise<unknown> =>
+  createHttp({ routes: declared as Route[], access: house.access, log: pino({ enabled: false }) });
+
 test('routes that are declared wrongly stop the start with a sentence', async () => {
-  const start = (declared: unknown[]): Promise<unknown> =>
-    createHttp({ routes: declared as Route[], access: house.access, log: pino({ enabled: false }) });
   const wrong: Array<[unknown[], RegExp]> = [
     [[{ ...echo, policy: undefined }], /POST \/api\/echo declares no policy/],
     [[{ ...echo, policy: { kind: 'everyone' } }], /declares no policy/],
@@ -239,8 +240,9 @@ test('a body that is not the declared one is refused with the name of the field'
   assert.match((await problemOf(await post(''))).message, /^Expected JSON/);
 });
 
+const asked = (path: string): Promise<Response> => ask('GET', path);
+
 test('query and path are checked: bounds, repetition, NUL', async () => {
-  const asked = (path: string): Promise<Response> => ask('GET', path);
   assert.equal((await asked('/api/query/1?limit=500')).status, 200);
   const above = await asked('/api/query/1?limit=501');
   assert.equal(above.status, 400);
@@ -359,19 +361,20 @@ async function raw(text: string, waitMs = 1_000): Promise<string> {
   return answer;
 }
 
+const askedAs = (host: string, target = '/api/v1/health'): Promise<string> =>
+  raw(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+
 test('over loopback only loopback names and our own are answered', async () => {
-  const asked = (host: string, target = '/api/v1/health'): Promise<string> =>
-    raw(`GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
   for (const host of ['localhost', `localhost:${port}`, '127.0.0.1', 'LOCALHOST:1', '[::1]:3000']) {
-    assert.match(await asked(host), /^HTTP\/1\.1 200 /, host);
+    assert.match(await askedAs(host), /^HTTP\/1\.1 200 /, host);
   }
   for (const host of ['attacker.example', 'localhost.attacker.example', '127.0.0.1.nip.io', '10.0.0.1']) {
-    assert.match(await asked(host), /^HTTP\/1\.1 403 /, host);
+    assert.match(await askedAs(host), /^HTTP\/1\.1 403 /, host);
   }
-  assert.match(await asked('localhost', 'http://attacker.example/api/v1/health'), /^HTTP\/1\.1 403 /);
-  assert.match(await asked('attacker.example', 'http://localhost/api/v1/health'), /^HTTP\/1\.1 403 /);
+  assert.match(await askedAs('localhost', 'http://attacker.example/api/v1/health'), /^HTTP\/1\.1 403 /);
+  assert.match(await askedAs('attacker.example', 'http://localhost/api/v1/health'), /^HTTP\/1\.1 403 /);
   for (const host of ['a b', 'x\\y', '@', 'user@localhost']) {
-    assert.match(await asked(host), /^HTTP\/1\.1 4\d\d /, host);
+    assert.match(await askedAs(host), /^HTTP\/1\.1 4\d\d /, host);
   }
 });
 
@@ -410,9 +413,10 @@ test('a body that is too long is refused by its length before it comes, and by c
   assert.equal(fits.status, 200);
 });
 
+const send = (bytes: number, type = 'application/x-protobuf'): Promise<Response> =>
+  fetch(`${base}/v1/stream`, { method: 'POST', body: Buffer.alloc(bytes), headers: { 'content-type': type } });
+
 test('a route that reads its own bytes gets the stream, and answers the refusals of the frame in its own words', async () => {
-  const send = (bytes: number, type = 'application/x-protobuf'): Promise<Response> =>
-    fetch(`${base}/v1/stream`, { method: 'POST', body: Buffer.alloc(bytes), headers: { 'content-type': type } });
   assert.deepEqual(await (await send(100)).json(), { bytes: 100 });
   const long = await send(101);
   assert.equal(long.status, 413);
