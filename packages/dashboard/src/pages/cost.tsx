@@ -114,9 +114,7 @@ function CostChart({ by, interval, onShow }: { by: CostGroup; interval: Interval
   if (frame === undefined) return <SkeletonBlock height={268} />;
   if (frame.columns.length === 0) return <NoCost />;
   const colourOf = (column: Column): string =>
-    groupBy === 'none'
-      ? 'series-1'
-      : seriesColours.tokenOf(groupBy, column.groupKey === undefined ? null : column.name);
+    groupBy === 'none' ? 'series-1' : seriesColours.tokenOf(groupBy, column.groupKey ?? null);
   const named =
     groupBy === 'none'
       ? { ...frame, columns: frame.columns.map((column) => ({ ...column, name: 'All spend' })) }
@@ -158,7 +156,7 @@ function Breakdown({ cost, by, onShow }: { cost: CostAnswer; by: CostGroup; onSh
         openLabel: `Show the traces of ${group.groupKey ?? UNNAMED}`,
         cells: [
           <span key="name" className="inline-flex items-center gap-2 font-medium">
-            {by in CHARTED && <Swatch token={seriesColours.tokenOf(by, group.groupKey || UNNAMED)} />}
+            {by in CHARTED && <Swatch token={seriesColours.tokenOf(by, group.groupKey)} />}
             {group.groupKey || <span className="text-ink-3">{UNNAMED}</span>}
           </span>,
           <Money key="cost" usd={group.totalCost} />,

@@ -140,7 +140,7 @@ function GroupedChart({ by, interval, onShow }: GroupedChartProps) {
     <TimeChart
       frame={frame}
       kind="lines"
-      colourOf={({ name }) => seriesColours.tokenOf(by, name)}
+      colourOf={({ groupKey }) => seriesColours.tokenOf(by, groupKey ?? null)}
       figure={(exact) => duration(Number(exact))}
       tick={duration}
       label={`95th percentile of span latency over time by ${by}; the table below holds figures.`}
@@ -177,7 +177,7 @@ function Breakdown({ latency, by, onShow }: BreakdownProps) {
         openLabel: `Show the traces of ${group.groupKey ?? UNNAMED}`,
         cells: [
           <span key="name" className="inline-flex items-center gap-2 font-medium">
-            {by !== 'endpoint' && <Swatch token={seriesColours.tokenOf(by, group.groupKey || UNNAMED)} />}
+            {by !== 'endpoint' && <Swatch token={seriesColours.tokenOf(by, group.groupKey)} />}
             {group.groupKey || <span className="text-ink-3">{UNNAMED}</span>}
           </span>,
           <Duration key="p50" ms={group.p50Latency} />,

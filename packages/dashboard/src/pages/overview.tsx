@@ -150,8 +150,7 @@ function WeekChart({ metric, groupBy }: { metric: 'cost' | 'traces'; groupBy: 'm
   if (frame === undefined) return <SkeletonBlock height={228} />;
   if (frame.columns.length === 0)
     return <p className="py-16 text-center text-ink-3">Nothing in the last seven days.</p>;
-  const colourOf = (column: Column): string =>
-    seriesColours.tokenOf(groupBy, column.groupKey === undefined ? null : column.name);
+  const colourOf = (column: Column): string => seriesColours.tokenOf(groupBy, column.groupKey ?? null);
   return (
     <TimeChart
       frame={frame}

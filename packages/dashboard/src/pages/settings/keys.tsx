@@ -10,6 +10,7 @@ import { ProblemNotice } from '../../elements/notice.tsx';
 import { Card } from '../../elements/page.tsx';
 import { SkeletonRows } from '../../elements/skeleton.tsx';
 import { Table } from '../../elements/table.tsx';
+import { plural } from '../../format/number.ts';
 import { day } from '../../format/time.ts';
 import { CreateKey } from './create-key.tsx';
 
@@ -120,9 +121,16 @@ function Revoke({ apiKey, onClose }: { apiKey: ApiKey; onClose: () => void }) {
       action="Revoke the key"
       consequence={
         <>
-          Within 5 seconds every request with <code className="font-mono text-xs">{apiKey.prefix}…</code> is refused,
-          for all {apiKey.scopes.length} of its scopes. What it sent stays. It was last used{' '}
-          {apiKey.lastUsedAt ? <Moment iso={apiKey.lastUsedAt} /> : 'never'}. This cannot be undone.
+          Within 5 seconds every request with <code className="font-mono text-xs">{apiKey.prefix}…</code> is refused; it
+          loses {plural(apiKey.scopes.length, 'scope')}. What it sent stays.{' '}
+          {apiKey.lastUsedAt ? (
+            <>
+              It was last used <Moment iso={apiKey.lastUsedAt} />.
+            </>
+          ) : (
+            'It was never used.'
+          )}{' '}
+          This cannot be undone.
         </>
       }
       busy={revoking.isPending}

@@ -25,12 +25,12 @@ const UNITS: ReadonlyMap<string, readonly [string, string]> = new Map([
 ]);
 
 const PER: ReadonlyMap<number, string> = new Map([
-  [1_000_000, 'a million'],
-  [1_000, 'a thousand'],
+  [1_000_000, '/ 1M'],
+  [1_000, '/ 1k'],
   [1, 'each'],
 ]);
 
 export function lineOf({ unit, quantity, usd, per, costUsd }: CostComponent): BillLine {
   const [name, token] = UNITS.get(unit) ?? [unit.replaceAll('_', ' '), 'series-rest'];
-  return { name, quantity, price: `${exactMoney(usd)} ${PER.get(per) ?? `per ${per}`}`, usd: costUsd, token };
+  return { name, quantity, price: `${exactMoney(usd)} ${PER.get(per) ?? `/ ${per}`}`, usd: costUsd, token };
 }

@@ -74,6 +74,17 @@ const ROLE_LOOKS: Record<string, string> = {
   tool: 'border-l-series-5',
 };
 
+/** Ways for an answer to end that need no mention; `length` and `content_filter` do. */
+const ENDED_WELL: ReadonlySet<string> = new Set([
+  'stop',
+  'end_turn',
+  'tool_calls',
+  'tool_call',
+  'tool_use',
+  'function_call',
+  'STOP',
+]);
+
 function MessageCard({ message }: { message: Message }) {
   const text = textOf(message.parts);
   return (
@@ -81,7 +92,7 @@ function MessageCard({ message }: { message: Message }) {
       <header className="flex min-h-7 items-center gap-2 pr-1 pl-3 text-xs text-ink-3">
         <span className="font-medium text-ink-2">{message.role}</span>
         {message.name && <span>{message.name}</span>}
-        {message.finish_reason && message.finish_reason !== 'stop' && (
+        {message.finish_reason && !ENDED_WELL.has(message.finish_reason) && (
           <span className="rounded-sm bg-warn-wash px-1 text-warn">{message.finish_reason}</span>
         )}
         <span className="flex-1" />
