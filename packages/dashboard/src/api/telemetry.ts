@@ -106,8 +106,8 @@ export type Metric = 'cost' | 'tokens' | 'traces' | 'spans' | 'errors' | 'latenc
 
 export interface SeriesPoint {
   t: string;
-  /** Decimal string for cost, number for counts. */
-  value?: string | number | null;
+  /** Decimal string for cost, number for counts; latency has percentiles and a count instead. */
+  value?: string | number;
   p50?: number;
   p95?: number;
   p99?: number;
@@ -118,6 +118,8 @@ export interface SeriesAnswer {
   intervalMs: number;
   startDate: string;
   endDate: string;
+  /** Groups beyond the largest, left out. */
+  omittedSeries: number;
   series: { groupKey: string | null; points: SeriesPoint[] }[];
 }
 
@@ -134,11 +136,17 @@ export function seriesQuery(metric: Metric, groupBy: GroupBy, interval: Interval
   });
 }
 
-export interface CostAnswer {
+/** `unpricedCount` counts billable spans without a price, `unpricedTraces` the traces that hold any. */
+interface CostFigures {
   totalCost: string;
+  traceCount: number;
+  unpricedCount: number;
+  unpricedTraces: number;
+}
+
+export interface CostAnswer extends CostFigures {
   avgCost: string;
-  breakdown: { groupKey: string | null; totalCost: string; traceCount: number; unpricedCount?: number }[];
-  unpricedCount?: number;
+  breakdown: (CostFigures & { groupKey: string | null })[];
 }
 
 export function costQuery(groupBy: string, interval: Interval) {
@@ -159,7 +167,7 @@ export interface LatencyFigures {
 }
 
 export interface LatencyAnswer extends LatencyFigures {
-  breakdown: (LatencyFigures & { groupKey: string | null; traceCount?: number; count?: number })[];
+  breakdown: (LatencyFigures & { groupKey: string | null; traceCount: number })[];
 }
 
 export function latencyQuery(groupBy: string, interval: Interval) {

@@ -20,27 +20,36 @@ export interface SpanEvent {
 }
 
 export interface SpanItem extends Omit<TraceItem, 'span_count'> {
-  kind?: string;
-  operation?: string | null;
-  status_message?: string | null;
-  error_type?: string | null;
-  environment?: string | null;
+  kind: string;
+  operation: string | null;
+  status_message: string | null;
+  error_type: string | null;
   /** Nanoseconds since 1970 as decimal text. */
-  start_ns?: string;
-  end_ns?: string;
-  messages: { input: Message[]; output: Message[]; systemInstructions?: Part[]; toolDefinitions?: unknown[] } | null;
+  start_ns: string;
+  end_ns: string;
+  /** Counts in the cost of the trace; wrappers that repeat usage do not. */
+  billable: boolean;
+  cost_components: CostComponent[] | null;
+  price_version: string | null;
+  /** The provider and model of the price table that the call was matched to. */
+  priced_as: { provider: string; model: string } | null;
+  unpriced_reason: string | null;
+  client_cost_usd: string | null;
+  photo_id: string | null;
+  messages: { input: Message[]; output: Message[]; systemInstructions: Part[]; toolDefinitions: unknown[] } | null;
   attributes: Record<string, unknown> | null;
   events: SpanEvent[] | null;
   mapped_from: Record<string, string> | null;
-  cost_components?: CostComponent[] | null;
-  price_version?: string | null;
-  unpriced_reason?: string | null;
-  client_cost_usd?: string | null;
-  photo_id?: string | null;
+  resource: Record<string, unknown> | null;
+  scope: { name: string; version: string } | null;
+  /** What was odd about the span and what was done about it, one sentence each. */
+  issues: string[];
 }
 
 export interface TraceAnswer extends TraceItem {
   spans: SpanItem[];
+  /** The trace has more spans than one answer holds; the earliest are here. */
+  spans_truncated: boolean;
 }
 
 export function traceQuery(traceId: string) {

@@ -11,7 +11,7 @@ const at = (hour: number): string => new Date(Date.UTC(2026, 10, 23, hour)).toIS
 const column = (values: number[]) => ({ name: '', groupKey: '', values, exact: [] });
 
 function answer(series: SeriesAnswer['series']): SeriesAnswer {
-  return { intervalMs: HOUR, startDate: at(0), endDate: at(4), series };
+  return { intervalMs: HOUR, startDate: at(0), endDate: at(4), omittedSeries: 0, series };
 }
 
 test('every bucket of the range stands on the axis, also where nothing happened', () => {

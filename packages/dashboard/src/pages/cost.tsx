@@ -97,9 +97,15 @@ function CostFigures({ cost }: { cost: CostAnswer | undefined }) {
     <Figures loading={cost === undefined}>
       <Figure name="Spend">{cost && <Money usd={cost.totalCost} />}</Figure>
       <Figure name="A trace, on average">{cost && <Money usd={cost.avgCost} />}</Figure>
-      <Figure name="Groups">{cost && count(cost.breakdown.length)}</Figure>
-      <Figure name="Unpriced" tone={cost?.unpricedCount ? 'warn' : undefined}>
-        {cost && (cost.unpricedCount === undefined ? 'not told' : plural(cost.unpricedCount, 'span'))}
+      <Figure name="Traces">{cost && count(cost.traceCount)}</Figure>
+      <Figure
+        name="Unpriced calls"
+        tone={cost?.unpricedCount ? 'warn' : undefined}
+        note={
+          cost && cost.unpricedCount > 0 ? `in ${plural(cost.unpricedTraces, 'trace')}; not in the spend` : undefined
+        }
+      >
+        {cost && count(cost.unpricedCount)}
       </Figure>
     </Figures>
   );
@@ -144,12 +150,12 @@ function NoCost() {
 function Breakdown({ cost, by, onShow }: { cost: CostAnswer; by: CostGroup; onShow: ShowTraces }) {
   if (cost.breakdown.length === 0) return <NoCost />;
   const total = Number(cost.totalCost);
-  const unpriced = cost.breakdown.some(({ unpricedCount }) => (unpricedCount ?? 0) > 0);
+  const unpriced = cost.breakdown.some(({ unpricedCount }) => unpricedCount > 0);
   return (
     <Table
       label={`Cost by ${by}`}
       numbersFrom={1}
-      head={['Group', 'Cost', 'Share', 'Traces', 'A trace', ...(unpriced ? ['Unpriced spans'] : [])]}
+      head={['Group', 'Cost', 'Share', 'Traces', 'A trace', ...(unpriced ? ['Unpriced calls'] : [])]}
       rows={cost.breakdown.map((group) => ({
         id: group.groupKey ?? '',
         onOpen: () => onShow(by, group.groupKey, by === 'date' ? dayRange(group.groupKey) : undefined),
@@ -166,7 +172,7 @@ function Breakdown({ cost, by, onShow }: { cost: CostAnswer; by: CostGroup; onSh
           ...(unpriced
             ? [
                 <span key="none" className={group.unpricedCount ? 'text-warn' : 'text-ink-3'}>
-                  {count(group.unpricedCount ?? 0)}
+                  {count(group.unpricedCount)}
                 </span>,
               ]
             : []),

@@ -184,7 +184,7 @@ function Breakdown({ latency, by, onShow }: BreakdownProps) {
           <Duration key="p95" ms={group.p95Latency} />,
           <Duration key="p99" ms={group.p99Latency} />,
           <Duration key="avg" ms={group.avgLatency} />,
-          count(group.traceCount ?? group.count ?? 0),
+          count(group.traceCount),
         ],
       }))}
     />

@@ -62,13 +62,14 @@ export function kindOf(span: Pick<SpanItem, 'operation' | 'attributes' | 'model'
   return kind ?? (span.model === null ? 'other' : 'llm');
 }
 
-const NS_PER_MS = 1_000_000n;
-
-/** Exact nanoseconds where the API sends them; else milliseconds of the timestamp and the latency. */
 function placed(item: SpanItem): PlacedSpan {
-  const startNs = item.start_ns === undefined ? BigInt(Date.parse(item.timestamp)) * NS_PER_MS : BigInt(item.start_ns);
-  const endNs = item.end_ns === undefined ? startNs + BigInt(Math.round(item.latency_ms * 1e6)) : BigInt(item.end_ns);
-  return { item, spanId: item.span_id, parentSpanId: item.parent_span_id ?? undefined, startNs, endNs };
+  return {
+    item,
+    spanId: item.span_id,
+    parentSpanId: item.parent_span_id ?? undefined,
+    startNs: BigInt(item.start_ns),
+    endNs: BigInt(item.end_ns),
+  };
 }
 
 /** All rows of a trace, every branch open. 10,000 spans take some ten milliseconds. */

@@ -61,6 +61,8 @@ export function AttributesTab({ span }: { span: SpanItem }) {
           {found.length - shown.length} more
         </button>
       )}
+      <Others title="Resource" value={span.resource} />
+      <Others title="Scope" value={span.scope} />
       <Elsewhere mapped={span.mapped_from ?? {}} attributes={span.attributes ?? {}} />
     </div>
   );
@@ -91,6 +93,17 @@ function Elsewhere({ mapped, attributes }: { mapped: Record<string, string>; att
           </li>
         ))}
       </ul>
+    </section>
+  );
+}
+
+/** What the span shares with others of its process and its instrumentation. */
+function Others({ title, value }: { title: string; value: object | null }) {
+  if (value === null || Object.keys(value).length === 0) return null;
+  return (
+    <section>
+      <h3 className="mb-1 text-xs font-medium text-ink-3">{title}</h3>
+      <JsonView value={value} />
     </section>
   );
 }

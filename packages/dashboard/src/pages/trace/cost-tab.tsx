@@ -17,16 +17,16 @@ const REASONS: Record<string, string> = {
   unknown_service_tier: 'The price table has no price for this service tier.',
   no_price: 'The price table names this model without a price.',
   ambiguous_usage: 'The token counts contradict one another.',
+  implausible: 'The price came out larger than any call can cost.',
 };
 
 export function CostTab({ span }: { span: SpanItem }) {
   const lines = (span.cost_components ?? []).map(lineOf);
-  const tokens = span.prompt_tokens + span.completion_tokens;
   if (span.cost_usd === null) return <Unpriced span={span} />;
-  if (lines.length === 0 && tokens === 0) {
+  if (!span.billable) {
     return (
       <Empty title="This span costs nothing by itself">
-        <p>Only model calls are billed; the trace’s cost is the sum of theirs.</p>
+        <p>Only model calls are billed, each once; the trace’s cost is the sum of theirs.</p>
       </Empty>
     );
   }
@@ -43,7 +43,10 @@ export function CostTab({ span }: { span: SpanItem }) {
         <dt className="text-ink-3">Tokens out</dt>
         <dd>{count(span.completion_tokens)}, reasoning included</dd>
         <dt className="text-ink-3">Prices from</dt>
-        <dd>{span.price_version ?? 'not told'}</dd>
+        <dd>
+          {span.price_version ?? 'not told'}
+          {span.priced_as && `: ${span.priced_as.provider}, ${span.priced_as.model}`}
+        </dd>
         {span.client_cost_usd && (
           <>
             <dt className="text-ink-3">Told by the client</dt>

@@ -53,10 +53,15 @@ export function SpanPanel({ row, tab, onTab }: { row: Row; tab: SpanTab; onTab: 
           <span>
             <Duration ms={span.latency_ms} />, <Duration ms={row.selfMs} /> by itself
           </span>
-          {isBilled(row) && <Money usd={span.cost_usd} priced={span.cost_priced_usd} />}
+          {span.billable && <Money usd={span.cost_usd} priced={span.cost_priced_usd} />}
           <ShortId id={span.span_id} label="span id" length={16} />
         </p>
         <Failure span={span} />
+        {span.issues.map((issue) => (
+          <p key={issue} className="text-xs text-warn">
+            {issue}
+          </p>
+        ))}
         {span.photo_id && (
           <Link
             to="/photos/$photoId"
@@ -93,17 +98,11 @@ export function SpanPanel({ row, tab, onTab }: { row: Row; tab: SpanTab; onTab: 
   );
 }
 
-/** Only what is billed shows a cost; 0 on everything else would be noise. */
-export function isBilled({ kind, span }: Row): boolean {
-  return kind === 'llm' || kind === 'embedding' || span.cost_usd === null || span.cost_usd !== '0';
-}
-
 function Failure({ span }: { span: SpanItem }) {
   if (span.status !== 'error') return null;
-  const type = span.error_type ?? span.attributes?.['error.type'];
   return (
     <p className="rounded-md bg-error-wash px-2.5 py-1.5 break-words">
-      {typeof type === 'string' && type !== '' && <code className="mr-2 font-mono text-xs text-error">{type}</code>}
+      {span.error_type && <code className="mr-2 font-mono text-xs text-error">{span.error_type}</code>}
       {span.status_message || 'The span ended with an error and gave no message.'}
     </p>
   );

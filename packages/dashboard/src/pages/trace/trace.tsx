@@ -101,7 +101,7 @@ function Opened({ trace }: { trace: TraceAnswer }) {
   useTraceKeys({ waterfall, visible, chosen, choose, fold, nextError });
   return (
     <>
-      <Summary trace={trace} waterfall={waterfall} onNextError={nextError} />
+      <Summary trace={trace} truncated={trace.spans_truncated} waterfall={waterfall} onNextError={nextError} />
       <div className="flex min-h-0 flex-1 flex-col lg:flex-row">
         <div className="min-h-0 min-w-0 flex-1">
           <WaterfallList
@@ -140,15 +140,14 @@ function tabWorthReading({ messages, events }: SpanItem): SpanTab {
   return (events?.length ?? 0) > 0 ? 'events' : 'attributes';
 }
 
-function Summary({
-  trace,
-  waterfall,
-  onNextError,
-}: {
+interface SummaryProps {
   trace: TraceItem;
+  truncated: boolean;
   waterfall: Waterfall;
   onNextError: () => void;
-}) {
+}
+
+function Summary({ trace, truncated, waterfall, onNextError }: SummaryProps) {
   const { errors, missingParents } = waterfall;
   return (
     <div className="flex flex-wrap items-center gap-x-6 gap-y-1 border-b bg-surface px-4 py-1.5">
@@ -203,6 +202,7 @@ function Summary({
         </Fact>
       </dl>
       <span className="ml-auto flex items-center gap-3">
+        {truncated && <span className="text-xs text-warn">Only the earliest spans are shown.</span>}
         {missingParents > 0 && (
           <span className="text-xs text-warn" title="Spans name a parent that was not sent (yet); they stand as roots.">
             {plural(missingParents, 'parent')} missing

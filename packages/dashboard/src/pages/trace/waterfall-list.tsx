@@ -7,7 +7,6 @@ import { ROW_PX, useRows } from '../../elements/use-rows.ts';
 import { duration } from '../../format/time.ts';
 import { axisTicks, type Row, type Stretch, type Waterfall } from '../../waterfall/rows.ts';
 import { KINDS, KindIcon } from './kinds.tsx';
-import { isBilled } from './span-panel.tsx';
 
 const INDENT_PX = 14;
 const WIDE = 'minmax(180px, 6fr) minmax(70px, 2fr) 44px 76px 60px minmax(140px, 6fr)';
@@ -180,7 +179,7 @@ const SpanRow = memo(function SpanRow({
             {tokens > 0 && <Count value={tokens} noun="tokens" />}
           </div>
           <div role="gridcell" className="text-right text-xs text-ink-2">
-            {isBilled(row) && <Money usd={span.cost_usd} priced={span.cost_priced_usd} />}
+            {span.billable && <Money usd={span.cost_usd} priced={span.cost_priced_usd} />}
           </div>
         </>
       )}

@@ -14,12 +14,14 @@ interface TraceListProps {
   open: string | undefined;
   hasMore: boolean;
   loading: boolean;
+  /** How many there are, as far as the server counted. */
+  known: number | undefined;
   onMore(): void;
   onOpen(traceId: string): void;
   onTerm(term: string): void;
 }
 
-export function TraceList({ items, columns, open, hasMore, loading, onMore, onOpen, onTerm }: TraceListProps) {
+export function TraceList({ items, columns, open, hasMore, loading, known, onMore, onOpen, onTerm }: TraceListProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const rows = useRows(items.length, scroller);
   const drawn = rows.getVirtualItems();
@@ -88,11 +90,19 @@ export function TraceList({ items, columns, open, hasMore, loading, onMore, onOp
         {loading
           ? 'Loading more'
           : hasMore
-            ? `${count(items.length)} loaded; scroll for more`
+            ? `${count(items.length)} of ${total(known)} loaded; scroll for more`
             : `All ${count(items.length)} shown`}
       </p>
     </div>
   );
+}
+
+/** The server stops counting at 10,000. */
+const COUNTED_TO = 10_000;
+
+function total(known: number | undefined): string {
+  if (known === undefined) return 'many';
+  return known >= COUNTED_TO ? `more than ${count(COUNTED_TO)}` : count(known);
 }
 
 interface RowProps {

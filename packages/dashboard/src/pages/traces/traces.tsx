@@ -90,6 +90,7 @@ export function TracesPage() {
               open={search.open}
               hasMore={list.hasNextPage}
               loading={list.isFetchingNextPage}
+              known={list.data?.pages[0]?.pagination.total}
               onMore={() => void list.fetchNextPage()}
               onOpen={(traceId) => change({ open: traceId })}
               onTerm={addTerm}
