@@ -252,12 +252,6 @@ const DATA: Flag = {
   overrides: 'dataDir',
   description: 'folder of everything that is kept (default: .data beside the launcher)',
 };
-const KEK: Flag = {
-  name: 'kek',
-  takes: 'FILE',
-  overrides: 'kekFile',
-  description: 'the key file, when it is not DATA/kek',
-};
 
 /** The commands of this program. */
 const COMMANDS = {
@@ -281,7 +275,7 @@ Ctrl-C stops it in order; a second Ctrl-C at once. Exit codes: 0 stopped, 1 coul
     summary: 'Writes one consistent, compressed, encrypted file of all data; works while LumaTrace runs.',
     usage: 'backup FILE [--data FOLDER] [--kek FILE]',
     words: ['FILE'],
-    flags: [DATA, KEK],
+    flags: [DATA, { name: 'kek', takes: 'FILE', overrides: 'kekFile', description: 'the key, when it is not FOLDER/kek' }],
     more: `The file is encrypted under the key in FOLDER/kek, and that key is not in it: keep a copy of the key elsewhere.
 "-" writes to standard output. Exit codes: 0 written, 1 not, 2 wrong use.`,
   },
@@ -289,8 +283,8 @@ Ctrl-C stops it in order; a second Ctrl-C at once. Exit codes: 0 stopped, 1 coul
     summary: 'Reads a backup into an empty data folder, or an empty database named by DATABASE_URL.',
     usage: 'restore FILE [--data FOLDER] [--kek FILE]',
     words: ['FILE'],
-    flags: [DATA, KEK],
-    more: `Needs the key that the backup was made under: FOLDER/kek, or --kek FILE, which is then copied to FOLDER/kek.
+    flags: [DATA, { name: 'kek', takes: 'FILE', description: 'copy of the key, put into FOLDER' }],
+    more: `Needs the key that the backup was made under: FOLDER/kek, or --kek FILE, which then becomes FOLDER/kek.
 "-" reads standard input. A backup that was cut short or edited is refused and leaves nothing. Exit codes: 0 restored, 1 not, 2 wrong use.`,
   },
 } as const satisfies Record<string, CommandLine>;
@@ -302,6 +296,8 @@ export interface Invocation {
   config: Config;
   words: readonly string[];
   demo: boolean;
+  /** A copy of the key for `restore`. */
+  givenKek?: string;
   /** Set when help was asked for: print it and do nothing else. */
   help?: string;
 }
@@ -335,7 +331,14 @@ export function readInvocation(
   const config = readConfig({ ...environment, ...overridden });
   const isDefault = (overridden[VARIABLES.dataDir.name] ?? environment[VARIABLES.dataDir.name] ?? '').trim() === '';
   config.dataDir = resolve(isDefault ? PROJECT : '.', config.dataDir);
-  return { command: name, config, words, demo: values['demo'] === true };
+  const givenKek = name === 'restore' ? values['kek'] : undefined;
+  return {
+    command: name,
+    config,
+    words,
+    demo: values['demo'] === true,
+    ...(typeof givenKek === 'string' && { givenKek }),
+  };
 }
 
 function parsed(

@@ -54,9 +54,12 @@ export class Database {
       ['statement_timeout', timeoutMs],
       ['idle_in_transaction_session_timeout', timeoutMs],
     ];
-    // An idle connection that breaks (server killed) must not take the process down; the next borrower gets a fresh one.
-    this.#app.on('error', () => {});
-    this.#owner.on('error', () => {});
+    // A connection that breaks (server killed) must not take the process down: the pool speaks for idle ones, each
+    // client for itself while it is lent; its query rejects, and the next borrower gets a fresh one.
+    for (const pool of [this.#app, this.#owner]) {
+      pool.on('error', () => {});
+      pool.on('connect', (client) => client.on('error', () => {}));
+    }
   }
 
   /**
