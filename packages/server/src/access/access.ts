@@ -1,6 +1,7 @@
 // Puts the room together: who may ask, for what, how often. `main.ts` calls this once.
 import type { InstallationKeys } from '../keys/installation-keys.ts';
 import type { Database } from '../storage/database.ts';
+import { deleteEndedWindows } from '../storage/postgres/rate-limits.ts';
 import { createApiKeys, type ApiKeys } from './api-keys.ts';
 import { audit } from './audit.ts';
 import { bootstrap, deleteFirstRunFile, firstRunFile, type Bootstrap } from './bootstrap.ts';
@@ -46,6 +47,8 @@ export interface Access {
     /** @returns whether there was a file. */
     deleteFile(by: Principal, requestId: string): Promise<boolean>;
   };
+  /** Deletes counters whose window has ended; for a daily job. Dead sessions and revocations go when others are written. */
+  forgetEnded(): Promise<number>;
   /** The audit line of a write that somebody who is known was refused. */
   auditDenial(principal: Principal, route: string, requestId: string): Promise<void>;
 }
@@ -103,6 +106,7 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
           return deleteFirstRunFile(dataDir);
         }),
     },
+    forgetEnded: () => database.inSystem((sql) => deleteEndedWindows(sql, nowMs())),
     auditDenial: ({ tenantId, subject }, route, requestId) =>
       database.inTenant(tenantId, (sql) =>
         audit(sql, { tenantId, actor: subject, action: 'denied', object: route, outcome: 'denied', requestId }),

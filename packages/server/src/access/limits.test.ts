@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
+import { deleteEndedWindows } from '../storage/postgres/rate-limits.ts';
 import { testDatabase } from '../test/harness.ts';
 import { createLimits, DEFAULT_LIMITS, type Limits } from './limits.ts';
 import type { Principal } from './principal.ts';
@@ -110,6 +111,16 @@ test('names and addresses are not kept in clear', async () => {
   const { rows } = await database.inSystem((sql) => sql.query<{ key: string }>('select key from rate_limits'));
   assert.ok(rows.some(({ key }) => key.startsWith('login-name:')));
   assert.ok(rows.every(({ key }) => !key.includes('canary') && !key.includes('203.0.113.77')));
+});
+
+test('counters are forgotten when their window has ended, and not before', async () => {
+  const principal = await machine();
+  await limits().countRequest(principal);
+  const forget = (nowMs: number): Promise<number> => database.inSystem((sql) => deleteEndedWindows(sql, nowMs));
+  assert.equal(await forget(Date.now() - 60_000), 0);
+  assert.equal((await limits().countRequest(principal)).remaining, 18);
+  assert.ok((await forget(Date.now() + 3_700_000)) > 0);
+  assert.equal((await limits().countRequest(principal)).remaining, 19);
 });
 
 test('when the store does not answer, everything is refused as unavailable', async () => {
