@@ -113,10 +113,11 @@ test('names and addresses are not kept in clear', async () => {
   assert.ok(rows.every(({ key }) => !key.includes('canary') && !key.includes('203.0.113.77')));
 });
 
+const forget = (nowMs: number): Promise<number> => database.inSystem((sql) => deleteEndedWindows(sql, nowMs));
+
 test('counters are forgotten when their window has ended, and not before', async () => {
   const principal = await machine();
   await limits().countRequest(principal);
-  const forget = (nowMs: number): Promise<number> => database.inSystem((sql) => deleteEndedWindows(sql, nowMs));
   assert.equal(await forget(Date.now() - 60_000), 0);
   assert.equal((await limits().countRequest(principal)).remaining, 18);
   assert.ok((await forget(Date.now() + 3_700_000)) > 0);
