@@ -325,6 +325,10 @@ test('the palette finds pages and traces by id', async () => {
   await page.keyboard.type('late');
   await page.keyboard.press('Enter');
   await page.waitForURL(/\/latency/);
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+  await assertAccessible(page, 'keys');
+  await page.keyboard.press('Escape');
   const traceId = await sendKnownCall(sender);
   await page.keyboard.press('Control+k');
   await page.getByRole('combobox', { name: /Page, action/ }).waitFor();
@@ -350,11 +354,11 @@ test('logging out ends the session, and the way back leads through the login', a
   await page.getByRole('button', { name: /Account/ }).click();
   await page.getByRole('button', { name: 'Log out' }).click();
   await page.waitForURL(/\/login/);
-  await page.goto(`${instance.url}/cost`);
-  await page.waitForURL(/\/login\?next=%2Fcost/);
+  await page.goto(`${instance.url}/settings/keys`);
+  await page.waitForURL(/\/login\?next=%2Fsettings/);
   await page.getByLabel('E-mail').fill(instance.firstRun.admin.email);
   await page.getByLabel('Password').fill(PASSWORD);
   await page.getByRole('button', { name: 'Log in' }).click();
-  await page.waitForURL(/\/cost/);
+  await page.waitForURL(/\/settings\/keys/);
   watch.assertQuiet(/401/);
 });

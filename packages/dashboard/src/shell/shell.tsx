@@ -6,16 +6,19 @@ import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
 import { logout, sessionQuery } from '../api/session.ts';
 import { IconButton } from '../elements/button.tsx';
 import { Pop } from '../elements/pop.tsx';
+import { isTyping } from '../elements/typing.ts';
 import { rangeFromSearch } from '../filters/range.ts';
 import { chooseAppearance, useAppearance, type Appearance } from '../theme/appearance.ts';
 import { Mark } from './mark.tsx';
 import { ROOMS, type Room } from './rooms.ts';
 
 const Palette = lazy(async () => ({ default: (await import('./palette.tsx')).Palette }));
+const KeysHelp = lazy(async () => ({ default: (await import('./keys-help.tsx')).KeysHelp }));
 const KEY = 'lumatrace.nav-narrow';
 
 export function Shell() {
   const [searching, setSearching] = useState(false);
+  const [helping, setHelping] = useState(false);
   // fetched while nothing else is: the first letters typed after Ctrl-K must not be lost
   useEffect(() => {
     const timer = window.setTimeout(() => void import('./palette.tsx'), 1_000);
@@ -23,6 +26,7 @@ export function Shell() {
   }, []);
   useEffect(() => {
     const listen = (event: KeyboardEvent): void => {
+      if (event.key === '?' && !isTyping(event.target)) setHelping(true);
       if (event.key.toLowerCase() !== 'k' || !(event.metaKey || event.ctrlKey)) return;
       event.preventDefault();
       setSearching(true);
@@ -41,6 +45,7 @@ export function Shell() {
       </main>
       <BottomRooms />
       <Suspense>{searching && <Palette onClose={() => setSearching(false)} />}</Suspense>
+      <Suspense>{helping && <KeysHelp onClose={() => setHelping(false)} />}</Suspense>
     </div>
   );
 }

@@ -12,11 +12,11 @@ import { Empty, ProblemNotice } from '../../elements/notice.tsx';
 import { Page } from '../../elements/page.tsx';
 import { SkeletonRows } from '../../elements/skeleton.tsx';
 import { ApiError } from '../../api/client.ts';
+import { isTyping } from '../../elements/typing.ts';
 import { fieldTerm } from '../../filters/filter.ts';
 import { count, plural } from '../../format/number.ts';
 import type { SpanTab } from '../../routes.tsx';
 import { ancestorsOf, visibleRows, waterfallOf, type Waterfall } from '../../waterfall/rows.ts';
-import { isTyping } from '../traces/filter-bar.tsx';
 import { SpanPanel } from './span-panel.tsx';
 import { WaterfallList } from './waterfall-list.tsx';
 

@@ -4,6 +4,7 @@ import { ListFilter, X } from 'lucide-react';
 import { useEffect, useId, useRef, useState, type KeyboardEvent } from 'react';
 import { facetsQuery } from '../../api/telemetry.ts';
 import { parseFilter, splitTerms, withTerm, withoutTerm } from '../../filters/filter.ts';
+import { isTyping } from '../../elements/typing.ts';
 import type { Interval } from '../../filters/range.ts';
 import { compact } from '../../format/number.ts';
 import { suggestionsFor } from './suggestions.ts';
@@ -146,10 +147,4 @@ function useSlash(input: { readonly current: HTMLInputElement | null }): void {
     window.addEventListener('keydown', listen);
     return () => window.removeEventListener('keydown', listen);
   }, [input]);
-}
-
-export function isTyping(target: EventTarget | null): boolean {
-  return (
-    target instanceof HTMLElement && (target.isContentEditable || /^(?:INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
-  );
 }

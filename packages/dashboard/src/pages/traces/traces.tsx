@@ -11,6 +11,7 @@ import { Empty, ProblemNotice } from '../../elements/notice.tsx';
 import { Page } from '../../elements/page.tsx';
 import { Pop } from '../../elements/pop.tsx';
 import { SkeletonRows } from '../../elements/skeleton.tsx';
+import { isTyping } from '../../elements/typing.ts';
 import { useNarrow } from '../../elements/use-narrow.ts';
 import { parseFilter, withTerm } from '../../filters/filter.ts';
 import { intervalOf } from '../../filters/range.ts';
@@ -18,7 +19,7 @@ import { ConnectLines } from '../connect-lines.tsx';
 import type { TracesSearch } from '../../routes.tsx';
 import { RangePicker } from '../../shell/range-picker.tsx';
 import { chosenColumns, COLUMNS, type Column } from './columns.tsx';
-import { FilterBar, isTyping } from './filter-bar.tsx';
+import { FilterBar } from './filter-bar.tsx';
 import { TraceList } from './trace-list.tsx';
 import { TracePreview } from './trace-preview.tsx';
 
