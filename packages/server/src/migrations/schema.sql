@@ -185,6 +185,22 @@ create policy membership_of_account on memberships for select using ((account_id
 create policy tenant_isolation on memberships using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant delete, insert, select, update on memberships to lumatrace_app;
 
+create table photo_keys (
+  kid text not null,
+  purpose text not null,
+  certificate_pem text,
+  public_spki bytea not null,
+  wrapped_private bytea,
+  created_at timestamp with time zone not null,
+  expires_at timestamp with time zone,
+  revoked_at timestamp with time zone
+);
+alter table photo_keys add constraint photo_keys_check CHECK (((wrapped_private IS NULL) = (purpose = 'root'::text)));
+alter table photo_keys add constraint photo_keys_check1 CHECK (((certificate_pem IS NULL) = (purpose = 'registration'::text)));
+alter table photo_keys add constraint photo_keys_pkey PRIMARY KEY (kid);
+alter table photo_keys add constraint photo_keys_purpose_check CHECK ((purpose = ANY (ARRAY['root'::text, 'issuing-ca'::text, 'leaf'::text, 'registration'::text])));
+CREATE INDEX photo_keys_by_purpose ON public.photo_keys USING btree (purpose, created_at DESC);
+
 create table photos (
   tenant_id uuid not null,
   photo_id uuid not null,

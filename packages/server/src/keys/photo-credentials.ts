@@ -1,0 +1,267 @@
+// What signs photographs here: a certificate chain made at the first start and renewed in time, and a registration key.
+// Private keys are made and used in the signer process; the root's key goes into the recovery kit and is not kept.
+import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
+import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Signer } from '@lumatrace/provenance/signer.ts';
+import type { Database, Sql } from '../storage/database.ts';
+import { insertPhotoKey, listPhotoKeys, lockPhotoKeys, type PhotoKeyRow } from '../storage/postgres/photo-keys.ts';
+import { CERTIFICATE_DAYS, createRoot, issueCa, issueLeaf, type Root } from './certificates.ts';
+import type { SignerProcess } from './signer/client.ts';
+
+export interface PhotoCredentialsOptions {
+  database: Database;
+  signer: SignerProcess;
+  /** DATA/recovery-kit. */
+  recoveryKitDir: string;
+  /** Shown to everybody who looks at a signed picture. */
+  organization: string;
+  /** Reverse domain name of the owner of the watermark's algorithm. */
+  softBindingAlg: string;
+  nowMs?: () => number;
+}
+
+/** The shape that the photo stories ask for. */
+export interface ManifestIdentity {
+  kid: string;
+  signer: Signer;
+  trustAnchorsPem: string;
+  revocations: readonly { certificateSha256: string; revokedAt: Date }[];
+  softBindingAlg: string;
+}
+
+export interface RegistrationIdentity {
+  readonly keyId: string;
+  readonly publicKeyPem: string;
+  sign(message: Uint8Array): Promise<Uint8Array>;
+}
+
+export interface PhotoCredentials {
+  /** What signs manifests now; never a certificate past its end. @throws KeyExpired, DatabaseUnavailable */
+  manifest(): Promise<ManifestIdentity>;
+  registration(): Promise<RegistrationIdentity>;
+  /** Makes what is missing and renews what is due; run at every start and daily. */
+  renew(): Promise<void>;
+}
+
+/** Nothing may be signed: the certificate ended and could not be renewed. Answered as 503. */
+export class KeyExpired extends Error {
+  readonly code = 'UNAVAILABLE';
+}
+
+const DAY_MS = 86_400_000;
+/** Another process that renews is noticed after this long. */
+const RELOAD_AFTER_MS = 60_000;
+const ROOT_KEY_FILE = 'c2pa-root.key.pem';
+const OWNER_ONLY = 0o400;
+
+interface Loaded {
+  manifest: ManifestIdentity;
+  manifestEnds: Date;
+  registration: RegistrationIdentity;
+  atMs: number;
+}
+
+export function createPhotoCredentials(options: PhotoCredentialsOptions): PhotoCredentials {
+  const { database, signer, softBindingAlg, nowMs = Date.now } = options;
+  let loaded: Promise<Loaded> | undefined;
+  let loadedAtMs = 0;
+
+  async function current(): Promise<Loaded> {
+    if (loaded === undefined || nowMs() - loadedAtMs > RELOAD_AFTER_MS) {
+      loadedAtMs = nowMs();
+      const reading = load();
+      loaded = reading;
+      reading.catch(() => {
+        if (loaded === reading) loaded = undefined;
+      });
+    }
+    return loaded;
+  }
+
+  async function load(): Promise<Loaded> {
+    const rows = await database.inSystem(listPhotoKeys);
+    const leaf = newest(rows, 'leaf');
+    const ca = rows.find((row) => row.purpose === 'issuing-ca' && issued(row, leaf));
+    const registration = newest(rows, 'registration');
+    if (leaf === undefined || ca === undefined || registration === undefined) {
+      throw new KeyExpired('There is no key that may sign photographs; the next start makes one.');
+    }
+    await signer.load(leaf.kid, leaf.wrappedPrivate as Buffer);
+    await signer.load(registration.kid, registration.wrappedPrivate as Buffer);
+    const chain = [leaf, ca].map((row) => derOf(row.certificatePem as string));
+    return {
+      atMs: nowMs(),
+      manifestEnds: leaf.expiresAt as Date,
+      manifest: {
+        kid: leaf.kid,
+        signer: signer.signer(leaf.kid, 'es256', chain),
+        trustAnchorsPem: rows
+          .filter((row) => row.purpose === 'root')
+          .map((row) => row.certificatePem)
+          .join('\n'),
+        revocations: rows
+          .filter((row) => row.revokedAt !== null && row.certificatePem !== null)
+          .map((row) => ({
+            certificateSha256: createHash('sha256')
+              .update(derOf(row.certificatePem as string))
+              .digest('hex'),
+            revokedAt: row.revokedAt as Date,
+          })),
+        softBindingAlg,
+      },
+      registration: {
+        keyId: registration.kid,
+        publicKeyPem: createPublicKey({ key: registration.publicSpki, format: 'der', type: 'spki' })
+          .export({ format: 'pem', type: 'spki' })
+          .toString(),
+        sign: (message) => signer.sign(registration.kid, message),
+      },
+    };
+  }
+
+  return {
+    async manifest() {
+      const { manifest, manifestEnds } = await current();
+      if (manifestEnds.getTime() <= nowMs())
+        throw new KeyExpired('The certificate that signs photographs has expired.');
+      return manifest;
+    },
+    async registration() {
+      return (await current()).registration;
+    },
+    async renew() {
+      await database.inSystem((sql) => renew(sql, options, new Date(nowMs())));
+      loaded = undefined;
+      await current();
+    },
+  };
+}
+
+async function renew(sql: Sql, options: PhotoCredentialsOptions, now: Date): Promise<void> {
+  await lockPhotoKeys(sql);
+  const rows = await listPhotoKeys(sql);
+  if (newest(rows, 'registration') === undefined) await makeRegistrationKey(sql, options.signer, now);
+  const leaf = newest(rows, 'leaf');
+  const rotateAt = (leaf?.createdAt.getTime() ?? 0) + CERTIFICATE_DAYS.rotateLeafAfter * DAY_MS;
+  if (leaf !== undefined && now.getTime() < rotateAt) return;
+  await makeLeaf(sql, options, await caFor(sql, options, rows, now), now);
+}
+
+/** A CA that outlives a leaf made now; a new one under the root of the recovery kit, or under a new root. */
+async function caFor(
+  sql: Sql,
+  { signer, organization, recoveryKitDir }: PhotoCredentialsOptions,
+  rows: readonly PhotoKeyRow[],
+  now: Date,
+): Promise<PhotoKeyRow> {
+  const outlives = now.getTime() + (CERTIFICATE_DAYS.leaf + 1) * DAY_MS;
+  const known = newest(rows, 'issuing-ca');
+  if (known !== undefined && (known.expiresAt as Date).getTime() > outlives) return known;
+  const root =
+    (await rootOfKit(recoveryKitDir, newest(rows, 'root'))) ?? (await makeRoot(sql, organization, recoveryKitDir, now));
+  const { publicKeySpki, wrappedPrivate } = await signer.generate('es256');
+  const certificatePem = await issueCa({ root, publicKeySpki, organization, now });
+  return insertCertificate(sql, 'issuing-ca', certificatePem, publicKeySpki, wrappedPrivate, now);
+}
+
+/** The root that is in force, when its key still lies in the recovery kit. */
+async function rootOfKit(recoveryKitDir: string, row: PhotoKeyRow | undefined): Promise<Root | undefined> {
+  if (row === undefined) return undefined;
+  const privateKeyPkcs8Pem = await readFile(join(recoveryKitDir, ROOT_KEY_FILE), 'utf8').catch(() => undefined);
+  if (privateKeyPkcs8Pem === undefined) return undefined;
+  return { certificatePem: row.certificatePem as string, privateKeyPkcs8Pem };
+}
+
+/** The key reaches the disk before the certificate is committed: a crash in between makes both anew. */
+async function makeRoot(sql: Sql, organization: string, recoveryKitDir: string, now: Date): Promise<Root> {
+  const root = await createRoot({ organization, now });
+  await writeKit(recoveryKitDir, root.privateKeyPkcs8Pem);
+  const certificate = new X509Certificate(root.certificatePem);
+  const publicSpki = certificate.publicKey.export({ format: 'der', type: 'spki' });
+  await insertCertificate(sql, 'root', root.certificatePem, publicSpki, null, now);
+  return root;
+}
+
+async function writeKit(recoveryKitDir: string, pem: string): Promise<void> {
+  await mkdir(recoveryKitDir, { recursive: true, mode: 0o700 });
+  const path = join(recoveryKitDir, ROOT_KEY_FILE);
+  const pending = `${path}.${process.pid}`;
+  const file = await open(pending, 'w', OWNER_ONLY);
+  try {
+    await file.writeFile(pem);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(pending, path);
+}
+
+async function makeLeaf(sql: Sql, options: PhotoCredentialsOptions, ca: PhotoKeyRow, now: Date): Promise<void> {
+  const { signer, organization } = options;
+  await signer.load(ca.kid, ca.wrappedPrivate as Buffer);
+  const { publicKeySpki, wrappedPrivate } = await signer.generate('es256');
+  const certificatePem = await issueLeaf({
+    caCertificatePem: ca.certificatePem as string,
+    signWithCa: (tbs) => signer.sign(ca.kid, tbs),
+    publicKeySpki,
+    organization,
+    now,
+  });
+  await insertCertificate(sql, 'leaf', certificatePem, publicKeySpki, wrappedPrivate, now);
+}
+
+async function makeRegistrationKey(sql: Sql, signer: SignerProcess, now: Date): Promise<void> {
+  const { publicKeySpki, wrappedPrivate } = await signer.generate('es256-der');
+  await insertPhotoKey(sql, {
+    kid: kidOf(publicKeySpki),
+    purpose: 'registration',
+    certificatePem: null,
+    publicSpki: publicKeySpki,
+    wrappedPrivate,
+    createdAt: now,
+    expiresAt: null,
+  });
+}
+
+async function insertCertificate(
+  sql: Sql,
+  purpose: 'root' | 'issuing-ca' | 'leaf',
+  certificatePem: string,
+  publicSpki: Buffer,
+  wrappedPrivate: Buffer | null,
+  now: Date,
+): Promise<PhotoKeyRow> {
+  const expiresAt = new X509Certificate(certificatePem).validToDate;
+  const row = {
+    kid: kidOf(publicSpki),
+    purpose,
+    certificatePem,
+    publicSpki,
+    wrappedPrivate,
+    createdAt: now,
+    expiresAt,
+  };
+  await insertPhotoKey(sql, row);
+  return { ...row, revokedAt: null };
+}
+
+/** SHA-256 of the public key, base64url: a name that is no path and says nothing. */
+function kidOf(publicSpki: Uint8Array): string {
+  return createHash('sha256').update(publicSpki).digest('base64url');
+}
+
+function newest(rows: readonly PhotoKeyRow[], purpose: PhotoKeyRow['purpose']): PhotoKeyRow | undefined {
+  return rows.find((row) => row.purpose === purpose && row.revokedAt === null);
+}
+
+function issued(ca: PhotoKeyRow, leaf: PhotoKeyRow | undefined): boolean {
+  if (leaf === undefined) return false;
+  return new X509Certificate(leaf.certificatePem as string).checkIssued(
+    new X509Certificate(ca.certificatePem as string),
+  );
+}
+
+function derOf(pem: string): Uint8Array {
+  return new Uint8Array(new X509Certificate(pem).raw);
+}
