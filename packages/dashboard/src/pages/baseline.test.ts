@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { changeOf, dayBefore, dayOf, totalOf } from './baseline.ts';
 
+const point = (value: number) => ({ t: '2026-11-23T00:00:00Z', value });
+
 test('today is told against an average day, scaled to the part of today that has gone by', () => {
   // 70 over seven days are 10 a day, 2.5 in six hours
   assert.deepEqual(changeOf('5', '70', 0.25 / 7), { usual: 2.5, percent: 100 });
@@ -26,7 +28,6 @@ test('today begins at local midnight and the seven days before end there', () =>
 });
 
 test('a total is the sum of all points of all groups', () => {
-  const point = (value: number) => ({ t: '2026-11-23T00:00:00Z', value });
   const series = [
     { groupKey: 'a', points: [point(1), point(2)] },
     { groupKey: null, points: [point(4)] },
