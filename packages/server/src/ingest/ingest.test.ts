@@ -232,6 +232,8 @@ function call(overrides: Partial<OtlpSpan> = {}): OtlpSpan {
   };
 }
 
+const traceOf = (i: number): OtlpSpan => call({ traceId: hex(i, 32) });
+
 async function sums(tenantId: string): Promise<Record<string, string>> {
   return room.db.database.inTenant(tenantId, async (sql) => {
     const { rows } = await sql.query<Record<string, string>>(`
@@ -304,7 +306,6 @@ test('spans older than the retention or more than a day ahead are rejected by na
 
 test('the trace over the daily limit is refused whole until midnight, while known traces go on', async () => {
   const tenantId = await room.newTenant({ tracesPerDay: 2 });
-  const traceOf = (i: number): OtlpSpan => call({ traceId: hex(i, 32) });
   await room.send(tenantId, [traceOf(1)]);
   const over = await room.send(tenantId, [traceOf(2), traceOf(3)]).catch((error: unknown) => error);
   assert.equal((over as { code?: string }).code, 'RATE_LIMIT_EXCEEDED');
