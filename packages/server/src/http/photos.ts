@@ -1,4 +1,6 @@
 // Routes of photos: read the form, call one story, answer. Images are held in memory for the length of the request.
+import { DIGITAL_SOURCE_TYPES } from '@lumatrace/provenance/c2pa/assertions.ts';
+import { IMAGE_LIMITS, MEDIA_TYPES } from '@lumatrace/provenance/image.ts';
 import { z } from 'zod';
 import type { Principal } from '../access/principal.ts';
 import { photoDetail, photoPage, type AlbumRoom } from '../photos/album.ts';
@@ -11,7 +13,6 @@ import { Problem } from './errors.ts';
 import { largestBody, readForm, UploadMemory, type FormLimits } from './multipart.ts';
 import { parseJson } from './json-body.ts';
 import { json, route, type Answer, type Route, type RouteContext } from './route.ts';
-import { IMAGE_LIMITS, MEDIA_TYPES } from '@lumatrace/provenance/image.ts';
 
 export type PhotosRoom = RegisterRoom & ProtectRoom & VerifyRoom & AlbumRoom;
 
@@ -24,27 +25,6 @@ const LARGEST_PAGE = 500;
 
 const PROTECT_FORM: FormLimits = { parts: { image: IMAGE_LIMITS.maxBytes, request: MAX_REQUEST_BYTES } };
 const VERIFY_FORM: FormLimits = { parts: { image: IMAGE_LIMITS.maxBytes, photoId: MAX_ID_BYTES } };
-
-// https://cv.iptc.org/newscodes/digitalsourcetype/
-const DIGITAL_SOURCE_TYPES = [
-  'algorithmicMedia',
-  'algorithmicallyEnhanced',
-  'compositeCapture',
-  'compositeSynthetic',
-  'compositeWithTrainedAlgorithmicMedia',
-  'computationalCapture',
-  'dataDrivenMedia',
-  'digitalArt',
-  'digitalCapture',
-  'digitalCreation',
-  'humanEdits',
-  'negativeFilm',
-  'positiveFilm',
-  'print',
-  'screenCapture',
-  'trainedAlgorithmicMedia',
-  'virtualRecording',
-] as const;
 
 // members that we do not know are accepted: they count only when two bodies under one Idempotency-Key are compared
 const registerRequest = z.looseObject({
@@ -64,7 +44,10 @@ const registerRequest = z.looseObject({
 });
 const protectRequest = registerRequest.extend({
   keepGps: z.boolean().optional().describe('keep the GPS position in EXIF; removed otherwise'),
-  digitalSourceType: z.enum(DIGITAL_SOURCE_TYPES).optional().describe('IPTC digital source type, for the manifest'),
+  digitalSourceType: z
+    .enum(Object.keys(DIGITAL_SOURCE_TYPES))
+    .optional()
+    .describe('IPTC digital source type, for the manifest'),
 });
 
 const registered = z.object({ photoId: z.uuid(), tenantId: z.uuid(), signature: z.string() });

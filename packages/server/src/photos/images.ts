@@ -1,8 +1,9 @@
 // The door to the threads that see pixels: three jobs, their shapes, and what a failure of theirs means.
 import { availableParallelism } from 'node:os';
 import type { C2paVerification, Revocation } from '@lumatrace/provenance/c2pa/verify.ts';
-import type { Finding } from '@lumatrace/provenance/findings.ts';
+import type { ImageHeader } from '@lumatrace/provenance/image.ts';
 import type { Signer, SigningAlgorithm } from '@lumatrace/provenance/signer.ts';
+import type { Detection } from '@lumatrace/provenance/watermark/detect.ts';
 import type { ManifestGap, PhotoFormat } from '../storage/postgres/photos.ts';
 import { JobError, PoolError, WorkerPool, type PoolOptions } from './pool.ts';
 import { Refusal } from './refusal.ts';
@@ -18,6 +19,8 @@ export interface ManifestCredentials {
   revocations: readonly Revocation[];
   /** Reverse domain name of the owner of the watermark's algorithm. */
   softBindingAlg: string;
+  /** Version of this software, for the manifest's claim generator. */
+  generatorVersion: string;
 }
 
 /** Everything that decides the bytes of a marked picture before its manifest. */
@@ -29,6 +32,7 @@ export interface MarkingJob {
 
 export interface ProtectJob extends MarkingJob {
   photoId: string;
+  signedAt: Date;
   digitalSourceType: string | null;
   traceId: string | null;
 }
@@ -67,19 +71,16 @@ export interface ExamineJob {
 
 /** What was seen, not yet judged. */
 export interface Examination {
-  c2pa: { status: 'VALID' | 'INVALID' | 'TAMPERED' | 'MISSING'; findings: Finding[] };
-  /** SHA-256 of the manifest store in the file; null without one. */
-  manifestSha256: Uint8Array | null;
-  /** null when there is no mark to look for, or when the pixels did not decode. */
-  watermark: { z: number; log10p: number; verdict: 'DETECTED' | 'MARGINAL' | 'NOT_FOUND' } | null;
+  c2pa: C2paVerification;
+  header: ImageHeader;
+  /** Null when there is no mark to look for, or when the pixels did not decode. */
+  watermark: Detection | null;
   /** False: the pixels did not decode. */
   decoded: boolean;
   /** Differing bits of 256 between this picture's fingerprint and the recorded one; null when not comparable. */
   fingerprintDistance: number | null;
-  width: number;
-  height: number;
-  /** JPEG only. */
-  quality: number | null;
+  /** Of the whole file. */
+  sha256: Uint8Array;
 }
 
 export type ImageJob =
@@ -91,6 +92,7 @@ export interface SigningIdentity {
   alg: SigningAlgorithm;
   certificateChainDer: readonly Uint8Array[];
   softBindingAlg: string;
+  generatorVersion: string;
 }
 
 export interface Trust {
@@ -148,8 +150,9 @@ export class ImageThreads implements Images {
   }
 
   async protect(job: ProtectJob, credentials: ManifestCredentials, signal?: AbortSignal): Promise<ProtectedPicture> {
-    const { signer, softBindingAlg } = credentials;
-    const signing = { alg: signer.alg, certificateChainDer: signer.certificateChainDer, softBindingAlg };
+    const { signer, softBindingAlg, generatorVersion } = credentials;
+    const { alg, certificateChainDer } = signer;
+    const signing = { alg, certificateChainDer, softBindingAlg, generatorVersion };
     const payload: ImageJob = { kind: 'protect', signing, trust: trustOf(credentials), ...job };
     const ask = (question: unknown): Promise<unknown> => signer.sign((question as SignatureQuestion).sign);
     return refusing(
@@ -196,12 +199,15 @@ async function refusing(result: Promise<unknown>): Promise<unknown> {
   }
 }
 
-const ABOUT_THE_IMAGE = new Set(['VALIDATION_FAILED', 'UNSUPPORTED_MEDIA_TYPE', 'PAYLOAD_TOO_LARGE'] as const);
+// UNAVAILABLE is the signer's: it may be starting again
+const JOB_CODES = ['VALIDATION_FAILED', 'UNSUPPORTED_MEDIA_TYPE', 'PAYLOAD_TOO_LARGE', 'UNAVAILABLE'] as const;
 
 function refusalOf(error: unknown): unknown {
   if (error instanceof JobError) {
-    const code = [...ABOUT_THE_IMAGE].find((code) => code === error.code);
-    return code ? new Refusal(code, error.message, { cause: error }) : internal(error);
+    const code = JOB_CODES.find((code) => code === error.code);
+    if (!code) return internal(error);
+    const retryAfterSeconds = code === 'UNAVAILABLE' ? RETRY_AFTER_SECONDS : undefined;
+    return new Refusal(code, error.message, { retryAfterSeconds, cause: error });
   }
   if (!(error instanceof PoolError)) return error;
   if (error.code === 'CRASHED') return internal(error);

@@ -54,7 +54,7 @@ export interface JobOptions {
 export type ToWorker =
   | { type: 'job'; payload: unknown }
   | { type: 'answer'; question: number; value: unknown }
-  | { type: 'refused'; question: number; message: string };
+  | { type: 'refused'; question: number; message: string; code?: string };
 export type FromWorker =
   | { type: 'done'; result: unknown }
   | { type: 'failed'; error: { message: string; code?: string } }
@@ -209,9 +209,20 @@ async function answer(worker: Worker, job: Job, question: number, about: unknown
     if (!job.options.ask) throw new TypeError('Expected a job that may ask.');
     reply = { type: 'answer', question, value: await job.options.ask(about) };
   } catch (error) {
-    reply = { type: 'refused', question, message: error instanceof Error ? error.message : String(error) };
+    reply = {
+      type: 'refused',
+      question,
+      message: error instanceof Error ? error.message : String(error),
+      code: codeOf(error),
+    };
   }
   if (!job.settled) worker.postMessage(reply, []);
+}
+
+/** The code of a thrown value, when it has one. */
+export function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === 'string' ? code : undefined;
 }
 
 function settle(job: Job, tell: () => void): void {

@@ -124,6 +124,7 @@ async function protectOnce(
         image: upload.bytes,
         photoId,
         photoKey,
+        signedAt: room.clock(),
         keepGps: request.keepGps ?? false,
         digitalSourceType: request.digitalSourceType ?? null,
         traceId: request.traceId ?? null,

@@ -1,0 +1,198 @@
+// What is done to a picture in its thread: mark, encode, sign and check; build again; examine. Bytes in, bytes and
+// findings out: no database, no socket, no private key.
+import { createHash } from 'node:crypto';
+import { isDigitalSourceType } from '@lumatrace/provenance/c2pa/assertions.ts';
+import { EmbedError, extractManifest, insertManifest } from '@lumatrace/provenance/c2pa/embed.ts';
+import { signImage, type SignedImage } from '@lumatrace/provenance/c2pa/sign.ts';
+import { verifyC2pa } from '@lumatrace/provenance/c2pa/verify.ts';
+import { C2paEngineError } from '@lumatrace/provenance/c2pa/wasm.ts';
+import { decode, decodeLuma, encode, type Luma } from '@lumatrace/provenance/codec/codec.ts';
+import { readMetadata } from '@lumatrace/provenance/codec/metadata.ts';
+import { fingerprintDistance, fingerprintOf } from '@lumatrace/provenance/fingerprint.ts';
+import {
+  ImageError,
+  readImageHeader,
+  requireProtectable,
+  type ImageFormat,
+  type ImageHeader,
+} from '@lumatrace/provenance/image.ts';
+import { detectKnown, type Detection } from '@lumatrace/provenance/watermark/detect.ts';
+import { markPixels, type Marked } from '@lumatrace/provenance/watermark/mark.ts';
+import { canonicalSize } from '@lumatrace/provenance/watermark/transform.ts';
+import { withIncoming, withoutIncoming } from './gaps.ts';
+import type { Examination, ImageJob, MarkingJob, ProtectedPicture, RebuiltPicture } from './images.ts';
+
+/** A result with the buffers in it that go to the main thread without a copy. */
+export interface Outcome {
+  result: unknown;
+  transfer: ArrayBuffer[];
+}
+
+type JobOf<Kind extends ImageJob['kind']> = Extract<ImageJob, { kind: Kind }>;
+
+/**
+ * @param sign asks the main thread for a signature
+ * @throws ImageError when the picture cannot be protected, or our own check of the result does not pass
+ */
+export async function protectPicture(
+  job: JobOf<'protect'>,
+  sign: (tbs: Uint8Array) => Promise<Uint8Array>,
+): Promise<Outcome> {
+  const { header, unsigned, marked } = await markPicture(job);
+  const incoming = incomingStore(job.image, header.format);
+  const signed = await signPicture(job, header.format, unsigned, sign);
+  const { luma, detection } = await checkOwn(job, header, signed);
+  const { kept, gaps } = withoutIncoming(signed.manifestStore, incoming);
+  const result: ProtectedPicture = {
+    image: signed.bytes,
+    sha256: sha256(signed.bytes),
+    unsignedSha256: sha256(unsigned),
+    format: header.format,
+    width: header.width,
+    height: header.height,
+    orientation: header.orientation,
+    manifestStore: kept,
+    manifestGaps: gaps,
+    manifestSha256: sha256(signed.manifestStore),
+    fingerprint: fingerprintOf(luma),
+    evidence: {
+      quality: readImageHeader(signed.bytes).jpegQuality,
+      gain: marked.gain,
+      journeyZ: marked.journeyZ,
+      z: detection.z,
+      log10p: detection.log10p,
+    },
+  };
+  return { result, transfer: [signed.bytes.buffer] };
+}
+
+/** The bytes of an earlier protection again: the same mark, the same encoder, the manifest put back. */
+export async function rebuildPicture(job: JobOf<'rebuild'>): Promise<Outcome> {
+  const { header, unsigned } = await markPicture(job);
+  const kept = { kept: job.manifestStore, gaps: job.manifestGaps };
+  const store = withIncoming(kept, incomingStore(job.image, header.format));
+  const image = store ? insertManifest(unsigned, header.format, store) : new Uint8Array(0);
+  const result: RebuiltPicture = { image, sha256: sha256(image) };
+  return { result, transfer: [image.buffer] };
+}
+
+/** Looks at everything that speaks for or against a picture; judges nothing. */
+export async function examinePicture({ image, trust, marked }: JobOf<'examine'>): Promise<Outcome> {
+  const header = readImageHeader(image);
+  const frame = canonicalSize(marked ?? header);
+  const [c2pa, luma] = await Promise.all([
+    verifyC2pa({ bytes: image, format: header.format, trust, revocations: trust.revocations }),
+    decodedOrNull(image, frame),
+  ]);
+  const result: Examination = {
+    c2pa,
+    header,
+    decoded: luma !== null,
+    watermark: luma && marked ? detectKnown(luma, marked.photoKey) : null,
+    fingerprintDistance: luma && marked ? fingerprintDistance(fingerprintOf(luma), marked.fingerprint) : null,
+    sha256: sha256(image),
+  };
+  return { result, transfer: [] };
+}
+
+interface MarkedPicture {
+  header: ImageHeader;
+  unsigned: Uint8Array;
+  marked: Marked;
+}
+
+async function markPicture({ image, photoKey, keepGps }: MarkingJob): Promise<MarkedPicture> {
+  const header = readImageHeader(image);
+  requireProtectable(header);
+  const pixels = await decode(image, header);
+  const marked = await markPixels(pixels, photoKey);
+  const unsigned = await encode(pixels, header, readMetadata(image, header.format, { keepGps }));
+  return { header, unsigned, marked };
+}
+
+async function signPicture(
+  job: JobOf<'protect'>,
+  format: ImageFormat,
+  bytes: Uint8Array,
+  sign: (tbs: Uint8Array) => Promise<Uint8Array>,
+): Promise<SignedImage> {
+  const { alg, certificateChainDer, softBindingAlg, generatorVersion } = job.signing;
+  const type = job.digitalSourceType;
+  try {
+    return await signImage({
+      bytes,
+      format,
+      signer: { alg, certificateChainDer, sign },
+      softBinding: { alg: softBindingAlg, value: Buffer.from(job.photoId.replaceAll('-', ''), 'hex') },
+      source: { bytes: job.image, format },
+      trust: job.trust,
+      photoId: job.photoId,
+      signedAt: job.signedAt,
+      generatorVersion,
+      ...(type !== null && isDigitalSourceType(type) ? { digitalSourceType: type } : {}),
+      ...(job.traceId === null ? {} : { traceId: job.traceId }),
+    });
+  } catch (error) {
+    // credentials of others are carried on, never stripped: what cannot be carried is refused
+    if (error instanceof EmbedError || (error instanceof C2paEngineError && !error.trapped)) {
+      throw new ImageError(
+        'VALIDATION_FAILED',
+        'The image came with content credentials that are damaged.',
+        {},
+        { cause: error },
+      );
+    }
+    throw error;
+  }
+}
+
+/** Our own check of what will be given out, on the final bytes; the decoder's thread and this one work side by side. */
+async function checkOwn(
+  job: JobOf<'protect'>,
+  header: ImageHeader,
+  { bytes }: SignedImage,
+): Promise<{ luma: Luma; detection: Detection }> {
+  const { width, height } = canonicalSize(header);
+  const [luma, c2pa] = await Promise.all([
+    decodeLuma(bytes, width, height),
+    verifyC2pa({ bytes, format: header.format, trust: job.trust, revocations: job.trust.revocations }),
+  ]);
+  if (c2pa.status !== 'VALID' || c2pa.manifest?.photoId !== job.photoId) {
+    const why = c2pa.findings.filter(({ severity }) => severity === 'failure').map(({ code }) => code);
+    throw new Error(`Expected our own manifest to be valid but it is ${c2pa.status}: ${why.join(', ')}`);
+  }
+  const detection = detectKnown(luma, job.photoKey);
+  if (detection.verdict !== 'DETECTED') {
+    throw new ImageError(
+      'VALIDATION_FAILED',
+      'The picture cannot carry a watermark: our own check does not find the mark.',
+    );
+  }
+  return { luma, detection };
+}
+
+function incomingStore(image: Uint8Array, format: ImageFormat): Uint8Array | null {
+  try {
+    return extractManifest(image, format)?.store ?? null;
+  } catch (error) {
+    // `signImage` refuses such an image; a rebuild of one never was
+    if (error instanceof EmbedError) return null;
+    throw error;
+  }
+}
+
+async function decodedOrNull(
+  image: Uint8Array,
+  { width, height }: { width: number; height: number },
+): Promise<Luma | null> {
+  try {
+    return await decodeLuma(image, width, height);
+  } catch (error) {
+    if (error instanceof ImageError) return null;
+    throw error;
+  }
+}
+
+function sha256(bytes: Uint8Array): Uint8Array {
+  return createHash('sha256').update(bytes).digest();
+}

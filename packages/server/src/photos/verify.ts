@@ -1,0 +1,91 @@
+// The story of a verification: find the photo → look at the file in a thread → one fail-closed decision. Whatever happens
+// to the thread, the answer is a verdict about the file, and never a better one than the evidence.
+import { c2paEngineFailed } from '@lumatrace/provenance/c2pa/verify.ts';
+import { decide, type Decision, type Evidence } from '@lumatrace/provenance/decision.ts';
+import { readImageHeader, type ImageHeader } from '@lumatrace/provenance/image.ts';
+import type { TenantKeys } from '../keys/tenant-key.ts';
+import type { Database } from '../storage/database.ts';
+import { findPhoto, type ProtectionRow } from '../storage/postgres/photos.ts';
+import type { Examination, Images, ManifestCredentials, Unexamined } from './images.ts';
+import { openColumn, type Caller } from './registration.ts';
+import { noSuchPhoto, photoIdOf } from './refusal.ts';
+
+export interface VerifyRoom {
+  database: Database;
+  tenantKeys: TenantKeys;
+  manifestCredentials(): Promise<ManifestCredentials>;
+  images: Images;
+}
+
+export interface Verification extends Decision {
+  tenantId: string;
+}
+
+/**
+ * Holds a file against a photo. `image.bytes` is empty afterwards.
+ * @throws Refusal NOT_FOUND for an id that is malformed, unknown or another tenant's, UNAVAILABLE when no thread gets
+ *   free; ImageError for a file that is no still JPEG, PNG or WebP within the limits by its header
+ */
+export async function verify(
+  room: VerifyRoom,
+  { tenantId }: Caller,
+  image: { bytes: Uint8Array<ArrayBuffer> },
+  id: string,
+  signal: AbortSignal,
+): Promise<Verification> {
+  const photoId = photoIdOf(id);
+  const photo = await room.database.inTenant(tenantId, (sql) => findPhoto(sql, tenantId, photoId));
+  if (!photo) throw noSuchPhoto();
+  const header = readImageHeader(image.bytes);
+  const key = await room.tenantKeys.forTenant(tenantId);
+  const { protection } = photo;
+  const marked = protection && {
+    photoKey: openColumn(key, 'mark_key', photoId, protection.markKey),
+    width: protection.width,
+    height: protection.height,
+    fingerprint: protection.fingerprint,
+  };
+  const credentials = await room.manifestCredentials();
+  const seen = await room.images.examine({ image: image.bytes, marked }, credentials, signal);
+  const evidence = 'unexamined' in seen ? unexaminedEvidence(seen, header, protection) : evidenceOf(seen, protection);
+  return { ...decide(evidence), tenantId };
+}
+
+function evidenceOf(seen: Examination, protection: ProtectionRow | null): Evidence {
+  const { c2pa, header } = seen;
+  const manifestSha256 = c2pa.manifest?.manifestStoreSha256;
+  return {
+    c2pa,
+    watermark: seen.watermark,
+    recorded: recordedOf(protection),
+    manifestMatches:
+      manifestSha256 === undefined ? null : manifestSha256 === protection?.manifestSha256.toString('hex'),
+    picture: {
+      decoded: seen.decoded,
+      width: header.width,
+      height: header.height,
+      quality: header.jpegQuality,
+      fingerprintDistance: seen.fingerprintDistance,
+    },
+  };
+}
+
+function unexaminedEvidence(
+  { unexamined }: Unexamined,
+  { width, height, jpegQuality }: ImageHeader,
+  protection: ProtectionRow | null,
+): Evidence {
+  return {
+    c2pa: c2paEngineFailed(unexamined),
+    watermark: null,
+    recorded: recordedOf(protection),
+    manifestMatches: null,
+    picture: { decoded: false, width, height, quality: jpegQuality, fingerprintDistance: null },
+  };
+}
+
+function recordedOf(protection: ProtectionRow | null): Evidence['recorded'] {
+  if (!protection) return null;
+  const { width, height, evidence } = protection;
+  return { width, height, quality: typeof evidence.quality === 'number' ? evidence.quality : null };
+}
