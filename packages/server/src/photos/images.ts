@@ -19,8 +19,6 @@ export interface ManifestCredentials {
   revocations: readonly Revocation[];
   /** Reverse domain name of the owner of the watermark's algorithm. */
   softBindingAlg: string;
-  /** Version of this software, for the manifest's claim generator. */
-  generatorVersion: string;
 }
 
 /** Everything that decides the bytes of a marked picture before its manifest. */
@@ -92,7 +90,6 @@ export interface SigningIdentity {
   alg: SigningAlgorithm;
   certificateChainDer: readonly Uint8Array[];
   softBindingAlg: string;
-  generatorVersion: string;
 }
 
 export interface Trust {
@@ -150,9 +147,9 @@ export class ImageThreads implements Images {
   }
 
   async protect(job: ProtectJob, credentials: ManifestCredentials, signal?: AbortSignal): Promise<ProtectedPicture> {
-    const { signer, softBindingAlg, generatorVersion } = credentials;
+    const { signer, softBindingAlg } = credentials;
     const { alg, certificateChainDer } = signer;
-    const signing = { alg, certificateChainDer, softBindingAlg, generatorVersion };
+    const signing = { alg, certificateChainDer, softBindingAlg };
     const payload: ImageJob = { kind: 'protect', signing, trust: trustOf(credentials), ...job };
     const ask = (question: unknown): Promise<unknown> => signer.sign((question as SignatureQuestion).sign);
     return refusing(

@@ -19,6 +19,7 @@ import {
 import { detectKnown, type Detection } from '@lumatrace/provenance/watermark/detect.ts';
 import { markPixels, type Marked } from '@lumatrace/provenance/watermark/mark.ts';
 import { canonicalSize } from '@lumatrace/provenance/watermark/transform.ts';
+import software from '../../package.json' with { type: 'json' };
 import { withIncoming, withoutIncoming } from './gaps.ts';
 import type { Examination, ImageJob, MarkingJob, ProtectedPicture, RebuiltPicture } from './images.ts';
 
@@ -116,7 +117,7 @@ async function signPicture(
   bytes: Uint8Array,
   sign: (tbs: Uint8Array) => Promise<Uint8Array>,
 ): Promise<SignedImage> {
-  const { alg, certificateChainDer, softBindingAlg, generatorVersion } = job.signing;
+  const { alg, certificateChainDer, softBindingAlg } = job.signing;
   const type = job.digitalSourceType;
   try {
     return await signImage({
@@ -128,7 +129,7 @@ async function signPicture(
       trust: job.trust,
       photoId: job.photoId,
       signedAt: job.signedAt,
-      generatorVersion,
+      generatorVersion: software.version,
       ...(type !== null && isDigitalSourceType(type) ? { digitalSourceType: type } : {}),
       ...(job.traceId === null ? {} : { traceId: job.traceId }),
     });
