@@ -26,6 +26,7 @@ export const OWN_CODES = {
   'org.lumatrace.c2pa.unreadable': 'The file carries a C2PA marker, but no manifest can be read from it.',
   'org.lumatrace.c2pa.remoteOnly': 'The file only points to a manifest elsewhere; nothing was fetched.',
   'org.lumatrace.c2pa.container': 'The bytes around the manifest are not as a manifest store is written.',
+  'org.lumatrace.c2pa.unvouched': 'Beside the signature stand fields that no signature covers and C2PA does not know.',
   'org.lumatrace.c2pa.engineFailed': 'The C2PA validator did not come to an answer.',
   'org.lumatrace.watermark.detected': 'The watermark of this photo was found.',
   'org.lumatrace.watermark.marginal': 'Traces of the watermark of this photo were found, too weak to count.',

@@ -42,6 +42,14 @@ test('values are written and read as RFC 8949 appendix A says', () => {
   }
 });
 
+test('streamed items of RFC 8949 appendix A are read', () => {
+  assert.deepEqual(decodeCbor(fromHex('9f018202039f0405ffff')), [1, [2, 3], [4, 5]]);
+  assert.deepEqual(decodeCbor(fromHex('5f42010243030405ff')), Uint8Array.of(1, 2, 3, 4, 5));
+  assert.equal(decodeCbor(fromHex('7f657374726561646d696e67ff')), 'streaming');
+  const map = new Map<string, CborValue>([['a', 1], ['b', [2, 3]]]); // prettier-ignore
+  assert.deepEqual(decodeCbor(fromHex('bf61610161629f0203ffff')), map);
+});
+
 test('shorter floats are read', () => {
   assert.deepEqual(decodeCbor(fromHex('f93c00')), new CborFloat(1));
   assert.deepEqual(decodeCbor(fromHex('fa47c35000')), new CborFloat(100000));
@@ -54,8 +62,11 @@ const REFUSED: readonly (readonly [string, string])[] = [
   ['a length of 2^64-1', '5bffffffffffffffff00'],
   ['an array of 2^32 items', '9affffffff00'],
   ['a map of 2^60 entries', 'bb100000000000000000'],
-  ['an indefinite array', '9f01ff'],
-  ['an indefinite string', '5f42010243030405ff'],
+  ['a streamed array that is cut', '9f01'],
+  ['a streamed map with half an entry', 'bf6161ff'],
+  ['a streamed string of another kind', '5f6161ff'],
+  ['a streamed string in a streamed string', '5f5f4101ffff'],
+  ['streams without end', '9f'.repeat(10_000)],
   ['the same key twice', 'a201020103'],
   ['a key that is an array', 'a1800f'],
   ['text that is not UTF-8', '62c328'],

@@ -1,4 +1,4 @@
-// CBOR (RFC 8949) as C2PA uses it: definite lengths, written in the shortest form, read with bounds.
+// CBOR (RFC 8949) as C2PA uses it: written with definite lengths in the shortest form, read with bounds.
 // Small on purpose: claims, COSE headers and soft bindings need maps, arrays, text, bytes, tags and simple values.
 
 export type CborValue =
@@ -40,6 +40,8 @@ export class CborError extends Error {
 
 const MAX_DEPTH = 32;
 const MAX_ITEMS = 100_000;
+const INDEFINITE = 31;
+const BREAK = 0xff;
 const MAJOR = { uint: 0, nint: 1, bytes: 2, text: 3, array: 4, map: 5, tag: 6, simple: 7 } as const;
 
 const utf8 = new TextEncoder();
@@ -116,7 +118,7 @@ function head(major: number, value: bigint): Uint8Array {
   return bytes;
 }
 
-/** Decodes one whole item; throws CborError on anything left over, indefinite, duplicate, too deep or too many. */
+/** Decodes one whole item; throws CborError on anything left over, cut, duplicate, too deep or too many. */
 export function decodeCbor(bytes: Uint8Array): CborValue {
   const reader = new CborReader(bytes);
   const value = reader.item(0);
@@ -143,6 +145,7 @@ class CborReader {
     const major = initial >> 5;
     const info = initial & 31;
     if (major === MAJOR.simple) return this.#simple(info);
+    if (info === INDEFINITE && major >= MAJOR.bytes && major <= MAJOR.map) return this.#indefinite(major, depth);
     const argument = this.#argument(info);
     switch (major) {
       case MAJOR.uint:
@@ -215,14 +218,39 @@ class CborReader {
 
   #map(count: number, depth: number): CborMap {
     const map = new Map<string | number, CborValue>();
-    for (let i = 0; i < count; i++) {
-      const key = this.item(depth + 1);
-      if (typeof key !== 'string' && typeof key !== 'number')
-        throw new CborError('Expected text or an integer as CBOR map key');
-      if (map.has(key)) throw new CborError(`Expected CBOR map keys once but found ${JSON.stringify(key)} again`);
-      map.set(key, this.item(depth + 1));
-    }
+    for (let i = 0; i < count; i++) this.#entry(map, depth);
     return map;
+  }
+
+  #entry(map: Map<string | number, CborValue>, depth: number): void {
+    const key = this.item(depth + 1);
+    if (typeof key !== 'string' && typeof key !== 'number')
+      throw new CborError('Expected text or an integer as CBOR map key');
+    if (map.has(key)) throw new CborError(`Expected CBOR map keys once but found ${JSON.stringify(key)} again`);
+    map.set(key, this.item(depth + 1));
+  }
+
+  // older claim generators stream their claims: items follow until a break
+  #indefinite(major: number, depth: number): CborValue {
+    const map = new Map<string | number, CborValue>();
+    const list: CborValue[] = [];
+    while (this.#bytes[this.at] !== BREAK) {
+      if (major === MAJOR.map) this.#entry(map, depth);
+      else if (major === MAJOR.array) list.push(this.item(depth + 1));
+      else list.push(this.#chunk(major, depth));
+    }
+    this.at++;
+    if (major === MAJOR.map) return map;
+    if (major === MAJOR.array) return list;
+    return major === MAJOR.text ? list.join('') : concatBytes(list as Uint8Array[]);
+  }
+
+  // the pieces of a streamed string are strings of its own kind and of definite length
+  #chunk(major: number, depth: number): CborValue {
+    const initial = this.#bytes[this.at] ?? BREAK;
+    if (initial >> 5 !== major || (initial & 31) === INDEFINITE)
+      throw new CborError('Expected pieces of its own kind in a CBOR string');
+    return this.item(depth + 1);
   }
 
   #simple(info: number): CborValue {

@@ -70,13 +70,15 @@ export interface ClaimSignature {
   readonly protectedHeader: Uint8Array;
   readonly signature: Uint8Array;
   readonly hasTimestamp: boolean;
+  /** Unprotected headers that C2PA does not know: nobody vouches for them. */
+  readonly unknownHeaders: readonly string[];
 }
 
-// what C2PA §13.2 and §13.2.5 allow beside the signature; everything else would be bytes that nobody vouches for
+// what C2PA §13.2 and §13.2.5 allow beside the signature
 const UNPROTECTED: ReadonlySet<string | number> = new Set(['sigTst', 'sigTst2', 'rVals', 'pad', 'pad2', 'x5chain', 33]);
 const PADDING = ['pad', 'pad2'] as const;
 
-/** Reads a signature box strictly. @throws CoseError, also for padding that is not zero and unknown unprotected headers. */
+/** Reads a signature box strictly. @throws CoseError, also for padding that is not zero. */
 export function parseClaimSignature(bytes: Uint8Array): ClaimSignature {
   const item = decoded(bytes);
   const parts = item instanceof CborTag && item.tag === COSE_SIGN1_TAG ? item.value : item;
@@ -87,13 +89,14 @@ export function parseClaimSignature(bytes: Uint8Array): ClaimSignature {
   if (payload !== null) throw new CoseError('Expected a detached payload in a COSE_Sign1');
   const fields = decoded(header);
   if (!(fields instanceof Map)) throw new CoseError('Expected a map as protected header');
-  refuseUnvouched(unprotected);
+  refusePadding(unprotected);
   return {
     algorithm: Number(fields.get(HEADER.alg)),
     chainDer: chainOf(fields, unprotected),
     protectedHeader: header,
     signature,
     hasTimestamp: unprotected.has('sigTst') || unprotected.has('sigTst2'),
+    unknownHeaders: [...unprotected.keys()].filter((key) => !UNPROTECTED.has(key)).map(String),
   };
 }
 
@@ -106,9 +109,7 @@ function decoded(bytes: Uint8Array): CborValue {
   }
 }
 
-function refuseUnvouched(unprotected: CborMap): void {
-  for (const key of unprotected.keys())
-    if (!UNPROTECTED.has(key)) throw new CoseError(`Expected known unprotected headers but found "${key}"`);
+function refusePadding(unprotected: CborMap): void {
   for (const key of PADDING) {
     const padding = unprotected.get(key);
     if (padding === undefined) continue;

@@ -136,7 +136,8 @@ function readStrictly(embedded: EmbeddedManifest, { trust, revocations = [] }: V
     const claim = cborMapOf(embedded.store, boxes.claim);
     const signature = parseClaimSignature(payloadOf(embedded.store, boxes.signature));
     const changed = undeclared(boxes, claim);
-    const findings = [changed, exclusionsOutside(embedded, boxes), otherPurpose(signature, trust)].filter(isFinding);
+    const others = [exclusionsOutside(embedded, boxes), otherPurpose(signature, trust), unvouched(signature)];
+    const findings = [changed, ...others].filter(isFinding);
     return {
       findings,
       status: changed !== null ? 'TAMPERED' : findings.length > 0 ? 'INVALID' : 'VALID',
@@ -217,6 +218,12 @@ function otherPurpose({ chainDer }: ClaimSignature, trust: TrustAnchors): Findin
     message: 'The certificate of the signer is not one for signing claims.',
     evidence: { keyPurposes: plain(purposes.join(' ')) },
   };
+}
+
+function unvouched({ unknownHeaders }: ClaimSignature): Finding | null {
+  if (unknownHeaders.length === 0) return null;
+  const evidence = { headers: plain(unknownHeaders.join(' ')) };
+  return ownFinding('org.lumatrace.c2pa.unvouched', 'failure', 'c2pa', evidence);
 }
 
 function purposesOf(leaf: Uint8Array | undefined): readonly string[] {
