@@ -207,3 +207,39 @@ test('every key stands in the table once', () => {
     Array.from({ length: ranks.length }, (_, i) => i),
   );
 });
+
+test('escapes in JSON text bring neither NUL nor lone surrogates into fields', () => {
+  const span = spanOf({
+    'lumina.tags': '["a\\u0000b","\\ud800"]',
+    'gen_ai.response.finish_reasons': '["st\\u0000p"]',
+    metadata: '{"k\\u0000":"v\\u0000"}',
+  });
+  assert.deepEqual(span.tags, ['a\uFFFDb', '\uFFFD']);
+  assert.deepEqual(span.finishReasons, ['st\uFFFDp']);
+  assert.deepEqual(span.metadata, { 'k\uFFFD': 'v\uFFFD' });
+});
+
+test('metadata nested without end stays an attribute: what is a field can be written again', () => {
+  const span = spanOf({ metadata: `{"a":${'['.repeat(30_000)}${']'.repeat(30_000)}}` });
+  assert.equal(span.metadata, undefined);
+  assert.equal(span.issues.length, 1);
+});
+
+test('a call with a count that cannot be read is unpriced, not cheaper', () => {
+  const call = { 'gen_ai.provider.name': 'openai', 'gen_ai.request.model': 'gpt-4o' };
+  const usage = { 'gen_ai.usage.input_tokens': 10, 'gen_ai.usage.output_tokens': 5 };
+  for (const key of [...Object.keys(usage), 'gen_ai.usage.cache_read.input_tokens']) {
+    for (const value of [-5, 9_223_372_036_854_775_807n, 'many']) {
+      const span = spanOf({ ...call, ...usage, [key]: value });
+      assert.deepEqual(priceOfSpan(span), { unpriced: 'no_usage' });
+    }
+  }
+  const total = spanOf({ ...call, ...usage, 'gen_ai.usage.input_tokens': -5, 'gen_ai.usage.total_tokens': 15 });
+  assert.equal(costOf(total), '0.000075');
+});
+
+test('the sentences about one span are bounded', () => {
+  const many = Array.from({ length: 5_000 }, () => attributes({ 'gen_ai.usage.input_tokens': 'x' })[0]!);
+  const [span] = decodeTracesProtobuf(encodeRequest(requestJson([spanJson({}, { attributes: many })]))).spans;
+  assert.ok(span!.issues.length <= 100);
+});

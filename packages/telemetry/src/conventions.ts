@@ -2,6 +2,7 @@
 import { MAX_LABEL_LENGTH } from './span.ts';
 import type { AttributeValue, Json, Span, SpanFields } from './span.ts';
 import { decimalOf } from './decimal.ts';
+import { jsonOrText } from './messages.ts';
 import { clip } from './text.ts';
 
 type Field = keyof SpanFields;
@@ -111,11 +112,8 @@ function jsonArray(value: AttributeValue): Json[] | undefined {
 }
 
 function parseJson(text: string): Json | undefined {
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return undefined;
-  }
+  const json = jsonOrText(text);
+  return typeof json === 'string' ? undefined : json;
 }
 
 /** Keys of one field, the preferred one first. */
@@ -216,6 +214,16 @@ function originOf(span: Span, field: Field): number {
   const origins = span.origins;
   for (let i = 0; i < origins.length; i++) if (origins[i]!.field === field) return i;
   return -1;
+}
+
+const COUNT_ROWS = [...CONVENTIONS.values()].filter(
+  ({ field, parse }) => (parse as unknown) === count && field !== 'totalTokens',
+);
+
+/** Whether a token count was sent that no one can read (negative, absurd, no number) and nothing else told it. */
+export function hasInvalidUsage(span: Span): boolean {
+  if (span.issues.length === 0) return false;
+  return COUNT_ROWS.some(({ field, key }) => span[field] === undefined && span.attributes[key] !== undefined);
 }
 
 type ContentField = 'input' | 'output' | 'systemInstructions' | 'toolDefinitions';

@@ -152,6 +152,7 @@ test('what is unknown has no price and says why', () => {
   assert.equal(reasonOf({ provider: 'openai' }), 'no_model');
   assert.equal(reasonOf({ provider: 'openai', model: 'gpt-4o', usage: {} }), 'no_usage');
   assert.equal(reasonOf({ provider: 'openai', model: 'gpt-4o', usage: { cacheReadTokens: 5 } }), 'no_usage');
+  assert.equal(reasonOf({ provider: 'openai', model: 'gpt-4o', usage: { outputTokens: 5 } }), 'no_usage');
   assert.equal(reasonOf({ provider: 'openai', model: 'gpt-4o', serviceTier: 'priority' }), 'unknown_service_tier');
   assert.equal(reasonOf({ provider: 'openai', model: 'gpt-4o', serviceTier: 'batch' }), 'unknown_service_tier');
   assert.equal(reasonOf({ provider: 'openai', model: 'gpt-4o', serviceTier: 'default' }), undefined);
@@ -184,6 +185,10 @@ const WELL_KNOWN: readonly [provider: string, model: string, seller: string][] =
   ['x_ai', 'grok-4.3', 'x-ai'],
   ['xai', 'grok-4.3', 'x-ai'],
   ['OpenAI', ' GPT-4o ', 'openai'],
+  ['gcp.gemini', 'models/gemini-2.5-flash', 'google'],
+  ['gcp.vertex_ai', 'publishers/google/models/gemini-2.5-flash', 'google'],
+  ['gcp.vertex_ai', 'claude-sonnet-4-5@20250929', 'google'],
+  ['anthropic', 'us.anthropic.claude-sonnet-4-5-20250929-v1:0', 'aws'],
 ];
 
 for (const [provider, model, seller] of WELL_KNOWN) {
@@ -195,8 +200,24 @@ for (const [provider, model, seller] of WELL_KNOWN) {
 }
 
 test('without a provider, or with the name of a library, the model tells who answered', () => {
-  for (const provider of [undefined, '', 'langchain', '_OTHER']) {
+  for (const provider of [undefined, '', 'langchain', 'crewai', 'spring_ai', '_OTHER']) {
     assert.equal(usd({ provider, model: 'gpt-4o', usage: { inputTokens: 1_000, outputTokens: 500 } }), '0.0075');
+  }
+});
+
+test('without a provider, names that only one house gives tell it too', () => {
+  const sellers = [
+    ['text-embedding-3-small', 'openai'],
+    ['text-embedding-ada-002', 'openai'],
+    ['chatgpt-4o-latest', 'openai'],
+    ['models/gemini-2.5-flash', 'google'],
+    ['anthropic.claude-3-5-sonnet-20241022-v2:0', 'aws'],
+    ['us.amazon.nova-lite-v1:0', 'aws'],
+  ] as const;
+  for (const [model, seller] of sellers) {
+    const price = priceOf({ model, atMs: AT, usage: { inputTokens: 10, outputTokens: 0 } });
+    assert.ok(isPriced(price), `${model} has no price`);
+    assert.equal(price.providerId, seller);
   }
 });
 

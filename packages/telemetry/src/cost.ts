@@ -1,4 +1,5 @@
 // What a call costs: exact integer pico-dollars from a price table, each token counted once. What is unknown is unpriced.
+import { hasInvalidUsage } from './conventions.ts';
 import { decimalOf, divideHalfEven, picoOf } from './decimal.ts';
 import bundledTable from './prices/genai-prices.json' with { type: 'json' };
 import { matcherOf } from './prices/match.ts';
@@ -169,11 +170,27 @@ const NOT_PROVIDERS = new Set([
   'unknown',
   'langchain',
   'langgraph',
+  'autogen',
+  'crewai',
+  'haystack',
+  'pydantic_ai',
+  'semantic_kernel',
+  'spring_ai',
   'llamaindex',
   'llama_index',
   'litellm',
   'vercel',
 ]);
+
+/** Names that one seller alone gives, which the table's own look for a model's maker misses. */
+const MODEL_SELLERS: readonly (readonly [names: RegExp, providerId: string])[] = [
+  [/^(?:text-embedding-(?:3-|ada-)|chatgpt-)/, 'openai'],
+  // amazon.nova-pro-v1:0, us.anthropic.claude-…: Bedrock's ids name the maker before a dot
+  [/^(?:[a-z]{2,6}(?:-gov)?\.)?(?:anthropic|amazon|meta|mistral|cohere|ai21|deepseek)\.[a-z]/, 'aws'],
+];
+
+/** Resource names of Google's APIs: the model is their last part. */
+const RESOURCE_PATH = /^(?:[^/]+\/){0,8}models\/(?=[^/]+$)/;
 
 const PICO_PER_USD_PLACES = 12;
 const MAX_REMEMBERED = 4_096;
@@ -236,7 +253,8 @@ export class PriceBook {
   price(call: Call): Priced | Unpriced {
     const { usage, serviceTier } = call;
     if (call.model === undefined || call.model === '') return { unpriced: 'no_model' };
-    if (usage.inputTokens === undefined && usage.outputTokens === undefined) return { unpriced: 'no_usage' };
+    // an answer without a question is half a bill; a question alone (embeddings) is a whole one
+    if (usage.inputTokens === undefined) return { unpriced: 'no_usage' };
     if (serviceTier !== undefined && !STANDARD_TIERS.has(serviceTier.toLowerCase()))
       return { unpriced: 'unknown_service_tier' };
     const found = this.#find(call.provider ?? '', call.model, call.serverAddress ?? '');
@@ -263,7 +281,10 @@ export class PriceBook {
       return 'unknown_model';
     const seller = this.#providerOf(provider, model, host);
     if (seller === undefined) return NOT_PROVIDERS.has(provider) ? 'unknown_model' : 'unknown_provider';
-    const found = this.#modelOf(seller, model) ?? this.#modelOf(seller, withDashedDate(model));
+    const found =
+      this.#modelOf(seller, model) ??
+      this.#modelOf(seller, withDashedDate(model)) ??
+      this.#modelOf(seller, model.replace(RESOURCE_PATH, ''));
     return found === undefined ? 'unknown_model' : { provider: seller, model: found };
   }
 
@@ -271,6 +292,10 @@ export class PriceBook {
     const url = `https://${host}/`;
     const byHost = host === '' ? undefined : this.#providers.find(({ api }) => api.test(url));
     if (byHost !== undefined) return byHost;
+    const sellerId = MODEL_SELLERS.find(([names]) => names.test(model))?.[1];
+    // Anthropic's client speaks to Bedrock under its own name
+    const isUnnamed = NOT_PROVIDERS.has(name) || (name === 'anthropic' && sellerId === 'aws');
+    if (sellerId !== undefined && isUnnamed) return this.#providers.find(({ id }) => id === sellerId);
     if (NOT_PROVIDERS.has(name)) return this.#providers.find(({ matchesModel }) => matchesModel?.(model));
     const id = PROVIDER_ALIASES.get(name) ?? name;
     return (
@@ -303,6 +328,7 @@ export function priceOf(call: Call, book: PriceBook = bundledPrices()): Priced |
 /** The price of a billable span at its start; null for a span that is not billable. */
 export function priceOfSpan(span: Span, book: PriceBook = bundledPrices()): Priced | Unpriced | null {
   if (!span.billable) return null;
+  if (hasInvalidUsage(span)) return { unpriced: 'no_usage' };
   const { provider, model, serviceTier, serverAddress } = span;
   return book.price({
     provider,

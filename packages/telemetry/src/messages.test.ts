@@ -213,3 +213,65 @@ test('any JSON at all becomes messages that can be written and previewed', () =>
     { numRuns: 1_000 },
   );
 });
+
+const ANSWERS: readonly [what: string, sent: Json, parts: Part[]][] = [
+  ['an object', '{"name":"Bob","age":3}', [{ type: 'text', content: '{"name":"Bob","age":3}' }]],
+  ['a structured object', { name: 'Bob' }, [{ type: 'text', content: '{"name":"Bob"}' }]],
+  ['a list of numbers', '[1, 2]', [{ type: 'text', content: '[1, 2]' }]],
+  ['a list of records', '[{"name":"Bob"}]', [{ type: 'text', content: '[{"name":"Bob"}]' }]],
+  ['content that is an object', { role: 'assistant', content: { a: 1 } }, [{ type: 'text', content: '{"a":1}' }]],
+];
+
+for (const [what, sent, parts] of ANSWERS) {
+  test(`an answer that is JSON of its own stays text: ${what}`, () => {
+    const output = messagesOf(sent, 'assistant');
+    assert.deepEqual(output, [{ role: 'assistant', parts }]);
+    assert.ok(previewOf({ input: [], output }).response);
+  });
+}
+
+test('calls and their results between messages of the Responses API are kept, in their roles', () => {
+  const items = [
+    { role: 'user', content: 'w?' },
+    { type: 'reasoning', id: 'r', summary: [] },
+    { type: 'function_call', call_id: 'c1', name: 'f', arguments: '{"a":1}' },
+    { type: 'function_call_output', call_id: 'c1', output: '7' },
+  ];
+  assert.deepEqual(messagesOf(JSON.stringify(items), 'user').slice(1), [
+    { role: 'assistant', parts: [{ type: 'generic', name: 'reasoning', value: items[1] }] },
+    { role: 'assistant', parts: [{ type: 'tool_call', id: 'c1', name: 'f', arguments: { a: 1 } }] },
+    { role: 'tool', parts: [{ type: 'tool_call_response', id: 'c1', response: '7' }] },
+  ]);
+});
+
+test('the call in the older member function_call is read', () => {
+  const sent = [{ role: 'assistant', content: null, function_call: { name: 'f', arguments: '{"a":1}' } }];
+  assert.deepEqual(messagesOf(sent, 'assistant'), [
+    { role: 'assistant', parts: [{ type: 'tool_call', name: 'f', arguments: { a: 1 } }] },
+  ]);
+});
+
+test('text of an event that happens to be JSON stays text', () => {
+  const messages = messagesFrom({}, [
+    { name: 'gen_ai.user.message', attributes: { content: '{"question":"hi"}' } as Attributes },
+    { name: 'gen_ai.choice', attributes: { content: '[1, 2]', finish_reason: 'stop' } as Attributes },
+  ]);
+  assert.deepEqual(previewOf(messages), { prompt: '{"question":"hi"}', response: '[1, 2]' });
+});
+
+test('a choice may hold its message as plain text, or only calls', () => {
+  const text = messagesFrom({}, [{ name: 'gen_ai.choice', attributes: { message: 'plain' } as Attributes }]);
+  assert.equal(previewOf(text).response, 'plain');
+  const body = '{"index":0,"finish_reason":"tool_calls","message":{"tool_calls":[{"id":"c","function":{"name":"f"}}]}}';
+  const calls = messagesFrom({}, [
+    { name: 'gen_ai.choice', attributes: { 'gen_ai.event.content': body } as Attributes },
+  ]);
+  assert.deepEqual(calls.output, [
+    { role: 'assistant', parts: [{ type: 'tool_call', id: 'c', name: 'f' }], finish_reason: 'tool_calls' },
+  ]);
+});
+
+test('an attribute with an empty list leaves the content to the events', () => {
+  const events = [{ name: 'gen_ai.user.message', attributes: { content: 'hi' } as Attributes }];
+  assert.equal(previewOf(messagesFrom({ input: '[]' }, events)).prompt, 'hi');
+});

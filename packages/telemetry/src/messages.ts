@@ -101,18 +101,63 @@ export function messagesFrom(content: Content, events: readonly ContentEvent[]):
     toolDefinitions: listOf(parsed(content.toolDefinitions)),
     fromEvents: {},
   };
-  if (events.length > 0) readEvents(events, messages, content);
+  if (events.length > 0) readEvents(events, messages);
   return messages;
 }
 
 /**
  * Messages from JSON text or a structured value, in any of the shapes that senders use: the conventions' own
  * `[{role, parts}]`, `[{role, content}]` of chat APIs with text or part arrays, a single message, `{messages: […]}`,
- * `{choices: [{message}]}`, texts, or plain text, which becomes one message of `defaultRole`.
+ * `{choices: [{message}]}`, texts, or plain text, which becomes one message of `defaultRole`. JSON that
+ * is none of these (an answer in JSON mode) is plain text too.
  */
 export function messagesOf(value: AttributeValue | undefined, defaultRole: string): Message[] {
-  return messageListOf(parsed(value), defaultRole).slice(0, MAX_MESSAGES);
+  const json = parsed(value);
+  if (typeof value === 'string' && !holdsMessages(json)) return messageListOf(value, defaultRole);
+  return messageListOf(json, defaultRole).slice(0, MAX_MESSAGES);
 }
+
+/** Whether JSON that was sent as text is a conversation; else it is a text of its own, such as an answer in JSON. */
+function holdsMessages(json: Json | undefined): boolean {
+  if (Array.isArray(json))
+    return json.every((item) => typeof item === 'string') || json.some(isMessage) || arePartsOnly(json);
+  return !isObject(json) || isMessage(json) || WRAPPERS.some((wrapper) => Array.isArray(json[wrapper]));
+}
+
+/** Members of which a message, or a choice around one, has at least one. */
+const MESSAGE_MEMBERS = [
+  'role',
+  'content',
+  'parts',
+  'text',
+  'message',
+  'tool_calls',
+  'function_call',
+  'reasoning_content',
+  'finish_reason',
+  'finishReason',
+  'stop_reason',
+] as const;
+
+function isMessage(value: Json): boolean {
+  return isObject(value) && (isPart(value) || MESSAGE_MEMBERS.some((member) => value[member] !== undefined));
+}
+
+/** A part that stands where a message was expected, as items of the Responses API do. */
+function isPart(value: JsonObject): boolean {
+  if (value.role !== undefined || value.message !== undefined || value.parts !== undefined) return false;
+  return PARTS.has(typeof value.type === 'string' ? value.type : untypedPart(value));
+}
+
+/** Whose part it is when no message says so. */
+const PART_ROLES = new Map([
+  ['reasoning', 'assistant'],
+  ['function_call', 'assistant'],
+  ['tool_call', 'assistant'],
+  ['tool_use', 'assistant'],
+  ['function_call_output', 'tool'],
+  ['tool_call_response', 'tool'],
+]);
 
 function messageListOf(value: Json | undefined, defaultRole: string): Message[] {
   if (value === undefined || value === null || value === '') return [];
@@ -148,17 +193,23 @@ function arePartsOnly(list: Json[]): boolean {
 
 function messageOf(value: Json, defaultRole: string): Message {
   if (!isObject(value)) return { role: defaultRole, parts: partsOf(value) };
+  if (!isMessage(value)) return { role: defaultRole, parts: [jsonText(value)] };
   const inner = value.message ?? (isObject(value.content) && value.parts === undefined ? value.content : undefined);
-  if (isObject(inner) && (inner.role !== undefined || inner.content !== undefined || inner.parts !== undefined)) {
+  if (isObject(inner) && INNER_MEMBERS.some((member) => inner[member] !== undefined)) {
     return messageOf({ ...value, content: null, message: null, ...inner }, defaultRole);
   }
   const role = textOr(value.role, defaultRole);
+  const partRole = typeof value.type === 'string' ? PART_ROLES.get(value.type) : undefined;
+  if (partRole !== undefined && isPart(value)) return { role: partRole, parts: partOf(value) };
   const message: Message = { role: ROLES.get(role) ?? role, parts: messageParts(value, role) };
   const finishReason = value.finish_reason ?? value.finishReason ?? value.stop_reason;
   if (typeof value.name === 'string' && value.name !== '') message.name = value.name;
   if (typeof finishReason === 'string' && finishReason !== '') message.finish_reason = finishReason;
   return message;
 }
+
+/** Members that tell a message inside a choice from content that is an object. */
+const INNER_MEMBERS = ['role', 'content', 'parts', 'tool_calls', 'function_call'] as const;
 
 /** Other words for the roles of the conventions. */
 const ROLES = new Map([
@@ -170,8 +221,9 @@ const ROLES = new Map([
 ]);
 
 function messageParts(message: JsonObject, role: string): Part[] {
-  const parts = partsOf(message.parts ?? message.content ?? message.text);
-  const calls = Array.isArray(message.tool_calls) ? message.tool_calls : [];
+  const said = message.parts ?? message.content ?? message.text ?? textOrNone(message.message);
+  const parts = isContentObject(said) ? [jsonText(said)] : partsOf(said);
+  const calls = Array.isArray(message.tool_calls) ? message.tool_calls : [message.function_call ?? null];
   const callParts = calls.filter(isObject).map(toolCallOf);
   const reasoning = typeof message.reasoning_content === 'string' ? reasoningOf(message.reasoning_content) : [];
   const isToolAnswer =
@@ -179,6 +231,15 @@ function messageParts(message: JsonObject, role: string): Part[] {
   if (!isToolAnswer) return [...reasoning, ...parts, ...callParts];
   const id = optionalId(message.tool_call_id ?? message.id);
   return [{ type: 'tool_call_response', ...id, response: responseOf(message.parts ?? message.content ?? null) }];
+}
+
+/** An object of the sender's own as content, no part that anyone knows. */
+function isContentObject(value: Json | undefined): value is JsonObject {
+  return isObject(value) && typeof value.type !== 'string' && untypedPart(value) === '';
+}
+
+function jsonText(value: Json): TextPart {
+  return { type: 'text', content: JSON.stringify(value) };
 }
 
 function reasoningOf(content: string): Part[] {
@@ -361,6 +422,10 @@ function textOr(value: Json | undefined, fallback: string): string {
   return typeof value === 'string' && value !== '' ? value : fallback;
 }
 
+function textOrNone(value: Json | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
 function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -370,8 +435,8 @@ function parsed(value: AttributeValue | undefined): Json | undefined {
   return typeof value === 'string' ? jsonOrText(value) : value;
 }
 
-/** Only objects and arrays count as JSON here: a prompt of `42` or `true` is text. */
-function jsonOrText(text: string): Json {
+/** JSON text of an object or array, parsed; other text (a prompt of `42` or `true`), and what nests too deep, as it is. */
+export function jsonOrText(text: string): Json {
   const first = /^\s*([[{])/.exec(text);
   if (first === null) return text;
   try {
@@ -433,10 +498,16 @@ const EVENT_RULES: ReadonlyMap<string, readonly EventRule[]> = new Map([
   ],
 ]);
 
-function readEvents(events: readonly ContentEvent[], messages: SpanMessages, content: Content): void {
+function readEvents(events: readonly ContentEvent[], messages: SpanMessages): void {
+  // what the attributes filled, before the events add to it
+  const has = {
+    input: messages.input.length > 0,
+    output: messages.output.length > 0,
+    systemInstructions: messages.systemInstructions.length > 0,
+  };
   for (const event of events) {
     for (const rule of EVENT_RULES.get(event.name) ?? []) {
-      if (content[rule.field] !== undefined) continue;
+      if (has[rule.field]) continue;
       readEvent(event, rule, messages);
     }
   }
@@ -451,12 +522,21 @@ function readEvent(event: ContentEvent, rule: EventRule, messages: SpanMessages)
   messages.fromEvents[rule.field] = `event:${event.name}`;
 }
 
+/** JSON text of parts is parsed; other text stays text, JSON of the user's own too. */
+function contentFrom(value: AttributeValue): Json {
+  const json = parsed(value) ?? null;
+  const holdsParts = Array.isArray(json)
+    ? json.some((item) => isObject(item) && isMessage(item))
+    : isObject(json) && isMessage(json);
+  return holdsParts ? json : value;
+}
+
 /** A message whose members are the attributes of the event; members that hold JSON text are parsed. */
 function bodyOf(attributes: Attributes): Json | undefined {
   const body: JsonObject = {};
   for (const member of ['role', 'content', 'tool_calls', 'id', 'name', 'finish_reason', 'message', 'index']) {
     const value = attributes[member];
-    if (value !== undefined) body[member] = parsed(value) ?? null;
+    if (value !== undefined) body[member] = member === 'content' ? contentFrom(value) : (parsed(value) ?? null);
   }
   return body.content === undefined && body.tool_calls === undefined && body.message === undefined ? undefined : body;
 }

@@ -12,7 +12,7 @@ import type {
   SpanStatus,
 } from '../span.ts';
 import { clip } from '../text.ts';
-import { MAX_ATTRIBUTES, MAX_EVENTS, MAX_LINKS, MAX_REJECTION_MESSAGES, MAX_TIME_NS } from './limits.ts';
+import { MAX_ATTRIBUTES, MAX_EVENTS, MAX_ISSUES, MAX_LINKS, MAX_REJECTION_MESSAGES, MAX_TIME_NS } from './limits.ts';
 
 export interface Rejected {
   count: number;
@@ -109,6 +109,7 @@ export function finish(span: Span): string | undefined {
   if (span.endNs < span.startNs) endAtStart(span);
   if (span.name.length > MAX_NAME_LENGTH) span.name = cut(span, 'name', span.name);
   if (span.statusMessage.length > MAX_NAME_LENGTH) span.statusMessage = cut(span, 'status message', span.statusMessage);
+  if (span.issues.length > MAX_ISSUES) span.issues.splice(MAX_ISSUES);
   span.droppedAttributes = Math.min(span.droppedAttributes, MAX_INT32);
   span.droppedEvents = Math.min(span.droppedEvents, MAX_INT32);
   span.droppedLinks = Math.min(span.droppedLinks, MAX_INT32);

@@ -45,8 +45,17 @@ export function decodeTracesJson(body: string | Uint8Array, limits: Limits = DEF
   const request = objectAt(parse(textOf(body)), 'the request');
   const decoded: DecodedTraces = { spans: [], rejected: { count: 0, messages: [] }, spanCount: 0 };
   const groups = listAt(request.resourceSpans, 'resourceSpans');
-  for (const [i, group] of groups.entries()) readResourceSpans(objectAt(group, `resourceSpans[${i}]`), decoded, limits);
+  for (const [i, group] of groups.entries()) readGroup(group, `resourceSpans[${i}]`, decoded, limits);
   return decoded;
+}
+
+/** What is wrong outside a span concerns every span below it: the request is refused. */
+function readGroup(group: unknown, at: string, decoded: DecodedTraces, limits: Limits): void {
+  try {
+    readResourceSpans(objectAt(group, at), decoded, limits);
+  } catch (error) {
+    throw error instanceof SpanRefusal ? new OtlpDecodeError(error.message, at, { cause: error }) : error;
+  }
 }
 
 function textOf(body: string | Uint8Array): string {

@@ -11,6 +11,8 @@ export const DEFAULT_LIMITS: Limits = { maxSpans: 100_000 };
 export const MAX_ATTRIBUTES = 1_000;
 export const MAX_EVENTS = 1_000;
 export const MAX_LINKS = 1_000;
+/** Sentences about what was odd in one span; the first are kept. */
+export const MAX_ISSUES = 100;
 /** Items of one array or map value: the first are kept. Longer embeddings than this do not exist. */
 export const MAX_ITEMS = 16_384;
 /** Arrays and maps inside each other; a value deeper than this is null. */

@@ -294,3 +294,11 @@ test('an attribute called __proto__ is an attribute like any other', () => {
   assert.equal(span.attributes['__proto__'], 'x');
   assert.equal(span.attributes.toString, undefined);
 });
+
+test('a resource or scope with values that JSON does not allow is a coded error', () => {
+  const wrong = { attributes: [{ key: 'service.name', value: { stringValue: 5 } }] };
+  const spans = [spanJson()];
+  for (const group of [{ resource: wrong, scopeSpans: [{ spans }] }, { scopeSpans: [{ scope: { name: 7 }, spans }] }]) {
+    assert.throws(() => decodeTracesJson(JSON.stringify({ resourceSpans: [group] })), OtlpDecodeError);
+  }
+});
