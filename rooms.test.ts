@@ -22,6 +22,8 @@ interface Import {
   target: string;
 }
 
+/** Who may hold the owner's pool: start-up, backup and the queue, none of which is reached by a request. */
+const OWNERS = ['main.ts', 'archive.ts', 'jobs/'];
 const SERVER_SRC = 'packages/server/src/';
 const IMPORT =
   /(?:^|\n)\s*(?:import|export)\s[^'";]*?from\s+'([^']+)'|(?:^|\n)\s*import\s+'([^']+)'|import\('([^']+)'\)/g;
@@ -36,7 +38,7 @@ function roomOf(path: string): string | undefined {
 }
 
 function isTest(path: string): boolean {
-  return /\.(test|bench|long)\.tsx?$|\/test\/|\/scripts\/|\/fixtures\//.test(path);
+  return /\.(test|bench|long|fixture)\.tsx?$|\/test\/|\/scripts\/|\/fixtures\//.test(path);
 }
 
 function sources(): string[] {
@@ -102,7 +104,7 @@ test('only the transaction wrapper touches the pool of the application', () => {
     .filter((path) => path.startsWith(SERVER_SRC) && !path.startsWith(`${SERVER_SRC}storage/`))
     .filter((path) => /from 'pg'|new pg\.|\.ownerPool\b/.test(readFileSync(join(ROOT, path), 'utf8')));
   assert.deepEqual(
-    callers.filter((path) => path !== `${SERVER_SRC}main.ts` && !path.startsWith(`${SERVER_SRC}jobs/`)),
+    callers.filter((path) => !OWNERS.some((owner) => path.startsWith(SERVER_SRC + owner))),
     [],
   );
 });

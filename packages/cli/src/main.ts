@@ -1,20 +1,7 @@
 // The command line: finds the command, hands it its arguments, turns its answer into an exit code.
 // Exit codes: 0 yes, 1 no, 2 wrong use, 3 cannot answer.
-import { parseArgs, type ParseArgsConfig } from 'node:util';
-
-/** One command: a line for the list, its help, its options, and what it does. */
-export interface Command {
-  summary: string;
-  help: string;
-  options: NonNullable<ParseArgsConfig['options']>;
-  run(values: Record<string, string | boolean | undefined>, positionals: readonly string[]): Promise<number>;
-}
-
-/** Thrown for wrong use; printed with the command's help, exit code 2. */
-export class UsageError extends Error {}
-
-/** Thrown when an answer cannot be had (no server, no credentials); exit code 3. */
-export class CannotAnswer extends Error {}
+import { parseArgs } from 'node:util';
+import { CannotAnswer, UsageError, type Command } from './command.ts';
 
 // Loaded when called, so that `--help` does not wait for a library that only one command needs.
 const COMMANDS = new Map<string, () => Promise<{ command: Command }>>([

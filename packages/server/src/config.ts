@@ -133,7 +133,8 @@ const VARIABLES = {
   kekFile: optional({
     name: 'LUMATRACE_KEK_FILE',
     kind: 'file',
-    description: 'The key that encrypts all other keys: 64 hexadecimal digits. Unset: `kek` in the data folder, made once.',
+    description:
+      'The key that encrypts all other keys: 64 hexadecimal digits. Unset: `kek` in the data folder, made once.',
     read: asText,
   }),
   publicUrl: optional({
@@ -172,6 +173,26 @@ const VARIABLES = {
     description: 'Requests that a tenant may send to `/api/v1` an hour, unless the tenant has a limit of its own.',
     read: asInteger(1, MOST),
   }),
+  metricsToken: optional({
+    name: 'LUMATRACE_METRICS_TOKEN',
+    kind: 'text',
+    description: 'Bearer token for `/metrics`; without it only this machine may read them.',
+    secret: true,
+    read: asText,
+  }),
+  organization: withDefault('LumaTrace', {
+    name: 'LUMATRACE_ORGANIZATION',
+    kind: 'name',
+    description: 'Name in the certificates that sign photographs; read when they are made.',
+    read: asText,
+  }),
+  softBindingAlg: withDefault('org.lumatrace.watermark.1', {
+    name: 'LUMATRACE_SOFT_BINDING_ALG',
+    kind: 'name',
+    description:
+      'Name of the watermark in C2PA soft bindings: a reverse domain name of yours. Validators may one day refuse names that are not on the public list.',
+    read: asText,
+  }),
   egressAllow: withDefault('', {
     name: 'LUMATRACE_EGRESS_ALLOW',
     kind: 'host:port, …',
@@ -185,7 +206,6 @@ const VARIABLES = {
     read: asText,
   }),
 };
-
 
 type Table = typeof VARIABLES;
 /** What a program works with: one field per variable, undefined only where the table has no default. */
@@ -260,7 +280,12 @@ const COMMANDS = {
     usage: 'up [--host ADDRESS] [--port 3000] [--otlp-port 4318] [--grpc-port 4317] [--data FOLDER] [--demo]',
     words: [],
     flags: [
-      { name: 'host', takes: 'ADDRESS', overrides: 'host', description: 'address to listen on (default: loopback only)' },
+      {
+        name: 'host',
+        takes: 'ADDRESS',
+        overrides: 'host',
+        description: 'address to listen on (default: loopback only)',
+      },
       { name: 'port', takes: 'PORT', overrides: 'port', description: 'dashboard and API (default: 3000)' },
       { name: 'otlp-port', takes: 'PORT', overrides: 'otlpPort', description: 'OTLP over HTTP (default: 4318)' },
       { name: 'grpc-port', takes: 'PORT', overrides: 'grpcPort', description: 'OTLP over gRPC (default: 4317)' },
@@ -275,7 +300,10 @@ Ctrl-C stops it in order; a second Ctrl-C at once. Exit codes: 0 stopped, 1 coul
     summary: 'Writes one consistent, compressed, encrypted file of all data; works while LumaTrace runs.',
     usage: 'backup FILE [--data FOLDER] [--kek FILE]',
     words: ['FILE'],
-    flags: [DATA, { name: 'kek', takes: 'FILE', overrides: 'kekFile', description: 'the key, when it is not FOLDER/kek' }],
+    flags: [
+      DATA,
+      { name: 'kek', takes: 'FILE', overrides: 'kekFile', description: 'the key, when it is not FOLDER/kek' },
+    ],
     more: `The file is encrypted under the key in FOLDER/kek, and that key is not in it: keep a copy of the key elsewhere.
 "-" writes to standard output. Exit codes: 0 written, 1 not, 2 wrong use.`,
   },
@@ -345,7 +373,9 @@ function parsed(
   line: CommandLine,
   args: readonly string[],
 ): { values: Record<string, string | boolean | undefined>; words: string[] } {
-  const flags = line.flags.map(({ name, takes }) => [name, { type: takes === undefined ? 'boolean' : 'string' }] as const);
+  const flags = line.flags.map(
+    ({ name, takes }) => [name, { type: takes === undefined ? 'boolean' : 'string' }] as const,
+  );
   try {
     const { values, positionals } = parseArgs({
       args: [...args],
@@ -371,12 +401,16 @@ export const GUIDE_FILE = `${PROJECT}docs/guides/configuration.md`;
 
 /** The guide, made from the tables. */
 export function guide(): string {
-  const rows = Object.values<Variable<unknown>>(VARIABLES).map(({ name, kind, default: byDefault, description, secret }) => {
-    const note = secret === true ? ' Secret: never printed.' : '';
-    const shown = byDefault === undefined || byDefault === '' ? '–' : `\`${byDefault}\``;
-    return `| \`${name}\` | ${kind.replaceAll('|', '\\|')} | ${shown} | ${description}${note} |`;
-  });
-  const commands = (Object.keys(COMMANDS) as CommandName[]).map((name) => `\`\`\`text\n${helpText(name).trimEnd()}\n\`\`\``);
+  const rows = Object.values<Variable<unknown>>(VARIABLES).map(
+    ({ name, kind, default: byDefault, description, secret }) => {
+      const note = secret === true ? ' Secret: never printed.' : '';
+      const shown = byDefault === undefined || byDefault === '' ? '–' : `\`${byDefault}\``;
+      return `| \`${name}\` | ${kind.replaceAll('|', '\\|')} | ${shown} | ${description}${note} |`;
+    },
+  );
+  const commands = (Object.keys(COMMANDS) as CommandName[]).map(
+    (name) => `\`\`\`text\n${helpText(name).trimEnd()}\n\`\`\``,
+  );
   return `# Configuration
 
 <!-- Made by packages/server/src/config.ts: change the table there, then run it with --write. -->

@@ -1,16 +1,45 @@
 // The composition root: the one file that knows every room. `up` builds them in order, `backup` and `restore` the few they need.
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { spawn } from 'node:child_process';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { pino, destination, type Logger } from 'pino';
+import { createAccess, type Access } from './access/access.ts';
+import type { TokenSigner } from './access/signing-keys.ts';
+import { backupCommand, restoreCommand } from './archive.ts';
 import { readInvocation, unknownVariables, UsageError, type Config, type Invocation } from './config.ts';
 import { checkKek, isKeyed, kekPath, openKek, takeDataFolder, type OpenedKek } from './data-folder.ts';
+import { authRoutes } from './http/auth.ts';
+import { createExplore, type Explore } from './explore/explore.ts';
+import { docsRoutes } from './http/docs.ts';
+import { keyRoutes } from './http/keys.ts';
+import { createMetrics, type Metrics } from './http/metrics.ts';
+import { openApiRoute } from './http/openapi.ts';
+import { operationsRoutes } from './http/operations.ts';
+import { otlpRoutes } from './http/otlp.ts';
+import { photoRoutes, type PhotosRoom } from './http/photos.ts';
+import type { Route } from './http/route.ts';
+import { createHttp, type Http } from './http/server.ts';
+import { telemetryRoutes } from './http/telemetry.ts';
+import { createIngest, type Ingest } from './ingest/ingest.ts';
+import { createInstallationKeys } from './keys/installation-keys.ts';
+import { kekFromBytes } from './keys/kek.ts';
+import { createPhotoCredentials, type PhotoCredentials } from './keys/photo-credentials.ts';
+import { SignerProcess } from './keys/signer/client.ts';
+import { wrappingKeyFrom } from './keys/signer/protocol.ts';
+import type { TenantKeys } from './keys/tenant-key.ts';
+import { createTenantKeys } from './keys/tenant-keys.ts';
+import { startJobs, type Jobs } from './jobs/jobs.ts';
 import { Lifecycle, type Part } from './lifecycle.ts';
+import { removeExpiredAnswers } from './photos/expiry.ts';
+import { Once } from './photos/idempotency.ts';
+import { ImageThreads } from './photos/images.ts';
 import { existingCluster } from './storage/embedded/cluster.ts';
 import type { FolderLock } from './storage/lock.ts';
 import { migrate, readMigrations } from './storage/migrate.ts';
 import { openStorage, type Storage } from './storage/open.ts';
+import { dropExpiredPartitions, ensureDayPartitions, prepareDayPartitions } from './storage/postgres/partitions.ts';
 
-const STOP_GRACE_MS = 10_000;
 const LOOPBACK = ['127.0.0.1', '::1'] as const;
 /** This machine does not have the address: no IPv6, or not on loopback. */
 const NO_SUCH_ADDRESS = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL']);
@@ -32,12 +61,17 @@ async function main(): Promise<number> {
       complain(error.message);
       return 2;
     }
-    throw error;
+    // deliberate errors carry a code and a sentence for people; anything else is a fault of ours and shows its stack
+    if (typeof (error as { code?: unknown }).code !== 'string') throw error;
+    complain((error as Error).message);
+    return 1;
   }
 }
 
 const COMMANDS: Record<Invocation['command'], (invocation: Invocation) => Promise<number>> = {
-  up: ({ config }) => up(config),
+  up: ({ config, demo }) => up(config, demo),
+  backup: backupCommand,
+  restore: restoreCommand,
 };
 
 /** What the parts share, filled in as they start; each part reads only what an earlier one made. */
@@ -48,25 +82,63 @@ interface House {
   lock: FolderLock;
   storage: Storage;
   kek: OpenedKek;
+  signer: SignerProcess;
+  tenantKeys: TenantKeys;
+  access: Access;
+  ingest: Ingest;
+  explore: Explore;
+  photoCredentials: PhotoCredentials;
+  photos: PhotosRoom;
+  jobs: Jobs;
+  metrics: Metrics;
+  http: Http;
   port: number;
+  otlpPort: number;
+  cursorKey: Uint8Array;
 }
 
-async function up(config: Config): Promise<number> {
+async function up(config: Config, withDemo: boolean): Promise<number> {
   const log = pino({ level: config.logLevel, base: null }, destination({ dest: 2, sync: true }));
-  const house = { config, log } as House;
-  const lifecycle = new Lifecycle(PARTS.map((part) => part(house)), complain);
+  const house = { config, log, metrics: createMetrics() } as House;
+  const lifecycle = new Lifecycle(
+    PARTS.map((part) => part(house)),
+    complain,
+  );
   house.lifecycle = lifecycle;
   return lifecycle.run(() => {
-    house.lock.tell({ pid: process.pid, url: urlOf(house) });
+    house.lock.tell({ pid: process.pid, url: publicUrlOf(house) });
     if (house.kek.isNew) {
-      say(`The key of all data is ${house.kek.file}: keep a copy of it elsewhere, neither data nor backups open without it.`);
+      say(
+        `The key of all data is ${house.kek.file}: keep a copy of it elsewhere, neither data nor backups open without it.`,
+      );
     }
-    say(`LumaTrace is ready on ${urlOf(house)}`);
+    say(`LumaTrace is ready on ${urlOf(house, house.port)}`);
+    if (withDemo) startDemo(house);
   });
 }
 
+const CLI = fileURLToPath(new URL('../../cli/src/main.ts', import.meta.url));
+
+/** The demo is a program of its own that knows nothing but the public API; it ends with us if it has not ended before. */
+function startDemo({ config }: House): void {
+  const demo = spawn(process.execPath, [CLI, 'demo', '--data', config.dataDir], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  demo.once('error', (error) => complain(`The demo did not start: ${error.message}`));
+  process.once('exit', () => demo.kill());
+}
+
 /** In the order of starting; stopped in reverse. */
-const PARTS: ReadonlyArray<(house: House) => Part> = [dataFolder, database, listeners];
+const PARTS: ReadonlyArray<(house: House) => Part> = [
+  dataFolder,
+  database,
+  signer,
+  access,
+  telemetry,
+  photos,
+  jobs,
+  listeners,
+];
 
 function dataFolder(house: House): Part {
   return {
@@ -112,53 +184,223 @@ function database(house: House): Part {
   };
 }
 
-function listeners(house: House): Part {
-  const open: Server[] = [];
-  const stop = async (): Promise<void> => void (await Promise.all(open.map((server) => closed(server))));
+/** The process that alone opens private keys. */
+function signer(house: House): Part {
   return {
-    name: 'the listeners',
+    name: 'the signer',
     async start() {
-      const { host, port } = house.config;
-      house.port = port;
-      try {
-        for (const address of host === undefined ? LOOPBACK : [host]) {
-          const server = createServer((request, response) => {
-            void health(house, request.url ?? '').then((status) => response.writeHead(status).end());
-          });
-          const isSpare = host === undefined && address !== LOOPBACK[0];
-          const taken = await listening(server, address, house.port, isSpare);
-          if (taken === undefined) continue;
-          open.push(server);
-          house.port = taken;
-        }
-      } catch (error) {
-        await stop();
-        throw error;
-      }
+      house.signer = await SignerProcess.start({
+        wrappingKey: wrappingKeyFrom(house.kek.bytes),
+        directory: join(house.config.dataDir, 'run'),
+        onRestart: ({ restarts, reason }) => house.log.warn({ restarts, reason }, 'the signer was started again'),
+      });
     },
-    stop,
+    stop: () => house.signer.close(),
   };
 }
 
-async function health({ storage }: House, path: string): Promise<number> {
-  if (path === '/health/live') return 200;
-  if (path !== '/health/ready') return 404;
-  return storage.database.ping().then(
-    () => 200,
-    () => 503,
-  );
+function access(house: House): Part {
+  const { config, log } = house;
+  return {
+    name: 'access',
+    async start() {
+      const { database } = house.storage;
+      const kek = kekFromBytes(house.kek.bytes);
+      house.port = config.port === 0 ? await freePort() : config.port;
+      house.otlpPort = config.otlpPort === 0 ? await freePort() : config.otlpPort;
+      house.tenantKeys = createTenantKeys({ database, kek });
+      const installationKeys = createInstallationKeys({ database, kek });
+      house.cursorKey = (await installationKeys.secret('cursor')).secret;
+      house.access = await createAccess({
+        database,
+        installationKeys,
+        signer: tokenSigner(house.signer),
+        publicUrl: publicUrlOf(house),
+        otlpUrl: urlOf(house, house.otlpPort),
+        dataDir: config.dataDir,
+        limits: { requestsPerHour: config.requestsPerHour },
+        tracesPerDay: config.tracesPerDay,
+        onError: (error) => log.error({ error: String(error) }, 'access'),
+      });
+      await house.access.firstRun.bootstrap();
+    },
+    stop: () => Promise.resolve(),
+  };
 }
 
-/** The port that was taken; undefined when the machine has no such address and it is not needed. */
-async function listening(server: Server, host: string, port: number, isSpare: boolean): Promise<number | undefined> {
-  try {
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ host, port }, resolve));
-    return (server.address() as AddressInfo).port;
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (isSpare && NO_SUCH_ADDRESS.has(code ?? '')) return undefined;
-    throw cannotListen(code ?? String(error), host, port, error);
+function tokenSigner(signerProcess: SignerProcess): TokenSigner {
+  return {
+    async generate() {
+      const { publicKey, wrappedPrivate } = await signerProcess.generate('rs256');
+      return { publicJwk: publicKey.export({ format: 'jwk' }), wrappedPrivate };
+    },
+    load: (kid, wrappedPrivate) => signerProcess.load(kid, wrappedPrivate),
+    sign: (kid, tbs) => signerProcess.sign(kid, tbs),
+  };
+}
+
+function telemetry(house: House): Part {
+  const { metrics } = house;
+  return {
+    name: 'telemetry',
+    start() {
+      const { database } = house.storage;
+      const { tenantKeys } = house;
+      house.ingest = createIngest({
+        database,
+        tenantKeys,
+        tracesPerDay: house.config.tracesPerDay,
+        ensurePartitions: (retentionClass, days) => ensureDayPartitions(database, retentionClass, days),
+      });
+      house.explore = createExplore({ database, tenantKeys, cursorKey: house.cursorKey });
+      const { ingest } = house;
+      for (const [name, help, read] of INGEST_GAUGES) metrics.gauge(name, help, () => read(ingest.counts()));
+      return Promise.resolve();
+    },
+    stop: () => house.ingest.drain(),
+  };
+}
+
+type IngestCounts = ReturnType<Ingest['counts']>;
+const INGEST_GAUGES: ReadonlyArray<readonly [string, string, (counts: IngestCounts) => number]> = [
+  ['lumatrace_spans_stored_total', 'Spans written and committed, replacements included.', ({ stored }) => stored],
+  ['lumatrace_spans_duplicate_total', 'Spans that came again unchanged.', ({ duplicates }) => duplicates],
+  ['lumatrace_spans_replaced_total', 'Spans that came again with other content.', ({ replaced }) => replaced],
+  ['lumatrace_spans_rejected_total', 'Spans that were refused alone.', ({ rejected }) => rejected],
+  ['lumatrace_ingest_queued_spans', 'Spans that wait to be written.', ({ queuedSpans }) => queuedSpans],
+];
+
+function photos(house: House): Part {
+  const { config } = house;
+  let images: ImageThreads;
+  return {
+    name: 'photos',
+    async start() {
+      const { database } = house.storage;
+      const credentials = createPhotoCredentials({
+        database,
+        signer: house.signer,
+        recoveryKitDir: join(config.dataDir, 'recovery-kit'),
+        organization: config.organization,
+        softBindingAlg: config.softBindingAlg,
+      });
+      await credentials.renew();
+      images = new ImageThreads();
+      house.photoCredentials = credentials;
+      house.photos = {
+        database,
+        tenantKeys: house.tenantKeys,
+        registrationSigner: credentials.registration,
+        manifestCredentials: async () => ({ ...(await credentials.manifest()), generatorVersion: VERSION }),
+        images,
+        once: new Once({ database }),
+        clock: () => new Date(),
+      };
+    },
+    stop: () => images.close(),
+  };
+}
+
+/** What happens by the clock; each may run twice, and a missed night is made up at the next start. */
+function jobs(house: House): Part {
+  return {
+    name: 'the jobs',
+    async start() {
+      const { database, cluster } = house.storage;
+      const daily = async (): Promise<void> => {
+        await prepareDayPartitions(database, Date.now(), house.config.retentionDays);
+        const dropped = await dropExpiredPartitions(database, Date.now());
+        if (dropped.length > 0) house.log.info({ dropped }, 'expired partitions were dropped');
+        await removeExpiredAnswers(database);
+        await house.access.forgetEnded();
+        await house.photoCredentials.renew();
+      };
+      house.jobs = await startJobs({
+        pool: database.ownerPool,
+        handlers: { daily },
+        schedules: [{ pattern: '17 0 * * *', task: 'daily' }],
+        log: house.log,
+        isAlone: cluster !== undefined,
+      });
+      await prepareDayPartitions(database, Date.now(), house.config.retentionDays);
+      await house.jobs.enqueue('daily', {}, { key: 'daily-at-start' });
+    },
+    stop: () => house.jobs.stop(),
+  };
+}
+
+const VERSION = '0.1.0';
+const DASHBOARD = fileURLToPath(new URL('../../dashboard/dist/', import.meta.url));
+
+function listeners(house: House): Part {
+  const { config, log } = house;
+  return {
+    name: 'the listeners',
+    async start() {
+      const http = await createHttp({
+        routes: routesOf(house),
+        access: house.access,
+        log,
+        metrics: house.metrics,
+        publicUrl: publicUrlOf(house),
+        trustedProxies: config.trustedProxies,
+        dashboardDir: DASHBOARD,
+      });
+      house.http = http;
+      try {
+        for (const port of [house.port, house.otlpPort]) await listenEverywhere(http, config.host, port);
+      } catch (error) {
+        await http.stop(0);
+        throw error;
+      }
+    },
+    stop: () => house.http.stop(),
+  };
+}
+
+function routesOf(house: House): Route[] {
+  const { storage, signer: signerProcess, metrics } = house;
+  const described = [
+    ...otlpRoutes({ ingest: house.ingest }),
+    ...telemetryRoutes({ explore: house.explore }),
+    ...photoRoutes(house.photos),
+    ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
+    ...keyRoutes({ access: house.access }),
+    ...operationsRoutes({
+      access: house.access,
+      metrics,
+      checks: {
+        database: () => storage.database.ping(),
+        signer: () => (signerProcess.pid === null ? Promise.reject(new Error('restarting')) : Promise.resolve()),
+      },
+      otlpUrl: urlOf(house, house.otlpPort),
+      hasSpans: (tenantId) => house.explore.hasSpans(tenantId),
+      ...(house.config.metricsToken === undefined ? {} : { metricsToken: house.config.metricsToken }),
+    }),
+  ];
+  return [...described, openApiRoute(described, { version: VERSION, url: publicUrlOf(house) }), ...docsRoutes()];
+}
+
+/** On both loopback addresses, the second only where the machine has it; or on the one address that was asked for. */
+async function listenEverywhere(http: Http, host: string | undefined, port: number): Promise<void> {
+  for (const address of host === undefined ? LOOPBACK : [host]) {
+    const isSpare = host === undefined && address !== LOOPBACK[0];
+    try {
+      await http.listen({ host: address, port });
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (isSpare && NO_SUCH_ADDRESS.has(code ?? '')) continue;
+      throw cannotListen(code ?? String(error), address, port, error);
+    }
   }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve, reject) => probe.once('error', reject).listen(0, LOOPBACK[0], resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise<void>((resolve) => probe.close(() => resolve()));
+  return port;
 }
 
 /** Why a port cannot be had, and what to do. */
@@ -171,13 +413,12 @@ function cannotListen(code: string, host: string, port: number, cause: unknown):
   return new Error(sentences[code] ?? `Cannot listen on ${host} port ${port}: ${code}.`, { cause });
 }
 
-async function closed(server: Server): Promise<void> {
-  const cut = setTimeout(() => server.closeAllConnections(), STOP_GRACE_MS);
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  clearTimeout(cut);
+/** Where people and programs reach us: what the operator says, else where we listen. */
+function publicUrlOf(house: House): string {
+  return house.config.publicUrl ?? urlOf(house, house.port);
 }
 
-function urlOf({ config, port }: House): string {
+function urlOf({ config }: House, port: number): string {
   const isAny = config.host === undefined || config.host === '0.0.0.0' || config.host === '::';
   const host = isAny ? 'localhost' : config.host?.includes(':') ? `[${config.host}]` : config.host;
   return `http://${host}:${port}`;

@@ -6,7 +6,7 @@ import { startModelStandIn } from '../demo/model-stand-in.ts';
 import { ModelClient } from '../demo/model.ts';
 import { showPhotos } from '../demo/photos.ts';
 import { startTelemetry, type Telemetry } from '../demo/tracing.ts';
-import { CannotAnswer, UsageError, type Command } from '../main.ts';
+import { CannotAnswer, UsageError, type Command } from '../command.ts';
 
 const HOUR_MS = 3_600_000;
 // One day less than the default retention, so that the oldest day is whole.

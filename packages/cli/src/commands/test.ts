@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, globSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Command } from '../main.ts';
+import type { Command } from '../command.ts';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 

@@ -3,7 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { paintBlock, shrinkToJpeg } from '@lumatrace/provenance/codec/alter.ts';
-import { CannotAnswer } from '../main.ts';
+import { CannotAnswer } from '../command.ts';
 
 const PHOTOS = fileURLToPath(new URL('../../../../fixtures/photos/', import.meta.url));
 const FILES = ['dandelion.jpg', 'sunset.jpg', 'fig-bowl.jpg'] as const;
