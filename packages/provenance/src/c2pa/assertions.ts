@@ -96,7 +96,7 @@ export function manifestDefinition(statements: Statements, hasParentStore: boole
   return {
     claim_version: 2,
     claim_generator_info: [{ name: 'LumaTrace', version: statements.generatorVersion, specVersion: SPEC_VERSION }],
-    ...(statements.title === undefined ? {} : { title: statements.title }),
+    ...(statements.title === undefined ? {} : { title: statements.title.toWellFormed() }),
     format: MEDIA_TYPES[statements.format],
     ingredients: inception === 'c2pa.opened' && !hasParentStore ? [parentDefinition(statements)] : [],
     assertions,
@@ -134,7 +134,7 @@ function photoOf({ photoId, traceId }: Statements): object {
 
 // CAWG metadata assertion 1.1: what a person says about the picture, gathered and not vouched for by the signer
 function authorOf(author: string): object {
-  const data = { '@context': { dc: 'http://purl.org/dc/elements/1.1/' }, 'dc:creator': [author] };
+  const data = { '@context': { dc: 'http://purl.org/dc/elements/1.1/' }, 'dc:creator': [author.toWellFormed()] };
   return { label: METADATA_LABEL, kind: 'Json', data };
 }
 

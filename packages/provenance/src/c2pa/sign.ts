@@ -12,7 +12,7 @@ import {
 } from './assertions.ts';
 import { encodeCbor, type CborMap, type CborValue } from './cbor.ts';
 import { coseSign1Length, signClaim } from './cose.ts';
-import { extractManifest, insertManifest } from './embed.ts';
+import { EmbedError, extractManifest, insertManifest } from './embed.ts';
 import {
   cborMapOf,
   activeManifest,
@@ -22,7 +22,7 @@ import {
   type ManifestBoxes,
   type Superbox,
 } from './jumbf.ts';
-import { layOutManifest, type TrustAnchors } from './wasm.ts';
+import { C2paEngineError, layOutManifest, type Layout, type TrustAnchors } from './wasm.ts';
 
 export interface SignRequest extends Omit<Statements, 'softBindings'> {
   /** The marked and encoded picture, without a manifest. */
@@ -43,20 +43,49 @@ export interface SignedImage {
   readonly manifestStore: Uint8Array<ArrayBuffer>;
 }
 
+/** The picture came with credentials that cannot be carried on; they are never dropped silently. */
+export class SourceCredentialsError extends Error {
+  readonly code = 'VALIDATION_FAILED';
+}
+
 /**
  * Embeds a signed manifest. One call to the signer. Every call makes another manifest: labels and salts are random.
- * @throws TypeError (unsayable statements), EmbedError (`bytes` or `source` hold a damaged store), C2paEngineError,
- *   and whatever the signer throws.
+ * @throws TypeError (unsayable statements), SourceCredentialsError (`source` holds a damaged store), EmbedError (`bytes`
+ *   hold a store), C2paEngineError, and whatever the signer throws.
  */
 export async function signImage(request: SignRequest): Promise<SignedImage> {
   const { bytes, format, signer, softBinding, fingerprint, source, trust } = request;
   const softBindings: [SoftBinding, ...SoftBinding[]] = fingerprint ? [softBinding, fingerprint] : [softBinding];
-  const hasParentStore = source !== undefined && extractManifest(source.bytes, source.format) !== null;
-  const definition = manifestDefinition({ ...request, softBindings }, hasParentStore);
-  const parent = hasParentStore ? { ...source, definition: parentDefinition(source) } : null;
-  const draft = await layOutManifest(bytes, format, definition, coseSign1Length(signer), parent, trust);
+  const parent = source !== undefined && hasStore(source) ? { ...source, definition: parentDefinition(source) } : null;
+  const definition = manifestDefinition({ ...request, softBindings }, parent !== null);
+  const draft = await layOut(bytes, format, definition, coseSign1Length(signer), parent, trust);
   const manifestStore = await sealStore(draft.store, softBindings, signer);
   return { bytes: insertManifest(bytes, format, manifestStore), manifestStore };
+}
+
+function hasStore(source: { readonly bytes: Uint8Array; readonly format: ImageFormat }): boolean {
+  try {
+    return extractManifest(source.bytes, source.format) !== null;
+  } catch (cause) {
+    if (cause instanceof EmbedError) throw unkeepable(cause);
+    throw cause;
+  }
+}
+
+// what the library refuses with a parent, and not for a trap of its own, it refuses for the parent
+async function layOut(...request: Parameters<typeof layOutManifest>): Promise<Layout> {
+  const parent = request[4];
+  try {
+    return await layOutManifest(...request);
+  } catch (cause) {
+    if (parent !== null && cause instanceof C2paEngineError && !cause.trapped) throw unkeepable(cause);
+    throw cause;
+  }
+}
+
+function unkeepable(cause: Error): SourceCredentialsError {
+  const message = 'The picture carries damaged C2PA credentials that cannot be kept: remove or repair them first.';
+  return new SourceCredentialsError(message, { cause });
 }
 
 // every replacement keeps its length: no offset, and so no hash of the picture, changes
