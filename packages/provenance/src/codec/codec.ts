@@ -33,8 +33,10 @@ export interface Luma {
 const MIN_JPEG_QUALITY = 85;
 // lossy WebP does not tell its quality; 90 costs about 0.5 dB beside the source (libwebp's own tables)
 const WEBP_QUALITY = 90;
-// level 6 is libpng's default; adaptive filters keep photographs a quarter smaller
-const PNG_OPTIONS = { compressionLevel: 6, adaptiveFiltering: true, palette: false } as const;
+// 12 megapixels of photograph: level 3 in 0.7 s, level 6 in 1.5 s and 1 % smaller; without adaptive filters 70 % larger
+const PNG_OPTIONS = { compressionLevel: 3, adaptiveFiltering: true, palette: false } as const;
+// lossless WebP of 12 megapixels: effort 1 in 7 s, effort 4 (the default) in 25 s and 1.5 % smaller
+const LOSSLESS_WEBP_OPTIONS = { lossless: true, exact: true, effort: 1 } as const;
 
 /**
  * All pixels at full size; 16-bit PNG stays 16-bit, palettes become colours, depths below 8 become 8.
@@ -123,12 +125,12 @@ const ENCODERS: Readonly<Record<ImageHeader['format'], (image: Sharp, header: Im
     image.jpeg({
       quality: jpegQualityFor(header),
       chromaSubsampling: header.chromaSubsampling === '4:2:0' ? '4:2:0' : '4:4:4',
+      // 12 megapixels in 30 ms instead of 90, for 3 % more bytes
+      optimiseCoding: false,
     }),
   png: (image) => image.png(PNG_OPTIONS),
   webp: (image, header) =>
-    header.lossless
-      ? image.webp({ lossless: true, exact: true })
-      : image.webp({ quality: WEBP_QUALITY, alphaQuality: 100 }),
+    header.lossless ? image.webp(LOSSLESS_WEBP_OPTIONS) : image.webp({ quality: WEBP_QUALITY, alphaQuality: 100 }),
 };
 
 function open(bytes: Uint8Array): Sharp {

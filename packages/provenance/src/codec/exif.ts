@@ -21,10 +21,9 @@ export function withoutGps(tiff: Uint8Array): Uint8Array | null {
   const order = view.getUint16(0);
   if (order !== 0x4949 && order !== 0x4d4d) return null;
   const little = order === 0x4949;
-  let directory = view.getUint32(4, little);
-  for (let seen = 0; directory !== 0; seen++) {
-    if (seen === MAX_DIRECTORIES) return null;
-    const next = cleanDirectory(copy, view, little, directory);
+  const block = { copy, view, little, seen: new Set<number>() };
+  for (let directory = view.getUint32(4, little); directory !== 0;) {
+    const next = cleanDirectory(block, directory);
     if (next === null) return null;
     directory = next;
   }
@@ -37,9 +36,19 @@ export function hasGps(tiff: Uint8Array): boolean {
   return cleaned === null || cleaned.some((value, index) => value !== tiff[index]);
 }
 
+interface Block {
+  copy: Uint8Array;
+  view: DataView;
+  little: boolean;
+  /** Offsets of the directories so far: one that comes again is a loop. */
+  seen: Set<number>;
+}
+
 /** Removes GPS from one directory and answers the offset of the next (0: the last); null when it is damaged. */
-function cleanDirectory(copy: Uint8Array, view: DataView, little: boolean, offset: number): number | null {
-  if (offset + 2 > copy.length) return null;
+function cleanDirectory(block: Block, offset: number): number | null {
+  const { copy, view, little, seen } = block;
+  if (offset + 2 > copy.length || seen.has(offset) || seen.size === MAX_DIRECTORIES) return null;
+  seen.add(offset);
   const count = view.getUint16(offset, little);
   const end = offset + 2 + 12 * count;
   if (count > MAX_ENTRIES || end > copy.length) return null;
@@ -52,11 +61,11 @@ function cleanDirectory(copy: Uint8Array, view: DataView, little: boolean, offse
     const tag = view.getUint16(at, little);
     const value = view.getUint32(at + 8, little);
     if (tag === GPS_POINTER) {
-      if (!eraseDirectory(copy, view, little, value)) return null;
+      if (!eraseDirectory(block, value)) return null;
       continue;
     }
     // a GPS pointer below the Exif directory is against the specification, and phones have written it
-    if (tag === EXIF_POINTER && cleanDirectory(copy, view, little, value) === null) return null;
+    if (tag === EXIF_POINTER && cleanDirectory(block, value) === null) return null;
     copy.copyWithin(offset + 2 + 12 * kept++, at, at + 12);
   }
   if (kept === count) return next;
@@ -67,7 +76,7 @@ function cleanDirectory(copy: Uint8Array, view: DataView, little: boolean, offse
   return next;
 }
 
-function eraseDirectory(copy: Uint8Array, view: DataView, little: boolean, offset: number): boolean {
+function eraseDirectory({ copy, view, little }: Block, offset: number): boolean {
   if (offset + 2 > copy.length) return false;
   const count = view.getUint16(offset, little);
   const end = Math.min(copy.length, offset + 2 + 12 * count + 4);

@@ -1,6 +1,6 @@
 // What stays of a file beside its pixels: ICC, EXIF, XMP, IPTC and colour chunks, taken out of one container and put into
 // another of the same format. Everything else is left behind: previews, maps, second pictures, unknown segments.
-import { crc32 } from 'node:zlib';
+import { crc32, inflateSync } from 'node:zlib';
 import {
   exifOrientation,
   jpegSegments,
@@ -137,9 +137,30 @@ function isText(type: string): boolean {
 function keepsText(type: string, body: Uint8Array, options: MetadataOptions): boolean {
   const keyword = Buffer.from(body.subarray(0, Math.max(0, body.indexOf(0)))).toString('latin1');
   if (PNG_KEYWORDS.has(keyword)) return true;
-  if (keyword !== PNG_XMP_KEYWORD || type !== 'iTXt') return false;
-  const compressed = body[PNG_XMP_KEYWORD.length + 1] !== 0;
-  return options.keepGps || (!compressed && mayStay(body, options));
+  if (keyword !== PNG_XMP_KEYWORD) return false;
+  const text = type === 'zTXt' ? inflated(body.subarray(keyword.length + 2)) : internationalText(body);
+  return options.keepGps || (text !== null && mayStay(text, options));
+}
+
+// XMP of more than a megabyte is dropped rather than inflated
+const MAX_TEXT_BYTES = 1 << 20;
+
+/** The text of an iTXt chunk, inflated where it is compressed; null when it is damaged or too large. */
+function internationalText(body: Uint8Array): Uint8Array | null {
+  const keywordEnd = body.indexOf(0);
+  const languageEnd = body.indexOf(0, keywordEnd + 3);
+  const translationEnd = body.indexOf(0, languageEnd + 1);
+  if (keywordEnd < 0 || languageEnd < 0 || translationEnd < 0) return null;
+  const text = body.subarray(translationEnd + 1);
+  return body[keywordEnd + 1] === 0 ? text : inflated(text);
+}
+
+function inflated(text: Uint8Array): Uint8Array | null {
+  try {
+    return inflateSync(text, { maxOutputLength: MAX_TEXT_BYTES });
+  } catch {
+    return null;
+  }
 }
 
 function writePng(encoded: Uint8Array, { pieces }: Metadata): Uint8Array {
@@ -170,9 +191,15 @@ function readWebp(bytes: Uint8Array, options: MetadataOptions): Metadata {
     format: 'webp',
     pieces: [],
     icc: body('ICCP')?.slice() ?? null,
-    exif: exif && keptExif(withoutExifPrefix(exif), options).slice(),
+    exif: exif && keptWebpExif(exif, options),
     xmp: xmp && mayStay(xmp, options) ? xmp.slice() : null,
   };
+}
+
+/** Some writers put the prefix of JPEG before the block: what had it keeps it. */
+function keptWebpExif(body: Uint8Array, options: MetadataOptions): Uint8Array {
+  const tiff = withoutExifPrefix(body);
+  return concat([body.subarray(0, body.length - tiff.length), keptExif(tiff, options)]);
 }
 
 const VP8X_ICC = 0x20;
