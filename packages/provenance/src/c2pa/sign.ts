@@ -22,6 +22,7 @@ import {
   type ManifestBoxes,
   type Superbox,
 } from './jumbf.ts';
+import { verifyC2pa } from './verify.ts';
 import { C2paEngineError, layOutManifest, type Layout, type TrustAnchors } from './wasm.ts';
 
 export interface SignRequest extends Omit<Statements, 'softBindings'> {
@@ -60,7 +61,17 @@ export async function signImage(request: SignRequest): Promise<SignedImage> {
   const definition = manifestDefinition({ ...request, softBindings }, parent !== null);
   const draft = await layOut(bytes, format, definition, coseSign1Length(signer), parent, trust);
   const manifestStore = await sealStore(draft.store, softBindings, signer);
-  return { bytes: insertManifest(bytes, format, manifestStore), manifestStore };
+  const signed = { bytes: insertManifest(bytes, format, manifestStore), manifestStore };
+  if (parent !== null) await requireSoundParent(signed, request);
+  return signed;
+}
+
+// what we have just written can only be broken by what the parent brought along, such as a manifest without its own parent
+async function requireSoundParent({ bytes }: SignedImage, { format, trust }: SignRequest): Promise<void> {
+  const { status, findings } = await verifyC2pa({ bytes, format, trust });
+  if (status !== 'TAMPERED') return;
+  const codes = findings.filter(({ severity }) => severity === 'failure').map(({ code }) => code);
+  throw unkeepable(new Error(codes.join(', ')));
 }
 
 function hasStore(source: { readonly bytes: Uint8Array; readonly format: ImageFormat }): boolean {

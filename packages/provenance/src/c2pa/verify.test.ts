@@ -3,12 +3,16 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { before, test } from 'node:test';
 import type { ImageFormat } from '../image.ts';
+import { CborTag, decodeCbor, encodeCbor, type CborValue } from './cbor.ts';
 import { makeChain, type TestChain } from './chain.fixture.ts';
+import { signClaim } from './cose.ts';
 import { extractManifest, insertManifest } from './embed.ts';
 import { photographs } from './images.fixture.ts';
+import { activeManifest, payloadOf } from './jumbf.ts';
 import { PHOTO_ID, signRequest } from './requests.fixture.ts';
 import { signImage, type SignRequest } from './sign.ts';
 import { c2paEngineFailed, verifyC2pa, type C2paVerification } from './verify.ts';
+import { layOutManifest } from './wasm.ts';
 
 const FORMATS: readonly ImageFormat[] = ['jpeg', 'png', 'webp'];
 const DAY_MS = 86_400_000;
@@ -219,6 +223,24 @@ test('a crash of the validator is INVALID', () => {
   const result = c2paEngineFailed('unreachable\u0000\u202eexecuted');
   assert.equal(result.status, 'INVALID');
   assert.equal(result.findings[0]?.evidence?.['reason'], 'unreachable\ufffd\ufffdexecuted');
+});
+
+test('fields beside the signature that nobody signed are INVALID', async () => {
+  const definition = { claim_version: 2, claim_generator_info: [{ name: 'test' }], assertions: [] };
+  const { store } = await layOutManifest(images.jpeg, 'jpeg', definition, 3_000, null, chain.trust);
+  const { signature } = activeManifest(store);
+  const signed = decodeCbor(await signClaim(chain.signer, payloadOf(store, activeManifest(store).claim)));
+  assert.ok(signed instanceof CborTag && Array.isArray(signed.value));
+  const [header, , , value] = signed.value as CborValue[];
+  const room = signature.end - signature.payloadStart;
+  const withNote = (length: number): Uint8Array =>
+    encodeCbor(new CborTag(18, [header, new Map([['note', new Uint8Array(length)]]), null, value]));
+  const sealed = Uint8Array.from(store);
+  sealed.set(withNote(room - withNote(1_000).length + 1_000), signature.payloadStart);
+  const bytes = insertManifest(images.jpeg, 'jpeg', sealed);
+  const result = await verifyC2pa({ bytes, format: 'jpeg', trust: chain.trust });
+  assert.equal(result.status, 'INVALID');
+  assert.ok(codesOf(result).includes('org.lumatrace.c2pa.unvouched'));
 });
 
 test('text out of a manifest is cut and cleaned', async () => {
