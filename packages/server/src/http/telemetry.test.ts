@@ -52,13 +52,14 @@ interface Call {
   attributes?: OtlpSpan['attributes'];
 }
 
+const say = (role: string, content: string): string => JSON.stringify([{ role, parts: [{ type: 'text', content }] }]);
+
 /** A root with one model call below it. */
 function conversation(call: Call): OtlpSpan[] {
   const { trace, minutesAgo, model = 'gpt-4o', input = 1_000, output = 500, durationMs = 1_000, status } = call;
   const startNs = NOW_NS - BigInt(minutesAgo) * MINUTE_NS;
   const endNs = startNs + BigInt(durationMs) * 1_000_000n;
   const traceId = hex(trace, 32);
-  const say = (role: string, content: string): string => JSON.stringify([{ role, parts: [{ type: 'text', content }] }]);
   return [
     {
       traceId,
@@ -418,6 +419,10 @@ function percentile(values: readonly number[], q: number): number {
   return below + (rank - Math.floor(rank)) * ((sorted[Math.ceil(rank)] ?? 0) - below);
 }
 
+function close(actual: number, expected: number): void {
+  assert.ok(Math.abs(actual - expected) < 1e-6, `${actual} ≠ ${expected}`);
+}
+
 test('latency percentiles are those of the rows', async () => {
   const durations = [12, 900, 35, 4_000, 77, 310, 150, 2_200, 60, 480];
   const tenantId = await fill(
@@ -433,8 +438,6 @@ test('latency percentiles are those of the rows', async () => {
     tenantId,
     '/api/analytics/latency?timeRange=1h&groupBy=service',
   );
-  const close = (actual: number, expected: number): void =>
-    assert.ok(Math.abs(actual - expected) < 1e-6, `${actual} ≠ ${expected}`);
   close(body.avgLatency, durations.reduce((sum, each) => sum + each, 0) / durations.length);
   close(body.p50Latency, percentile(durations, 0.5));
   close(body.p95Latency, percentile(durations, 0.95));
