@@ -81,6 +81,18 @@ test('a file without a store is told apart from one with a broken store', async 
   await assert.rejects(readReport(broken, 'png', chain.trust), C2paEngineError);
 });
 
+test('a library that trapped is replaced for the next call', async () => {
+  // a length that cannot be allocated makes it trap, as a fault of its own would
+  const endless = Object.defineProperty(new Uint8Array(8), 'length', { value: 2 ** 31 });
+  await assert.rejects(
+    readReport(endless, 'png', chain.trust),
+    (error) => error instanceof C2paEngineError && error.trapped,
+  );
+  assert.equal(memoryBytes(), 0);
+  const signed = await signImage(signRequest(chain, images.png, 'png'));
+  assert.match((await readReport(signed.bytes, 'png', chain.trust)) ?? '', /"Trusted"/);
+});
+
 test('the memory of the library can be watched', () => {
   assert.ok(memoryBytes() > 1_000_000);
 });
