@@ -121,7 +121,7 @@ const RETRY_AFTER_SECONDS = 5;
 const POOL: Omit<PoolOptions, 'script' | 'maxWorkers'> = {
   maxQueued: 64,
   queueTimeoutMs: 30_000,
-  jobTimeoutMs: 30_000,
+  jobTimeoutMs: 60_000,
   idleMs: 30_000,
   maxJobsPerWorker: 100,
   resourceLimits: { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 64 },

@@ -41,8 +41,12 @@ export async function protectPicture(
 ): Promise<Outcome> {
   const { header, unsigned, marked } = await markPicture(job);
   const incoming = incomingStore(job.image, header.format);
+  // the decoder's thread looks at the encoded picture while this one signs it and checks the signature
+  const looking = ownLuma(unsigned, header);
   const signed = await signPicture(job, header.format, unsigned, sign);
-  const { luma, detection } = await checkOwn(job, header, signed);
+  await checkOwnManifest(job, header.format, signed);
+  const luma = await looking;
+  const detection = checkOwnMark(luma, job.photoKey);
   const { kept, gaps } = withoutIncoming(signed.manifestStore, incoming);
   const result: ProtectedPicture = {
     image: signed.bytes,
@@ -147,29 +151,33 @@ async function signPicture(
   }
 }
 
-/** Our own check of what will be given out, on the final bytes; the decoder's thread and this one work side by side. */
-async function checkOwn(
-  job: JobOf<'protect'>,
-  header: ImageHeader,
-  { bytes }: SignedImage,
-): Promise<{ luma: Luma; detection: Detection }> {
+/**
+ * The pixels of what will be given out. Signing adds a manifest beside the image data and changes none of it: the
+ * manifest's own hash, checked on the final bytes, covers exactly these.
+ */
+function ownLuma(unsigned: Uint8Array, header: ImageHeader): Promise<Luma> {
   const { width, height } = canonicalSize(header);
-  const [luma, c2pa] = await Promise.all([
-    decodeLuma(bytes, width, height),
-    verifyC2pa({ bytes, format: header.format, trust: job.trust, revocations: job.trust.revocations }),
-  ]);
-  if (c2pa.status !== 'VALID' || c2pa.manifest?.photoId !== job.photoId) {
-    const why = c2pa.findings.filter(({ severity }) => severity === 'failure').map(({ code }) => code);
-    throw new Error(`Expected our own manifest to be valid but it is ${c2pa.status}: ${why.join(', ')}`);
-  }
-  const detection = detectKnown(luma, job.photoKey);
-  if (detection.verdict !== 'DETECTED') {
-    throw new ImageError(
-      'VALIDATION_FAILED',
-      'The picture cannot carry a watermark: our own check does not find the mark.',
-    );
-  }
-  return { luma, detection };
+  const luma = decodeLuma(unsigned, width, height);
+  // awaited after signing: when that fails first, this failure is nobody's
+  luma.catch(() => {});
+  return luma;
+}
+
+async function checkOwnManifest(job: JobOf<'protect'>, format: ImageFormat, { bytes }: SignedImage): Promise<void> {
+  const { trust } = job;
+  const { status, manifest, findings } = await verifyC2pa({ bytes, format, trust, revocations: trust.revocations });
+  if (status === 'VALID' && manifest?.photoId === job.photoId) return;
+  const why = findings.filter(({ severity }) => severity === 'failure').map(({ code }) => code);
+  throw new Error(`Expected our own manifest to be valid but it is ${status}: ${why.join(', ')}`);
+}
+
+function checkOwnMark(luma: Luma, photoKey: Uint8Array): Detection {
+  const detection = detectKnown(luma, photoKey);
+  if (detection.verdict === 'DETECTED') return detection;
+  throw new ImageError(
+    'VALIDATION_FAILED',
+    'The picture cannot carry a watermark: our own check does not find the mark.',
+  );
 }
 
 function incomingStore(image: Uint8Array, format: ImageFormat): Uint8Array | null {
