@@ -2,6 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { extractManifest, insertManifest } from '@lumatrace/provenance/c2pa/embed.ts';
 import { paintBlock, shrinkToJpeg } from '@lumatrace/provenance/codec/alter.ts';
 import { CannotAnswer } from '../command.ts';
 
@@ -25,12 +26,19 @@ export async function showPhotos(url: string, apiKey: string): Promise<Verdict[]
     const versions = [
       ['as protected', image],
       ['shrunk to 1080 px, JPEG 75', await shrinkToJpeg(image, 1080, 75)],
-      ['one block painted over', await paintBlock(image)],
+      ['one block painted over', await tamperedWith(image)],
       ['never protected', original],
     ] as const;
     for (const [what, bytes] of versions) verdicts.push({ file, what, ...(await verify(url, apiKey, photoId, bytes)) });
   }
   return verdicts;
+}
+
+/** As a forger would: another picture under the credentials of the first. */
+async function tamperedWith(image: Buffer): Promise<Uint8Array> {
+  const credentials = extractManifest(image, 'jpeg');
+  if (credentials === null) throw new CannotAnswer('the protected photograph carries no credentials');
+  return insertManifest(await paintBlock(image), 'jpeg', credentials.store);
 }
 
 async function protect(url: string, apiKey: string, image: Buffer): Promise<{ photoId: string; image: Buffer }> {
