@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 const READY = /LumaTrace is ready on (\S+)/;
-const READY_TIMEOUT_MS = 60_000;
+const READY_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 20_000;
 
 /** The first-run file of the contract. */

@@ -22,6 +22,13 @@ const STOP_STEPS: ReadonlyArray<readonly [NodeJS.Signals, number]> = [
   ['SIGKILL', 5_000],
 ];
 
+/** An orphan serves nobody: it is given a moment, and what it then leaves is recovered from its log at the start. */
+const ORPHAN_STEPS: typeof STOP_STEPS = [
+  ['SIGINT', 3_000],
+  ['SIGQUIT', 5_000],
+  ['SIGKILL', 5_000],
+];
+
 export async function readPidFile(cluster: string): Promise<PidFile | undefined> {
   const text = await readFile(join(cluster, 'postmaster.pid'), 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
@@ -46,13 +53,17 @@ export async function endOrphan(cluster: string): Promise<boolean> {
     await rm(join(cluster, 'postmaster.pid'), { force: true });
     return false;
   }
-  await endServer(found.pid, () => servesCluster(found.pid, cluster));
+  await endServer(found.pid, () => servesCluster(found.pid, cluster), ORPHAN_STEPS);
   return true;
 }
 
 /** Sends the stop signals one after the other until `lives` says no. */
-export async function endServer(pid: number, lives: () => Promise<boolean> | boolean): Promise<void> {
-  for (const [signal, patienceMs] of STOP_STEPS) {
+export async function endServer(
+  pid: number,
+  lives: () => Promise<boolean> | boolean,
+  steps = STOP_STEPS,
+): Promise<void> {
+  for (const [signal, patienceMs] of steps) {
     signalTo(pid, signal);
     const deadline = performance.now() + patienceMs;
     while (performance.now() < deadline) {
