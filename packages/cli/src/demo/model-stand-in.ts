@@ -178,7 +178,7 @@ function embeddings(request: EmbeddingRequest): object {
 
 // Feature hashing of the words (Weinberger et al. 2009): enough for a retrieval that really ranks by content.
 function embed(text: string): number[] {
-  const vector = new Array<number>(EMBEDDING_DIMENSIONS).fill(0);
+  const vector = Array.from({ length: EMBEDDING_DIMENSIONS }, () => 0);
   for (const word of words(text)) {
     const bucket = hash(word) % EMBEDDING_DIMENSIONS;
     vector[bucket] = (vector[bucket] ?? 0) + (hash(`${word}±`) % 2 === 0 ? 1 : -1);

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 const READY = /LumaTrace is ready on (\S+)/;
-const READY_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 20_000;
 
 /** The first-run file of the contract. */
@@ -56,8 +56,15 @@ export async function startInstance(options: InstanceOptions = {}): Promise<Inst
     [
       MAIN,
       'up',
-      ...['--port', String(ports.http), '--otlp-port', String(ports.otlp), '--grpc-port', String(ports.grpc)],
-      ...['--data', dataDir, ...(options.args ?? [])],
+      '--port',
+      String(ports.http),
+      '--otlp-port',
+      String(ports.otlp),
+      '--grpc-port',
+      String(ports.grpc),
+      '--data',
+      dataDir,
+      ...(options.args ?? []),
     ],
     { env: { ...process.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] },
   );
