@@ -143,6 +143,7 @@ export class Once {
       // a missed beat is harmless: `record` finds out whether the key is still ours
       this.#database.inTenant(at.tenantId, (sql) => keepKey(sql, at, owner)).catch(() => {});
     }, this.#heartbeatMs);
+    heartbeat.unref();
     try {
       return await work.run({
         owner,
