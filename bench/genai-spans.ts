@@ -239,7 +239,7 @@ function retrievalOf(random: Random, question: string): BenchSpan['attributes'] 
 // ── protobuf (opentelemetry-proto 1.x) ──────────────────────────────────────────────────────────────────────────────
 
 class Writer {
-  #bytes = Buffer.allocUnsafe(1 << 16);
+  #bytes = Buffer.allocUnsafe(256);
   #length = 0;
 
   finish(): Buffer {

@@ -1,5 +1,6 @@
 // Spans per second through the whole of a real instance, beside what COPY reaches for the same columns held wide.
 // Everything is on: authentication, gzip, RLS, encryption, cost, summaries, rollups, quota, synchronous commit.
+import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -9,6 +10,7 @@ import { from as copyFrom } from 'pg-copy-streams';
 import { existingCluster, runningSocketDir, SUPERUSER } from '../packages/server/src/storage/embedded/cluster.ts';
 import { DATABASE_NAME, OWNER_ROLE } from '../packages/server/src/storage/embedded/provision.ts';
 import { startInstance, type Instance } from '../packages/server/src/test/instance.ts';
+import { processTree } from '../packages/server/src/test/processes.ts';
 import { benchRequest, encodeRequest, randomFrom, type BenchRequest, type BenchSpan } from './genai-spans.ts';
 import { progress, publish, quantile, round } from './report.ts';
 
@@ -20,6 +22,8 @@ const SINGLE_REQUESTS = 300;
 const COPY_BATCH_ROWS = 5_000;
 const COPY_BATCHES = 16;
 const COPY_WARM_UP_BATCHES = 2;
+/** Linux counts in ticks of 10 ms. */
+const TICKS_PER_SECOND = 100;
 const SEED = 20_261_123;
 
 interface Prepared {
@@ -59,11 +63,11 @@ try {
   progress('warming up');
   await send(agent, instance, warmUp.bodies, CLIENTS);
   progress('measuring');
-  const cpuBefore = process.cpuUsage();
+  const before = cpuSeconds(instance);
   const startedMs = performance.now();
   const latenciesMs = await send(agent, instance, measured.bodies, CLIENTS);
   const elapsedS = (performance.now() - startedMs) / 1_000;
-  const cpu = process.cpuUsage(cpuBefore);
+  const cpu = differences(cpuSeconds(instance), before);
   const spansPerSecond = measured.spans / elapsedS;
   progress(`${round(spansPerSecond, 0)} spans/s`);
   const singleMs = await send(agent, instance, single.bodies, 1);
@@ -94,7 +98,10 @@ try {
       gzipBytesPerSpan: round(measured.gzipBytes / measured.spans, 0),
       clients: CLIENTS,
       spansPerRequest: SPANS_PER_REQUEST,
-      loadGeneratorCores: round((cpu.user + cpu.system) / 1e6 / elapsedS, 2),
+      nodeCpuUsPerSpan: round((cpu.node / measured.spans) * 1e6),
+      postgresCpuUsPerSpan: round((cpu.postgres / measured.spans) * 1e6),
+      loadGeneratorCores: round(cpu.generator / elapsedS, 2),
+      otherLoadCores: round((cpu.machine - cpu.node - cpu.postgres - cpu.generator) / elapsedS, 2),
     },
     [
       'Goals: 12,000 spans/s, at least 0.25 of COPY, p99SingleMs below 50. The load generator shares the cores; its requests',
@@ -163,6 +170,50 @@ function post(agent: Agent, url: URL, apiKey: string, body: Buffer): Promise<voi
     sending.on('error', reject);
     sending.end(body);
   });
+}
+
+interface CpuSeconds {
+  node: number;
+  postgres: number;
+  generator: number;
+  /** Everything that ran on the machine. */
+  machine: number;
+}
+
+function cpuSeconds({ process: server }: Instance): CpuSeconds {
+  const seconds = { node: 0, postgres: 0 };
+  for (const { pid, name } of processTree(server.pid as number)) {
+    seconds[name.startsWith('postgres') ? 'postgres' : 'node'] += ticksOf(pid) / TICKS_PER_SECOND;
+  }
+  const own = process.cpuUsage();
+  // user, nice, system, idle, iowait, irq, softirq, …
+  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = (
+    readFileSync('/proc/stat', 'utf8').split('\n', 1)[0] ?? ''
+  )
+    .split(/\s+/)
+    .map(Number);
+  const machine = (user + nice + system + irq + softirq) / TICKS_PER_SECOND;
+  return { ...seconds, generator: (own.user + own.system) / 1e6, machine };
+}
+
+/** User and system time; the fields behind the name of the program, which may hold anything. */
+function ticksOf(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return Number(fields[11]) + Number(fields[12]);
+  } catch {
+    return 0; // it ended meanwhile
+  }
+}
+
+function differences(after: CpuSeconds, before: CpuSeconds): CpuSeconds {
+  return {
+    node: after.node - before.node,
+    postgres: after.postgres - before.postgres,
+    generator: after.generator - before.generator,
+    machine: after.machine - before.machine,
+  };
 }
 
 async function connectAs(user: string, { dataDir }: Instance): Promise<pg.Client> {

@@ -22,8 +22,8 @@ export const MAX_OTLP_BYTES = 64 * 1024 * 1024;
 const MAX_BYTES_IN_FLIGHT = 256 * 1024 * 1024;
 /** A sender that pauses longer is told so and cut. */
 const BODY_TIMEOUT_MS = 20_000;
-/** Small bodies inflate faster here than on the way to a thread and back; what swells beyond it goes there after all. */
-const INFLATE_HERE = { maxBytes: 128 * 1024, maxOutputLength: 2 * 1024 * 1024 };
+/** Smaller bodies inflate faster here than on the way to a thread and back; what swells beyond it goes there after all. */
+const INFLATE_HERE = { maxBytes: 8 * 1024, maxOutputLength: 512 * 1024 };
 
 const PROTOBUF = 'application/x-protobuf';
 const JSON_TYPE = 'application/json';

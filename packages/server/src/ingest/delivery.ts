@@ -27,7 +27,10 @@ export interface Delivery {
   duplicates: number;
   replaced: number;
   traces: Map<string, DeliveredTrace>;
-  block: BlockRow;
+  /** Day and class of the block, and the block itself when it is compressed and sealed. */
+  blockDay: number;
+  retentionClass: number;
+  block: Promise<BlockRow>;
   /** Inflated size of the request. */
   bytes: number;
 }
@@ -47,9 +50,11 @@ export function deliveryOf(spans: readonly Span[], terms: DeliveryTerms): Delive
   const redacted = redact(key.tenantId, kept.spans);
   if (redacted.length === 0) return undefined;
   const records = redacted.map((span) => recorded(span, kept.hashes.get(idOf(span)) ?? 0n, retentionClass));
-  const block = sealedBlock(records, key, retentionClass);
+  const { block, blockDay } = sealedBlock(records, key, retentionClass);
   return {
     spanCount: records.length,
+    retentionClass,
+    blockDay,
     duplicates: kept.duplicates,
     replaced: kept.replaced,
     traces: byTrace(records),
@@ -85,9 +90,12 @@ function lastOfEach(spans: readonly Span[]): Kept {
 
 const idOf = (span: Span): string => span.traceId + span.spanId;
 
-function sealedBlock(records: readonly Recorded[], key: TenantKey, retentionClass: number): BlockRow {
-  const uuid = randomUUID();
-  const blockId = uuid.replaceAll('-', '');
+function sealedBlock(
+  records: readonly Recorded[],
+  key: TenantKey,
+  retentionClass: number,
+): { block: Promise<BlockRow>; blockDay: number } {
+  const blockId = randomUUID().replaceAll('-', '');
   const day = records.reduce((latest, { row }) => Math.max(latest, row.day), 0);
   records.forEach(({ row }, index) => {
     row.blockId = blockId;
@@ -98,7 +106,15 @@ function sealedBlock(records: readonly Recorded[], key: TenantKey, retentionClas
     records.map(({ span }) => span),
     records.map(({ price }) => price),
   );
-  return { blockId, day, retentionClass, sealed: key.seal('content', blockAad(blockId), bytes) };
+  const block = bytes.then((plain) => ({
+    blockId,
+    day,
+    retentionClass,
+    sealed: key.seal('content', blockAad(blockId), plain),
+  }));
+  // It is awaited when its group is written; until then a failure is nobody's.
+  block.catch(() => {});
+  return { block, blockDay: day };
 }
 
 function byTrace(records: readonly Recorded[]): Map<string, DeliveredTrace> {

@@ -320,10 +320,10 @@ function isBeingWritten(lane: Lane, delivery: Delivery): boolean {
 
 function daysOf(deliveries: readonly Delivery[]): Map<number, Set<number>> {
   const days = new Map<number, Set<number>>();
-  for (const { traces, block } of deliveries) {
-    const own = days.get(block.retentionClass) ?? new Set([block.day]);
+  for (const { traces, retentionClass, blockDay } of deliveries) {
+    const own = days.get(retentionClass) ?? new Set();
     for (const { spans } of traces.values()) for (const { row } of spans) own.add(row.day);
-    days.set(block.retentionClass, own.add(block.day));
+    days.set(retentionClass, own.add(blockDay));
   }
   return days;
 }

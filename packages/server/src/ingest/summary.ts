@@ -220,7 +220,12 @@ function first<R extends Rank>(a: R | null, b: R | null): R | null {
 /** The row, with everything that was said sealed. */
 export function traceRow(summary: Summary, key: TenantKey): TraceRow {
   const { lead, call, user, session, services, models, tags, days, ...sums } = summary;
-  const kept: Kept = { lead, call, user, session };
+  const kept = {
+    lead: { ...written(lead), parentSpanId: lead.parentSpanId === null ? null : String(lead.parentSpanId) },
+    call: written(call),
+    user: written(user),
+    session: written(session),
+  };
   return {
     ...sums,
     status: summary.errorCount > 0 ? ERROR : lead.status,
@@ -238,7 +243,7 @@ export function traceRow(summary: Summary, key: TenantKey): TraceRow {
     models: sorted(models, MAX_NAMES),
     tags: sorted(tags, MAX_TAGS),
     days: [...days].sort((a, b) => a - b),
-    sealed: key.seal('preview', traceAad(summary.traceId), Buffer.from(JSON.stringify(kept, bigintsAsText), 'utf8')),
+    sealed: key.seal('preview', traceAad(summary.traceId), Buffer.from(JSON.stringify(kept), 'utf8')),
   };
 }
 
@@ -249,10 +254,10 @@ function sorted(names: Set<string>, most: number): string[] {
   return [...names].sort().slice(0, most);
 }
 
-const BIGINTS = new Set(['startNs', 'spanId', 'parentSpanId']);
-
-function bigintsAsText(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? String(value) : value;
+/** Ranks as JSON can hold them, without a replacer that JSON.stringify would call for every member. */
+function written<R extends Rank>(ranked: R | null): object | null {
+  if (ranked === null) return null;
+  return { ...ranked, startNs: String(ranked.startNs), spanId: String(ranked.spanId) };
 }
 
 /** The summary that a locked row holds. */
@@ -265,18 +270,16 @@ export function summaryFrom(state: TraceState, key: TenantKey): Summary {
     models: new Set(models),
     tags: new Set(tags),
     days: new Set(days),
-    lead: ranked(kept.lead),
+    lead: {
+      ...ranked(kept.lead),
+      parentSpanId: kept.lead.parentSpanId === null ? null : BigInt(kept.lead.parentSpanId),
+    },
     call: kept.call && ranked(kept.call),
     user: kept.user && ranked(kept.user),
     session: kept.session && ranked(kept.session),
   };
 }
 
-/** Ranks were written as text; members of the metadata with the same names are left alone. */
 function ranked<R extends Rank>(kept: R): R {
-  const entries = Object.entries(kept).map(([name, value]) => [
-    name,
-    BIGINTS.has(name) && typeof value === 'string' ? BigInt(value) : value,
-  ]);
-  return Object.fromEntries(entries) as R;
+  return { ...kept, startNs: BigInt(kept.startNs), spanId: BigInt(kept.spanId) };
 }

@@ -43,13 +43,14 @@ export class QuotaReached extends Error {
 const MAX_SPANS_TO_SUM = 100_000;
 
 /** Deliveries of one group must not carry the same span; see `overlap`. Throws QuotaReached. */
-export function write(
+export async function write(
   database: Database,
   tenantId: string,
   deliveries: readonly Delivery[],
   terms: WriteTerms,
 ): Promise<Written> {
-  return database.inTenant(tenantId, (sql) => new Transaction(sql, tenantId, terms).write(deliveries));
+  const blocks = await Promise.all(deliveries.map(({ block }) => block));
+  return database.inTenant(tenantId, (sql) => new Transaction(sql, tenantId, terms).write(deliveries, blocks));
 }
 
 class Transaction {
@@ -64,7 +65,7 @@ class Transaction {
     this.#terms = terms;
   }
 
-  async write(deliveries: readonly Delivery[]): Promise<Written> {
+  async write(deliveries: readonly Delivery[], blocks: readonly BlockRow[]): Promise<Written> {
     const traces = tracesOf(deliveries);
     const { key } = this.#terms;
     const rows = [...traces.values()].map(({ summary }) => traceRow(summary, key));
@@ -73,7 +74,7 @@ class Transaction {
     const meeting = met.length === 0 ? NOTHING_MET : await this.#meet(met, traces);
     const records = [...traces.values()].flatMap(({ spans }) => spans);
     const stored = meeting.dropped.size === 0 ? records : records.filter((record) => !meeting.dropped.has(record));
-    await insertBlocks(this.#sql, this.#tenantId, usedBlocks(deliveries, stored));
+    await insertBlocks(this.#sql, this.#tenantId, usedBlocks(blocks, stored));
     const spanRows = stored.map(({ row }) => row);
     await insertSpans(this.#sql, this.#tenantId, spanRows);
     addToRollups(this.#cells, spanRows, 1);
@@ -185,9 +186,9 @@ function tracesOf(deliveries: readonly Delivery[]): Map<string, Group> {
 }
 
 /** A block whose spans were all there already is left out. */
-function usedBlocks(deliveries: readonly Delivery[], stored: readonly Recorded[]): BlockRow[] {
+function usedBlocks(blocks: readonly BlockRow[], stored: readonly Recorded[]): BlockRow[] {
   const used = new Set(stored.map(({ row }) => row.blockId));
-  return deliveries.map(({ block }) => block).filter(({ blockId }) => used.has(blockId));
+  return blocks.filter(({ blockId }) => used.has(blockId));
 }
 
 const idOf = ({ traceId, spanId }: { traceId: string; spanId: bigint }): string => `${traceId}${spanId}`;

@@ -1,6 +1,7 @@
 // The inside of a content block: what the spans of one request carried beside their rows, as JSON under zstd.
 // Sealing is the caller's; a stored span becomes a Span again, read by the conventions table of today.
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { constants, zstdCompress, zstdDecompressSync, type ZstdOptions } from 'node:zlib';
 import {
   Span,
   type Attributes,
@@ -49,8 +50,15 @@ export interface ContentBlock {
   spans: StoredSpan[];
 }
 
-/** The bytes of a block; a span's place in `spans` is its `blockIndex`. `prices` has one entry per span. */
-export function encodeBlock(spans: readonly Span[], prices: readonly (StoredPrice | undefined)[]): Buffer {
+type Compress = (bytes: Uint8Array, options: ZstdOptions) => Promise<Buffer>;
+/** On another thread: the main one, which decodes, is what limits ingest. */
+const compress = promisify(zstdCompress) as Compress;
+
+/**
+ * The bytes of a block; a span's place in `spans` is its `blockIndex`. `prices` has one entry per span. What is written
+ * is read before this returns its promise, so the spans may change afterwards.
+ */
+export function encodeBlock(spans: readonly Span[], prices: readonly (StoredPrice | undefined)[]): Promise<Buffer> {
   const indices = new Map<SpanContext, number>();
   const contexts: StoredContext[] = [];
   const stored = spans.map((span, i) => {
@@ -64,7 +72,7 @@ export function encodeBlock(spans: readonly Span[], prices: readonly (StoredPric
     return storedSpan(span, index, prices[i]);
   });
   const block: ContentBlock = { v: VERSION, contexts, spans: stored };
-  return zstdCompressSync(Buffer.from(JSON.stringify(block), 'utf8'), COMPRESSION);
+  return compress(Buffer.from(JSON.stringify(block), 'utf8'), COMPRESSION);
 }
 
 function storedSpan(span: Span, context: number, price: StoredPrice | undefined): StoredSpan {
