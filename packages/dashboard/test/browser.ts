@@ -80,5 +80,5 @@ export async function assertFits(page: Page, where: string): Promise<void> {
 /** Waits until nothing is loading and no request is under way. */
 export async function settled(page: Page): Promise<void> {
   await page.waitForLoadState('networkidle');
-  await page.waitForFunction(() => document.querySelector('[aria-label="Loading"]') === null);
+  await page.waitForFunction(() => document.querySelector('[aria-label="Loading"], [aria-busy="true"]') === null);
 }

@@ -102,9 +102,10 @@ test('filters are typed, clicked and kept in the address; back undoes them', asy
   await page.keyboard.type('model:gpt-4o-mini');
   await page.keyboard.press('Enter');
   await page.waitForURL(/filter=model/);
-  await settled(page);
-  const models = await page.getByRole('row').locator('[role=gridcell]:nth-child(5)').allInnerTexts();
-  assert.ok(models.length > 5 && models.every((model) => model.trim() === 'gpt-4o-mini'), models.join());
+  await page.waitForFunction(() => {
+    const models = [...document.querySelectorAll('[role=row] > [role=gridcell]:nth-child(5)')];
+    return models.length > 5 && models.every((model) => model.textContent?.trim() === 'gpt-4o-mini');
+  });
   await page.getByLabel('Filter', { exact: true }).fill('error cost>0.00000001');
   await page.keyboard.press('Enter');
   await page.getByRole('button', { name: 'Remove error' }).waitFor();
@@ -222,21 +223,28 @@ test('cost and latency draw their charts; a row leads to its traces', async () =
 
 test('a click on a bar leads to the traces of its time, a drag sets the range', async () => {
   await open('/cost?by=service');
-  const plot = page.locator('.u-over').first();
-  const box = await plot.boundingBox();
-  assert.ok(box);
-  await page.mouse.move(box.x + box.width * 0.3, box.y + 40);
+  const plot = await plotBox();
+  await page.mouse.move(plot.x + plot.width * 0.3, plot.y + 40);
   await page.mouse.down();
-  await page.mouse.move(box.x + box.width * 0.8, box.y + 40, { steps: 8 });
+  await page.mouse.move(plot.x + plot.width * 0.8, plot.y + 40, { steps: 8 });
   await page.mouse.up();
   await page.waitForURL(/from=/);
   await settled(page);
-  const again = await page.locator('.u-over').first().boundingBox();
-  assert.ok(again);
-  await page.mouse.click(again.x + again.width * 0.5, again.y + again.height - 3);
+  const zoomed = await plotBox();
+  await page.mouse.move(zoomed.x + zoomed.width * 0.5, zoomed.y + zoomed.height - 3);
+  await page.mouse.down();
+  await page.mouse.up();
   await page.waitForURL(/\/traces\?.*from=/);
   watch.assertQuiet();
 });
+
+async function plotBox(): Promise<{ x: number; y: number; width: number; height: number }> {
+  const plot = page.locator('.u-over').first();
+  await plot.waitFor();
+  const box = await plot.boundingBox();
+  assert.ok(box);
+  return box;
+}
 
 let protectedPath = '';
 
@@ -263,7 +271,10 @@ test('a dropped picture comes back protected, and verifies as authentic', async 
   await page
     .locator('input[type=file]')
     .setInputFiles({ name: download.suggestedFilename(), mimeType: 'image/jpeg', buffer: damaged });
-  await page.getByText(/^Not authentic/).first().waitFor({ timeout: 30_000 });
+  await page
+    .getByText(/^Not authentic/)
+    .first()
+    .waitFor({ timeout: 30_000 });
   await assertAccessible(page, 'verify, not authentic');
   watch.assertQuiet();
 });

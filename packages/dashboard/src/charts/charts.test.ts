@@ -3,7 +3,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SeriesAnswer } from '../api/telemetry.ts';
 import { REST, SeriesColours } from './palette.ts';
-import { amountFrame, bucketTimes, groupedPercentileFrame, percentileFrame, stacked } from './series.ts';
+import {
+  amountFrame,
+  bucketTimes,
+  groupedPercentileFrame,
+  percentileFrame,
+  stacked,
+  withoutNothing,
+} from './series.ts';
 
 const HOUR = 3_600_000;
 const at = (hour: number): string => new Date(Date.UTC(2026, 10, 23, hour)).toISOString();
@@ -60,6 +67,17 @@ test('more groups than colours are collected into one, and nothing is lost from 
   assert.equal(frame.columns.length, 7);
   assert.equal(frame.columns.at(-1)?.name, REST);
   assert.equal(frame.columns.at(-1)?.exact[0], '1.4');
+});
+
+test('a group that is 0 throughout does not stand in the legend', () => {
+  const series = [
+    { groupKey: 'priced', points: [{ t: at(0), value: '0.000000000001' }] },
+    { groupKey: null, points: [{ t: at(0), value: '0' }] },
+  ];
+  assert.deepEqual(
+    withoutNothing(answer(series)).series.map(({ groupKey }) => groupKey),
+    ['priced'],
+  );
 });
 
 test('latency without spans is a gap, never 0', () => {

@@ -47,6 +47,13 @@ export function amountFrame(answer: SeriesAnswer): Frame {
   return { timesMs, intervalMs: answer.intervalMs, columns: collectSmall(columns) };
 }
 
+const isSomething = ({ value }: SeriesPoint): boolean => Number(value ?? 0) !== 0;
+
+/** Without groups that are 0 throughout: spans without a model, or without a price, would only stand in the legend. */
+export function withoutNothing(answer: SeriesAnswer): SeriesAnswer {
+  return { ...answer, series: answer.series.filter(({ points }) => points.some(isSomething)) };
+}
+
 function amountColumn(groupKey: string | null, points: SeriesPoint[], timesMs: number[], intervalMs: number): Column {
   const exact = Array.from({ length: timesMs.length }, () => '0');
   for (const point of points) {

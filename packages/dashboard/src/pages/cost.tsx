@@ -4,7 +4,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { costQuery, seriesQuery, type CostAnswer } from '../api/telemetry.ts';
 import { seriesColours } from '../charts/colours.ts';
-import { amountFrame, UNNAMED, type Column } from '../charts/series.ts';
+import { amountFrame, UNNAMED, withoutNothing, type Column } from '../charts/series.ts';
 import { Swatch, TimeChart } from '../charts/time-chart.tsx';
 import { Choice } from '../elements/choice.tsx';
 import { Money } from '../elements/figures.tsx';
@@ -115,7 +115,7 @@ function CostChart({ by, interval, onShow }: { by: CostGroup; interval: Interval
   const groupBy = by in CHARTED ? CHARTED[by as keyof typeof CHARTED] : 'none';
   const series = useQuery(seriesQuery('cost', groupBy, interval));
   const setRange = useSetRange();
-  const frame = useMemo(() => series.data && amountFrame(series.data), [series.data]);
+  const frame = useMemo(() => series.data && amountFrame(withoutNothing(series.data)), [series.data]);
   if (series.error) return <ProblemNotice error={series.error} retry={() => void series.refetch()} />;
   if (frame === undefined) return <SkeletonBlock height={268} />;
   if (frame.columns.length === 0) return <NoCost />;
@@ -165,8 +165,12 @@ function Breakdown({ cost, by, onShow }: { cost: CostAnswer; by: CostGroup; onSh
             {by in CHARTED && <Swatch token={seriesColours.tokenOf(by, group.groupKey)} />}
             {group.groupKey || <span className="text-ink-3">{UNNAMED}</span>}
           </span>,
-          <Money key="cost" usd={group.totalCost} />,
-          <Share key="share" share={total === 0 ? 0 : Number(group.totalCost) / total} />,
+          <Money key="cost" usd={knownCost(group)} />,
+          isUnpriced(group) ? (
+            <None key="share" />
+          ) : (
+            <Share key="share" share={total === 0 ? 0 : Number(group.totalCost) / total} />
+          ),
           count(group.traceCount),
           <PerTrace key="each" group={group} />,
           ...(unpriced
@@ -193,11 +197,19 @@ function Share({ share }: { share: number }) {
   );
 }
 
-// a mean is no exact figure: six digits that matter are enough
-function PerTrace({ group }: { group: CostAnswer['breakdown'][number] }) {
-  if (group.traceCount === 0) return <span className="text-ink-3">–</span>;
-  const mean = Number(group.totalCost) / group.traceCount;
-  return <Money usd={mean.toFixed(12)} />;
+type Group = CostAnswer['breakdown'][number];
+
+/** Nothing of the group could be priced: its cost is unknown, not 0. */
+const isUnpriced = ({ totalCost, unpricedCount }: Group): boolean => unpricedCount > 0 && Number(totalCost) === 0;
+
+const knownCost = (group: Group): string | null => (isUnpriced(group) ? null : group.totalCost);
+
+const None = () => <span className="text-ink-3">–</span>;
+
+// a mean is no exact figure: twelve places are those of the prices
+function PerTrace({ group }: { group: Group }) {
+  if (group.traceCount === 0 || isUnpriced(group)) return <None />;
+  return <Money usd={(Number(group.totalCost) / group.traceCount).toFixed(12)} />;
 }
 
 function dayRange(date: string | null): RangeSearch | undefined {

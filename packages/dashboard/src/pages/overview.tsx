@@ -4,16 +4,9 @@ import { Link } from '@tanstack/react-router';
 import { CircleAlert } from 'lucide-react';
 import { useMemo, useState, type ReactNode } from 'react';
 import { photosQuery } from '../api/photos.ts';
-import {
-  costQuery,
-  latencyQuery,
-  latestTracesQuery,
-  seriesQuery,
-  type Metric,
-  type SeriesAnswer,
-} from '../api/telemetry.ts';
+import { costQuery, latencyQuery, latestTracesQuery, seriesQuery, type Metric } from '../api/telemetry.ts';
 import { seriesColours } from '../charts/colours.ts';
-import { amountFrame, type Column } from '../charts/series.ts';
+import { amountFrame, withoutNothing, type Column } from '../charts/series.ts';
 import { TimeChart } from '../charts/time-chart.tsx';
 import { Duration, Moment, Money } from '../elements/figures.tsx';
 import { ProblemNotice } from '../elements/notice.tsx';
@@ -163,14 +156,6 @@ function WeekChart({ metric, groupBy }: { metric: 'cost' | 'traces'; groupBy: 'm
       onPoint={(column, fromMs, toMs) => showTraces(groupBy, column?.groupKey, bucketRange(fromMs, toMs))}
     />
   );
-}
-
-/** Spans without a model cost nothing and would only stand in the legend. */
-function withoutNothing(answer: SeriesAnswer): SeriesAnswer {
-  return {
-    ...answer,
-    series: answer.series.filter(({ points }) => points.some(({ value }) => Number(value ?? 0) !== 0)),
-  };
 }
 
 const LATEST = 6;

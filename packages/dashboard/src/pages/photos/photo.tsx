@@ -119,7 +119,7 @@ function Detail({ photo }: { photo: PhotoDetail }) {
         )}
         <Card title="History">
           <ol className="flex flex-col gap-3">
-            <Step name="Registered" iso={photo.createdAt}>
+            <Step name="Registered" iso={String(registration.record['registeredAt'] ?? photo.createdAt)}>
               Its hash was signed.
             </Step>
             {photo.protectedAt && (

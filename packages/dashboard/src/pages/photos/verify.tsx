@@ -168,7 +168,7 @@ function Facts({ verdict, photoId, ms }: { verdict: Verdict; photoId: string; ms
 
 /** `10^-9` as a raised exponent. */
 function WithPowers({ text }: { text: string }) {
-  return text.split(/(10\^-?\d+)/).map((piece, at) => {
+  return text.split(/(\d × 10\^-?\d+)/).map((piece, at) => {
     const [base, exponent] = piece.split('^');
     if (exponent === undefined) return piece;
     return (
@@ -209,9 +209,12 @@ const SEVERITIES: Record<Finding['severity'], { icon: LucideIcon; look: string; 
   failure: { icon: CircleX, look: 'text-error', word: 'against it' },
 };
 
+const MAX_SHOWN = 40;
+
 function FindingLine({ finding }: { finding: Finding }) {
   const { icon: Icon, look, word } = SEVERITIES[finding.severity];
-  const evidence = Object.entries(finding.evidence ?? {});
+  // long values (paths into the manifest) are in the JSON that the button above copies
+  const evidence = Object.entries(finding.evidence ?? {}).filter(([, value]) => String(value).length <= MAX_SHOWN);
   return (
     <li className="flex gap-2">
       <Icon size={14} className={`mt-[3px] shrink-0 ${look}`} aria-label={word} />

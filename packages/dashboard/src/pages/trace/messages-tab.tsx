@@ -131,7 +131,11 @@ function PartView({ part }: { part: Part }): ReactNode {
     case 'tool_call_response':
       return (
         <Fold icon={<Wrench size={13} />} title="answer of the tool" note={part.id ?? ''} open>
-          <JsonView value={part.response} openDepth={2} />
+          {typeof part.response === 'string' ? (
+            <LongText text={part.response} />
+          ) : (
+            <JsonView value={part.response} openDepth={2} />
+          )}
         </Fold>
       );
     case 'uri':

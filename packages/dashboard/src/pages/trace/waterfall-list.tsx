@@ -9,7 +9,7 @@ import { axisTicks, type Row, type Stretch, type Waterfall } from '../../waterfa
 import { KINDS, KindIcon } from './kinds.tsx';
 
 const INDENT_PX = 14;
-const WIDE = 'minmax(180px, 6fr) minmax(70px, 2fr) 44px 76px 60px minmax(140px, 6fr)';
+const WIDE = 'minmax(180px, 6fr) minmax(70px, 2fr) 44px 84px 60px minmax(140px, 6fr)';
 const NARROW = 'minmax(140px, 5fr) 60px minmax(90px, 4fr)';
 
 interface WaterfallListProps {
@@ -70,7 +70,7 @@ export function WaterfallList({ waterfall, visible, folded, chosen, onChoose, on
                 className="absolute top-0 flex h-full items-center border-l pl-1 text-2xs font-normal whitespace-nowrap"
                 style={{ left: `${waterfall.lengthMs === 0 ? 0 : (ms / waterfall.lengthMs) * 100}%` }}
               >
-                {ms / waterfall.lengthMs < 0.88 && duration(ms)}
+                {ms / waterfall.lengthMs < 0.84 && duration(ms)}
               </span>
             ))}
           </span>
@@ -242,7 +242,7 @@ function isSeen({ from, to }: Stretch): boolean {
 
 function Key() {
   return (
-    <ul className="flex flex-wrap items-center gap-x-4 gap-y-0.5 border-t px-3 py-1.5 text-xs text-ink-3">
+    <ul className="hidden flex-wrap items-center gap-x-4 gap-y-0.5 border-t px-3 py-1.5 text-xs text-ink-3 md:flex">
       {Object.values(KINDS).map(({ word, token }) => (
         <li key={word} className="inline-flex items-center gap-1.5">
           <span aria-hidden className="h-2 w-4 rounded-[2px]" style={{ background: `var(--${token})` }} />

@@ -35,8 +35,8 @@ export const COLUMNS: readonly Column[] = [
   {
     name: 'name',
     title: 'Name',
-    width: 'minmax(90px, 1.1fr)',
-    least: 90,
+    width: 'minmax(80px, 1.1fr)',
+    least: 80,
     cell: (item) => <span className="font-medium">{item.name}</span>,
   },
   {
@@ -132,8 +132,8 @@ export const COLUMNS: readonly Column[] = [
   {
     name: 'cost',
     title: 'Cost',
-    width: '84px',
-    least: 84,
+    width: '96px',
+    least: 96,
     right: true,
     cell: (item) => <Money usd={item.cost_usd} priced={item.cost_priced_usd} />,
   },

@@ -41,12 +41,12 @@ export function TracePreview({ traceId, item, onClose, onTerm }: TracePreviewPro
           <X size={16} />
         </IconButton>
       </div>
-      {fetched.error && (
+      {fetched.error && trace === undefined && (
         <div className="p-4">
           <ProblemNotice error={fetched.error} retry={() => void fetched.refetch()} />
         </div>
       )}
-      {fetched.isLoading && <SkeletonRows rows={6} />}
+      {fetched.isLoading && trace === undefined && <SkeletonRows rows={6} />}
       {trace && <Body trace={trace} onTerm={onTerm} />}
     </aside>
   );

@@ -69,6 +69,7 @@ export function TracesPage() {
       </div>
       <div className="flex min-h-0 flex-1">
         <div
+          aria-busy={list.isPlaceholderData}
           className={`min-h-0 min-w-0 flex-1 ${search.open && narrow ? 'hidden' : ''} ${list.isPlaceholderData ? 'opacity-60' : ''}`}
         >
           {list.error && (
