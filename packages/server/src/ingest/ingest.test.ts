@@ -202,7 +202,7 @@ test('random inserts, repetitions, replacements and late spans leave rows, summa
           assert.deepEqual(await summaries(sql), expectedOf([...kept.values()]).sort(byTrace));
           const fromRows = await cellsFromRows(sql);
           assert.deepEqual(await cells(sql), fromRows);
-          await compactRollups(sql, tenantId, 2_147_483_647);
+          await compactRollups(sql, tenantId, { from: 0, until: 2_147_483_647 });
           assert.deepEqual(await cells(sql), fromRows);
         });
       },

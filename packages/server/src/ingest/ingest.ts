@@ -8,6 +8,7 @@ import { readTerms } from '../storage/postgres/usage.ts';
 import { deliveryOf, overlap, type Delivery, type Redactor } from './delivery.ts';
 import { DAY_NS } from './record.ts';
 import { IngestRefusal } from './refusal.ts';
+import { mergeRecentRollups } from './upkeep.ts';
 import { QuotaReached, write } from './write.ts';
 
 export type { Redactor } from './delivery.ts';
@@ -67,6 +68,8 @@ const MAX_QUEUED_BYTES_PER_TENANT = 128 * 1024 * 1024;
 const MAX_QUEUED_BYTES = 256 * 1024 * 1024;
 const QUEUE_RETRY_SECONDS = 1;
 const TERMS_FRESH_MS = 5_000;
+/** How often the rollup deltas of a tenant that sends are merged. */
+const MERGE_EVERY_MS = 60_000;
 const DAY_MS = 86_400_000;
 /** Clocks differ; a day covers every time zone that was mistaken for UTC. */
 const FUTURE_LIMIT_NS = DAY_NS;
@@ -114,6 +117,9 @@ class Queue implements Ingest {
     queuedSpans: 0,
     queuedBytes: 0,
   };
+  /** When the rollups of a tenant were merged last. */
+  readonly #mergedAtMs = new Map<string, number>();
+  readonly #merging = new Set<Promise<void>>();
   #drained: (() => void)[] = [];
 
   constructor(options: IngestOptions) {
@@ -129,9 +135,9 @@ class Queue implements Ingest {
     return { ...this.#counts };
   }
 
-  drain(): Promise<void> {
-    if (this.#lanes.size === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#drained.push(resolve));
+  async drain(): Promise<void> {
+    if (this.#lanes.size > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
+    await Promise.all(this.#merging);
   }
 
   async accept(tenantId: string, decoded: DecodedTraces, bytes: number): Promise<IngestOutcome> {
@@ -288,6 +294,22 @@ class Queue implements Ingest {
     this.#counts.stored += written.stored;
     this.#counts.duplicates += written.duplicates;
     this.#counts.replaced += written.replaced;
+    this.#mergeNowAndThen(tenantId);
+  }
+
+  /** Beside the requests; a failure is made up by the next time, or by the daily upkeep. */
+  #mergeNowAndThen(tenantId: string): void {
+    const { database, nowMs } = this.#options;
+    const now = nowMs();
+    const last = this.#mergedAtMs.get(tenantId);
+    if (last !== undefined && now - last < MERGE_EVERY_MS) return;
+    for (const [id, at] of this.#mergedAtMs) if (now - at >= 2 * MERGE_EVERY_MS) this.#mergedAtMs.delete(id);
+    this.#mergedAtMs.set(tenantId, now);
+    if (last === undefined) return;
+    const merging = mergeRecentRollups(database, tenantId, now)
+      .catch(() => {})
+      .finally(() => this.#merging.delete(merging));
+    this.#merging.add(merging);
   }
 }
 

@@ -73,20 +73,21 @@ export async function insertRollups(sql: Sql, tenantId: string, deltas: readonly
 }
 
 /**
- * Merges the deltas of each cell of the minutes before `beforeMinute` into one row; cells that add up to nothing
- * vanish. Readers see either the deltas or their sum. Returns how many rows went and came.
+ * Merges the deltas of each cell from minute `from` until before `until` into one row; cells that add up to nothing
+ * vanish. Readers see either the deltas or their sum. At most a day of minutes at once, the earliest. Returns how many
+ * rows went and came.
  */
 export async function compactRollups(
   sql: Sql,
   tenantId: string,
-  beforeMinute: number,
+  { from, until }: { from: number; until: number },
 ): Promise<{ before: number; after: number }> {
   const { rows } = await sql.query<{ before: number; after: number }>(
     `
       with crowded as (
         select minute
         from rollups
-        where tenant_id = $1 and minute < $2
+        where tenant_id = $1 and minute >= $2 and minute < $3
         group by minute
         having count(*) > count(distinct (service, model, provider, operation, environment, status))
         order by minute
@@ -131,7 +132,19 @@ export async function compactRollups(
       )
       select (select count(*) from gone)::int as before, (select count(*) from come)::int as after
     `,
-    [tenantId, beforeMinute],
+    [tenantId, from, until],
   );
   return rows[0] ?? { before: 0, after: 0 };
+}
+
+/** Takes out the cells of minutes before `minute`. */
+export async function deleteRollups(sql: Sql, tenantId: string, minute: number): Promise<number> {
+  const { rowCount } = await sql.query(
+    `
+      delete from rollups
+      where tenant_id = $1 and minute < $2
+    `,
+    [tenantId, minute],
+  );
+  return rowCount;
 }

@@ -220,3 +220,27 @@ export async function countTraces(sql: Sql, tenantId: string, traceIds: readonly
   );
   return rows[0]?.count ?? 0;
 }
+
+/**
+ * Takes out summaries of traces whose last day is longer ago than they are kept, at most `most`, oldest first; their
+ * spans and blocks go with the partitions. `today` counts days since 1970. Returns how many went.
+ */
+export async function deleteExpiredTraces(sql: Sql, tenantId: string, today: number, most: number): Promise<number> {
+  const { rowCount } = await sql.query(
+    `
+      with expired as (
+        select trace_id
+        from traces
+        where tenant_id = $1
+          and start_ns < ($2::bigint - 1) * 86400000000000
+          and days[cardinality(days)] + 1 + retention_class <= $3::date
+        order by start_ns
+        limit $4
+      )
+      delete from traces
+      where tenant_id = $1 and trace_id in (select trace_id from expired)
+    `,
+    [tenantId, today, isoDay(today), most],
+  );
+  return rowCount;
+}

@@ -49,3 +49,14 @@ export async function readTerms(
   const row = rows[0];
   return row === undefined ? undefined : { ...row, tracesToday: Number(row.tracesToday) };
 }
+
+/** Takes out the days before `day`. */
+export async function deleteUsage(sql: Sql, tenantId: string, day: string): Promise<void> {
+  await sql.query(
+    `
+      delete from usage
+      where tenant_id = $1 and day < $2
+    `,
+    [tenantId, day],
+  );
+}
