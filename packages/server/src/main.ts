@@ -22,6 +22,7 @@ import type { Route } from './http/route.ts';
 import { createHttp, type Http } from './http/server.ts';
 import { telemetryRoutes } from './http/telemetry.ts';
 import { createIngest, type Ingest } from './ingest/ingest.ts';
+import { upkeepTelemetry } from './ingest/upkeep.ts';
 import { createInstallationKeys } from './keys/installation-keys.ts';
 import { kekFromBytes } from './keys/kek.ts';
 import { createPhotoCredentials, type PhotoCredentials } from './keys/photo-credentials.ts';
@@ -311,6 +312,7 @@ function jobs(house: House): Part {
         await prepareDayPartitions(database, Date.now(), house.config.retentionDays);
         const dropped = await dropExpiredPartitions(database, Date.now());
         if (dropped.length > 0) house.log.info({ dropped }, 'expired partitions were dropped');
+        await upkeepTelemetry(database, Date.now());
         await removeExpiredAnswers(database);
         await house.access.forgetEnded();
         await house.photoCredentials.renew();
