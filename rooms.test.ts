@@ -58,6 +58,8 @@ function importsOf(path: string): Import[] {
 }
 
 function targetOf(path: string, specifier: string): string {
+  // Data beside the code: the version in package.json, a table of prices.
+  if (specifier.endsWith('.json')) return roomOf(path) ?? specifier;
   if (specifier.startsWith('.')) {
     return roomOf(relative(ROOT, join(ROOT, dirname(path), specifier))) ?? specifier;
   }
