@@ -1,5 +1,13 @@
 // Work that happens later or again and again: a thin door over graphile-worker. Handlers are handed in by main.ts.
-import { makeWorkerUtils, parseCronItems, run, runMigrations, Logger as WorkerLogger, type Runner } from 'graphile-worker';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  makeWorkerUtils,
+  parseCronItems,
+  run,
+  runMigrations,
+  Logger as WorkerLogger,
+  type Runner,
+} from 'graphile-worker';
 import type { Logger } from 'pino';
 import type pg from 'pg';
 
@@ -42,6 +50,8 @@ const CONCURRENCY = 2;
 /** New jobs are announced by NOTIFY; looking is for jobs whose time has come and for lost notifications. */
 const POLL_INTERVAL_MS = 10_000;
 const STOP_LIMIT_MS = 5_000;
+const RESTART_PAUSE_MS = 2_000;
+const FAILURES_TO_RESTART = 2;
 
 /** Makes or updates the schema of the queue. Safe when two do so at once. */
 export async function makeQueue(pool: pg.Pool): Promise<void> {
@@ -55,17 +65,28 @@ export async function startJobs({ pool, handlers, schedules = [], log, isAlone }
   await makeQueue(pool);
   if (isAlone) await freeLocksOfTheDead(pool);
   const utils = await makeWorkerUtils({ pgPool: pool, logger: QUIET });
-  const runner = await run({
-    pgPool: pool,
-    concurrency: CONCURRENCY,
-    pollInterval: POLL_INTERVAL_MS,
-    noHandleSignals: true,
-    taskList: Object.fromEntries(Object.entries(handlers).map(([task, handler]) => [task, taskOf(handler)])),
-    parsedCronItems: parseCronItems(
-      schedules.map(({ pattern, task }) => ({ task, match: pattern, options: { backfillPeriod: 0, maxAttempts: 5 } })),
-    ),
-    logger: loggerTo(log),
-  });
+  const start = async (): Promise<Runner> => {
+    const runner = await run({
+      pgPool: pool,
+      concurrency: CONCURRENCY,
+      pollInterval: POLL_INTERVAL_MS,
+      noHandleSignals: true,
+      taskList: Object.fromEntries(Object.entries(handlers).map(([task, handler]) => [task, taskOf(handler)])),
+      parsedCronItems: parseCronItems(
+        schedules.map(({ pattern, task }) => ({
+          task,
+          match: pattern,
+          options: { backfillPeriod: 0, maxAttempts: 5 },
+        })),
+      ),
+      logger: loggerTo(log),
+    });
+    endWhenStuck(runner);
+    return runner;
+  };
+  // the library does not know what to look for without a handler
+  const isIdle = Object.keys(handlers).length === 0;
+  const worker = isIdle ? undefined : await keepRunning(start, log);
   return {
     async enqueue(task, payload = {}, { runAt, key, maxAttempts } = {}) {
       await utils.addJob(task, payload, {
@@ -75,8 +96,50 @@ export async function startJobs({ pool, handlers, schedules = [], log, isAlone }
       });
     },
     async stop() {
-      await stopped(runner);
+      await worker?.stop();
       await utils.release();
+    },
+  };
+}
+
+/**
+ * Ends a runner that cannot get at the queue, so that a fresh one takes its place: a connection that breaks while the
+ * library asks for its tasks' ids (0.18) leaves it with that error for ever.
+ */
+function endWhenStuck(runner: Runner): void {
+  let failures = 0;
+  runner.events.on('worker:getJob:empty', () => (failures = 0));
+  runner.events.on('job:start', () => (failures = 0));
+  runner.events.on('worker:getJob:error', () => {
+    failures++;
+    if (failures === FAILURES_TO_RESTART) void runner.stop().catch(() => undefined);
+  });
+}
+
+/** Starts again after a pause when the library gave up. */
+async function keepRunning(start: () => Promise<Runner>, log: Logger): Promise<{ stop(): Promise<void> }> {
+  const stopping = new AbortController();
+  let runner: Runner | undefined = await start();
+  const watch = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      const why = await (runner?.promise ?? Promise.resolve()).then(
+        () => 'it ended',
+        (error: unknown) => String(error),
+      );
+      if (stopping.signal.aborted) return;
+      log.warn({ why }, 'the jobs stopped and are started again');
+      await sleep(RESTART_PAUSE_MS, undefined, { signal: stopping.signal, ref: false }).catch(() => undefined);
+      if (stopping.signal.aborted) return;
+      runner = await start().catch(() => undefined);
+    }
+  };
+  const watching = watch();
+  return {
+    async stop() {
+      stopping.abort();
+      const limit = sleep(STOP_LIMIT_MS, undefined, { ref: false });
+      await Promise.race([runner?.stop().catch(() => undefined), limit]);
+      await Promise.race([watching, limit]);
     },
   };
 }
@@ -85,11 +148,6 @@ function taskOf(handler: Handler): (payload: unknown, helpers: { abortSignal?: A
   return async (payload, { abortSignal }) => {
     await handler(payload as Payload, abortSignal ?? new AbortController().signal);
   };
-}
-
-async function stopped(runner: Runner): Promise<void> {
-  const limit = new Promise<void>((resolve) => setTimeout(resolve, STOP_LIMIT_MS).unref());
-  await Promise.race([runner.stop(), limit]);
 }
 
 /** Else the library waits four hours before it gives a killed worker's job to another. */
@@ -108,5 +166,9 @@ const QUIET = new WorkerLogger(() => () => {});
 const LEVELS = { error: 'error', warning: 'warn', info: 'debug', debug: 'trace' } as const;
 
 function loggerTo(log: Logger): WorkerLogger {
-  return new WorkerLogger(({ taskIdentifier }) => (level, message) => log[LEVELS[level]]({ task: taskIdentifier }, message));
+  return new WorkerLogger(
+    ({ taskIdentifier }) =>
+      (level, message) =>
+        log[LEVELS[level]]({ task: taskIdentifier }, message),
+  );
 }

@@ -68,8 +68,7 @@ export async function migrate(
 ): Promise<number> {
   const client = await owner.connect();
   try {
-    await requireServer(client);
-    await requireAppRole(client, options.takesRole ?? false);
+    await requireDatabase(client, options);
     await inTurn(client, () => client.query(HISTORY));
     let applied = 0;
     for (const migration of migrations) {
@@ -151,12 +150,25 @@ async function applyOnce(client: pg.PoolClient, migration: Migration, known: rea
   } catch (error) {
     throw new Error(`The migration ${label} failed: ${(error as Error).message}`, { cause: error });
   }
-  await client.query('insert into schema_migrations (version, name, sha256) values ($1, $2, $3)', [
-    migration.version,
-    migration.name,
-    migration.sha256,
-  ]);
+  await record(client, migration);
   return true;
+}
+
+async function record(client: pg.ClientBase, { version, name, sha256 }: Migration): Promise<void> {
+  await client.query('insert into schema_migrations (version, name, sha256) values ($1, $2, $3)', [
+    version,
+    name,
+    sha256,
+  ]);
+}
+
+/** Applies migrations to an empty database inside the caller's transaction, for `restore`. */
+export async function makeSchema(client: pg.ClientBase, migrations: readonly Migration[]): Promise<void> {
+  await client.query(HISTORY);
+  for (const migration of migrations) {
+    await client.query(migration.sql);
+    await record(client, migration);
+  }
 }
 
 async function refuseUnknown(client: pg.PoolClient, known: readonly Migration[]): Promise<void> {
@@ -171,6 +183,12 @@ async function refuseUnknown(client: pg.PoolClient, known: readonly Migration[])
     `This database was written by a newer LumaTrace: it knows ${names}, which this version does not. ` +
       'Start that version, or restore a backup made by this one.',
   );
+}
+
+/** Whether this server and its roles can carry the schema at all. @throws MigrationRefused */
+export async function requireDatabase(client: pg.PoolClient, options: MigrateOptions = {}): Promise<void> {
+  await requireServer(client);
+  await requireAppRole(client, options.takesRole ?? false);
 }
 
 async function requireServer(client: pg.PoolClient): Promise<void> {
