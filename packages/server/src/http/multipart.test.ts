@@ -87,6 +87,11 @@ test('a part of exactly its limit passes, one byte more is 413', async () => {
   assert.equal((await post(formOf({ image: Buffer.alloc(1), request: 'x'.repeat(1_001) }))).status, 413);
 });
 
+test('a client that writes far too much before it reads still hears 413', async () => {
+  const { status, body } = await post(formOf({ image: Buffer.alloc(50_000_000), request: '{}' }));
+  assert.deepEqual([status, body.code], [413, 'PAYLOAD_TOO_LARGE']);
+});
+
 test('the whole is counted, declared or not', async () => {
   const declared = await post(formOf({ image: Buffer.alloc(400_000), request: '{}' }));
   assert.equal(declared.status, 413);

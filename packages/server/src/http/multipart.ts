@@ -22,6 +22,8 @@ const IDLE_TIMEOUT_MS = 20_000;
 const TOTAL_TIMEOUT_MS = 120_000;
 // delimiters, part headers, preamble and epilogue together
 const OVERHEAD_BYTES = 16_384;
+/** What a refused client may still send before it hears the answer: clients that write first read only then. */
+const MAX_UNWANTED_BYTES = 67_108_864;
 const MAX_PART_HEADERS = 16;
 const MAX_PART_HEADER_BYTES = 8_192;
 const PLAIN_ENCODINGS = new Set(['7bit', '8bit', 'binary']);
@@ -38,37 +40,41 @@ export function largestBody(limits: FormLimits): number {
 export function readForm(incoming: IncomingMessage, limits: FormLimits): Promise<Record<string, FormPart>> {
   const largest = largestBody(limits);
   const declared = Number(incoming.headers['content-length'] ?? 0);
-  if (declared > largest) return Promise.reject(tooLarge('the request', largest));
+  if (declared > MAX_UNWANTED_BYTES) return Promise.reject(tooLarge('the request', largest));
   const names = Object.keys(limits.parts);
   const parser = parserFor(incoming, names.length);
   return new Promise((resolve, reject) => {
     const parts = new Map<string, FormPart>();
     const open = new Set<string>();
     let received = 0;
+    let refused: Problem | null = null;
     let over = false;
-    const end = (): boolean => {
-      if (over) return false;
+    const end = (problem: Problem | null): void => {
+      if (over) return;
       over = true;
       clearTimeout(idle);
       clearTimeout(total);
       incoming.off('data', onData).off('end', onEnd).off('close', onClose);
-      return true;
+      if (problem) reject(problem);
+      else resolve(Object.fromEntries(parts));
     };
+    // what still comes is read and forgotten before the answer goes out, or the client would see a broken connection
     const refuse = (problem: Problem): void => {
-      if (!end()) return;
-      // what still comes is read and forgotten, so that the client gets to see the answer
-      incoming.resume();
-      reject(problem);
+      refused ??= problem;
+      parts.clear();
+      if (incoming.readableEnded) end(refused);
+      else incoming.resume();
     };
     const late = (): void =>
-      refuse(new Problem('VALIDATION_FAILED', 'The body did not come in time.', { status: 408 }));
+      end(refused ?? new Problem('VALIDATION_FAILED', 'The body did not come in time.', { status: 408 }));
     const idle = setTimeout(late, limits.idleTimeoutMs ?? IDLE_TIMEOUT_MS);
     const total = setTimeout(late, limits.totalTimeoutMs ?? TOTAL_TIMEOUT_MS);
     const onData = (chunk: Buffer): void => {
       idle.refresh();
       received += chunk.length;
       if (received > largest) refuse(tooLarge('the request', largest));
-      else feed(chunk);
+      if (received > MAX_UNWANTED_BYTES) end(refused);
+      else if (!refused) feed(chunk);
     };
     const feed = (chunk: Buffer): void => {
       try {
@@ -78,24 +84,26 @@ export function readForm(incoming: IncomingMessage, limits: FormLimits): Promise
       }
     };
     const onEnd = (): void => {
-      parser.end();
+      if (refused) end(refused);
+      else parser.end();
     };
     const onClose = (): void => {
-      if (!incoming.complete) refuse(invalid('The request broke off.'));
+      if (!incoming.complete) end(refused ?? invalid('The request broke off.'));
     };
+    if (declared > largest) refuse(tooLarge('the request', largest));
     parser.on('drain', () => incoming.resume());
-    parser.on('error', (error) => refuse(broken(error)));
+    parser.on('error', (error: unknown) => refuse(broken(error)));
     parser.on('partsLimit', () => refuse(invalid(`Expected the parts ${list(names)} and no others.`)));
-    parser.on('file', (named: string | undefined, stream, _fileName, encoding) => {
+    parser.on('file', (named: string | undefined, stream: BusboyFileStream, _fileName: string, encoding: string) => {
       // the parser's types promise a name, but a part may come without one
       const name = named ?? '';
       const limit = Object.hasOwn(limits.parts, name) ? limits.parts[name] : undefined;
-      stream.on('error', (error) => refuse(broken(error)));
+      stream.on('error', (error: unknown) => refuse(broken(error)));
       if (limit === undefined) refuse(invalid(`Expected the parts ${list(names)} but received "${shown(name)}".`));
       else if (open.has(name)) refuse(invalid(`Expected one part "${name}" but received several.`));
       else if (!PLAIN_ENCODINGS.has(encoding))
         refuse(invalid(`Expected part "${name}" in binary, not ${shown(encoding)}.`));
-      if (over || limit === undefined) {
+      if (refused || limit === undefined) {
         stream.resume();
         return;
       }
@@ -104,8 +112,8 @@ export function readForm(incoming: IncomingMessage, limits: FormLimits): Promise
     });
     parser.on('finish', () => {
       const missing = names.filter((name) => !parts.has(name));
-      if (missing.length > 0) refuse(invalid(`Expected the parts ${list(names)} but ${list(missing)} did not come.`));
-      else if (end()) resolve(Object.fromEntries(parts));
+      if (refused || missing.length === 0) end(refused);
+      else refuse(invalid(`Expected the parts ${list(names)} but ${list(missing)} did not come.`));
     });
     incoming.on('data', onData).on('end', onEnd).on('close', onClose);
   });

@@ -151,7 +151,6 @@ export function photoRoutes(room: PhotosRoom): Route[] {
         contentTypes: ['multipart/form-data'],
         description: 'part `image`: the file; part `request`: the JSON of a registration, optionally with keepGps',
       },
-      maxBodyBytes: largestBody(PROTECT_FORM),
       answers: {
         200: { description: 'The protected image; X-Photo-Id names it.', contentType: 'image/*' },
         ...IMAGE_REFUSALS,
@@ -172,7 +171,6 @@ export function photoRoutes(room: PhotosRoom): Route[] {
         contentTypes: ['multipart/form-data'],
         description: 'part `image`: the file; part `photoId`: which photo it is said to be',
       },
-      maxBodyBytes: largestBody(VERIFY_FORM),
       answers: {
         200: { description: 'The verdict with its findings.', schema: verification },
         ...IMAGE_REFUSALS,

@@ -72,6 +72,12 @@ async function counts(): Promise<{ photos: number; protections: number; audit: n
 
 const refusal = (code: string) => (error: unknown) => error instanceof Refusal && error.code === code;
 
+const late = (error: unknown): boolean => refusal('UNAVAILABLE')(error) && (error as Refusal).retryAfterSeconds === 5;
+
+const noSigner = async (): Promise<Uint8Array> => {
+  throw Object.assign(new Error('The signer is being started again'), { code: 'UNAVAILABLE' });
+};
+
 test('a thread that dies of the file makes verify say INVALID, not fail', async () => {
   await withThreads({ script: CRASHING }, async (at) => {
     const verdict = await verifyIn(at);
@@ -108,7 +114,6 @@ test('a thread that dies in protect leaves nothing, and a registration free for 
 test('when every place is taken, both say later, with a time', async () => {
   await withThreads({ maxWorkers: 1, maxQueued: 0 }, async (at) => {
     const running = protectIn(at);
-    const late = (error: unknown): boolean => refusal('UNAVAILABLE')(error) && (error as Refusal).retryAfterSeconds === 5;
     while (at.images.load.running === 0) await new Promise((resolve) => setTimeout(resolve, 2));
     await assert.rejects(verifyIn(at), late);
     await assert.rejects(protectIn(at), late);
@@ -118,11 +123,8 @@ test('when every place is taken, both say later, with a time', async () => {
 
 test('a signer that cannot be reached is "later", and nothing is recorded', async () => {
   const { signer } = await room.manifestCredentials();
-  const sign = async (): Promise<Uint8Array> => {
-    throw Object.assign(new Error('The signer is being started again'), { code: 'UNAVAILABLE' });
-  };
   const before = await counts();
-  await assert.rejects(protectIn(await withCredentials({ signer: { ...signer, sign } })), refusal('UNAVAILABLE'));
+  await assert.rejects(protectIn(await withCredentials({ signer: { ...signer, sign: noSigner } })), late);
   assert.deepEqual(await counts(), before);
 });
 
@@ -191,5 +193,8 @@ test('a photo that another tenant owns cannot be written', async () => {
     keyId: 'x',
     traceId: null,
   };
-  await assert.rejects(room.database.inTenant(other, (sql) => insertPhoto(sql, photo)), { code: '42501' });
+  await assert.rejects(
+    room.database.inTenant(other, (sql) => insertPhoto(sql, photo)),
+    { code: '42501' },
+  );
 });

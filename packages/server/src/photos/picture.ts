@@ -16,7 +16,7 @@ import {
   type ImageFormat,
   type ImageHeader,
 } from '@lumatrace/provenance/image.ts';
-import { detectKnown, type Detection } from '@lumatrace/provenance/watermark/detect.ts';
+import { detectInFile, detectKnown, type Detection } from '@lumatrace/provenance/watermark/detect.ts';
 import { markPixels, type Marked } from '@lumatrace/provenance/watermark/mark.ts';
 import { canonicalSize } from '@lumatrace/provenance/watermark/transform.ts';
 import software from '../../package.json' with { type: 'json' };
@@ -93,7 +93,7 @@ export async function examinePicture({ image, trust, marked }: JobOf<'examine'>)
     c2pa,
     header,
     decoded: luma !== null,
-    watermark: luma && marked ? detectKnown(luma, marked.photoKey) : null,
+    watermark: luma && marked ? await detectInFile(image, luma, header, marked, marked.photoKey) : null,
     fingerprintDistance: luma && marked ? fingerprintDistance(fingerprintOf(luma), marked.fingerprint) : null,
     sha256: sha256(image),
   };
@@ -110,7 +110,7 @@ async function markPicture({ image, photoKey, keepGps }: MarkingJob): Promise<Ma
   const header = readImageHeader(image);
   requireProtectable(header);
   const pixels = await decode(image, header);
-  const marked = await markPixels(pixels, photoKey);
+  const marked = await markPixels(pixels, photoKey, header);
   const unsigned = await encode(pixels, header, readMetadata(image, header.format, { keepGps }));
   return { header, unsigned, marked };
 }
