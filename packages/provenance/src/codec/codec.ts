@@ -106,12 +106,17 @@ export async function encode(pixels: Pixels, header: ImageHeader, metadata: Meta
 }
 
 /** A JPEG of the luma alone: the simulated journey of our own check. */
-export async function encodeLumaJpeg({ width, height, data }: Luma, quality: number): Promise<Uint8Array> {
-  const samples = Uint8ClampedArray.from(data);
-  return sharp(samples, { raw: { width, height, channels: 1 } })
-    .toColourspace('b-w')
-    .jpeg({ quality, optimiseCoding: false })
-    .toBuffer();
+export async function encodeLumaJpeg(luma: Luma, quality: number): Promise<Uint8Array> {
+  return lumaImage(luma).toColourspace('b-w').jpeg({ quality, optimiseCoding: false }).toBuffer();
+}
+
+/** A lossy WebP of the luma alone, at the quality that `encode` uses. */
+export async function encodeLumaWebp(luma: Luma): Promise<Uint8Array> {
+  return lumaImage(luma).webp({ quality: WEBP_QUALITY }).toBuffer();
+}
+
+function lumaImage({ width, height, data }: Luma): Sharp {
+  return sharp(Uint8ClampedArray.from(data), { raw: { width, height, channels: 1 } });
 }
 
 /** The quality that `encode` uses for a JPEG source. */

@@ -11,9 +11,7 @@ import { BAND, blockCounts, canonicalSize, inverse, ORDERS, type FrameSize } fro
  * @param gain factor on the visibility mask; 1 is not seen
  */
 export function embed(pixels: Pixels, photoKey: Uint8Array, gain = 1): Pixels {
-  const size = canonicalSize(pixels);
-  const delta = markDelta(canonicalLuma(pixels), photoKey);
-  addDelta(pixels, delta, size, gain);
+  addDelta(pixels, markDelta(canonicalLuma(pixels), photoKey), gain);
   return pixels;
 }
 
@@ -93,8 +91,9 @@ function samplePositions(source: number, target: number, stride: number): readon
 const DELTA_BITS = 6;
 const WEIGHT_BITS = 8;
 
-/** Enlarges the change to full size (bilinear) and adds it, rounded, clamped at black and white. */
-function addDelta(pixels: Pixels, delta: Float32Array, size: FrameSize, gain: number): void {
+/** Enlarges the canonical change to full size (bilinear) and adds it, rounded, clamped at black and white; in place. */
+export function addDelta(pixels: Pixels, delta: Float32Array, gain: number): void {
+  const size = canonicalSize(pixels);
   const { width, height, channels, data } = pixels;
   const levels = pixels.bitDepth === 16 ? 257 : 1;
   const fixed = new Int32Array(delta.length);

@@ -8,8 +8,8 @@ import { boxMean } from './transform.ts';
 const CELL = 4;
 
 const FLOOR = 0.62;
-const ACTIVITY_GAIN = 0.24;
-const CEILING = 2.6;
+const ACTIVITY_GAIN = 0.22;
+const CEILING = 2;
 
 /** RMS amplitude in grey levels (0…255) that the mark may have at gain 1. */
 export function visibilityMask(luma: Luma): Float32Array {
