@@ -1,11 +1,11 @@
 // A picture as a camera of 12 megapixels makes it: real photographs enlarged, with sensor noise, 5 to 8 MB of JPEG.
 import { createHash } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
+import { readFileSync } from 'node:fs';
 import sharp from 'sharp';
 
 const WIDTH = 4_000;
 const HEIGHT = 3_000;
-const PHOTOS = fileURLToPath(new URL('../fixtures/photos/', import.meta.url));
+const PHOTOS = new URL('../fixtures/photos/', import.meta.url);
 /** Photon and read noise of a small sensor indoors, in grey levels. */
 const NOISE_SIGMA = 4.5;
 const QUALITY = 96;
@@ -13,7 +13,7 @@ const NOISE_TILE = 1 << 20;
 
 /** 4000 × 3000, EXIF orientation 1, the same bytes every time for the same photograph. */
 export async function cameraLikeJpeg(photo = 'forest-stream.jpg'): Promise<Buffer> {
-  const { data } = await sharp(PHOTOS + photo)
+  const { data } = await sharp(readFileSync(new URL(photo, PHOTOS)))
     .resize(WIDTH, HEIGHT, { fit: 'cover', kernel: 'lanczos3' })
     .sharpen({ sigma: 1.2 })
     .toColourspace('srgb')

@@ -76,7 +76,12 @@ async function fill({ database }: Storage): Promise<void> {
       [TENANT, randomBytes(3_000_000), Buffer.alloc(0)],
     );
   });
-  const jobs = await startJobs({ pool: database.ownerPool, handlers: {}, log: pino({ level: 'silent' }), isAlone: true });
+  const jobs = await startJobs({
+    pool: database.ownerPool,
+    handlers: {},
+    log: pino({ level: 'silent' }),
+    isAlone: true,
+  });
   await jobs.enqueue('later', { n: 1 }, { runAt: new Date('2100-01-01') });
   await jobs.stop();
 }
@@ -200,7 +205,12 @@ test('a file that was cut, edited, reordered, lengthened or made under another k
     'last byte cut': whole.subarray(0, whole.length - 1),
     'bit flipped': flipped,
     'salt changed': salted,
-    'chunks swapped': Buffer.concat([whole.subarray(0, header), chunkAt(1), chunkAt(0), whole.subarray(header + 2 * chunk)]),
+    'chunks swapped': Buffer.concat([
+      whole.subarray(0, header),
+      chunkAt(1),
+      chunkAt(0),
+      whole.subarray(header + 2 * chunk),
+    ]),
     'chunk left out': Buffer.concat([whole.subarray(0, header + chunk), whole.subarray(header + 2 * chunk)]),
     lengthened: Buffer.concat([whole, Buffer.from('x')]),
     'other version': Buffer.concat([whole.subarray(0, 8), Buffer.from([0, 2]), whole.subarray(10)]),
@@ -223,7 +233,9 @@ test('a folder or database in use is never restored into', async () => {
   const target = configOf(join(root, 'target'));
   await assert.rejects(restore(target, join(root, 'full.backup'), undefined), /There is data already/);
   const opened = await openStorage({ dataDir: target.dataDir });
-  const { rows } = await opened.database.inTenant(TENANT, (sql) => sql.query<{ n: number }>('select count(*)::int as n from audit'));
+  const { rows } = await opened.database.inTenant(TENANT, (sql) =>
+    sql.query<{ n: number }>('select count(*)::int as n from audit'),
+  );
   await opened.close();
   assert.ok((rows[0]?.n ?? 0) > 20_000);
 });
@@ -283,9 +295,14 @@ test('a database whose owner may not see every row is not backed up in part', as
 test('the commands say what they did, and that the key is not in the file', async () => {
   const file = join(root, 'command.backup');
   const made = await run(process.execPath, [MAIN, 'backup', file, '--data', source.dataDir]);
-  assert.match(made.stderr, /rows of \d+ tables, encrypted\. The key that opens it is not in it: keep a copy of .*kek elsewhere/);
+  assert.match(
+    made.stderr,
+    /rows of \d+ tables, encrypted\. The key that opens it is not in it: keep a copy of .*kek elsewhere/,
+  );
   const dataDir = join(root, 'command');
-  const failed = await run(process.execPath, [MAIN, 'restore', file, '--data', dataDir]).catch((error: unknown) => error);
+  const failed = await run(process.execPath, [MAIN, 'restore', file, '--data', dataDir]).catch(
+    (error: unknown) => error,
+  );
   assert.equal((failed as { code: number }).code, 1);
   assert.match((failed as { stderr: string }).stderr, /--kek FILE/);
   const kek = kekPath(source.dataDir, undefined);

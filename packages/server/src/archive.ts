@@ -37,7 +37,9 @@ export async function restoreCommand({ config, words: [file = STREAM], givenKek 
   const { createdAt, tables } = await restore(config, file, givenKek);
   for (const { name, rows } of tables) process.stdout.write(`${String(rows).padStart(12)}  ${name}\n`);
   const rows = tables.reduce((sum, table) => sum + table.rows, 0);
-  process.stdout.write(`Restored ${rows} rows of ${tables.length} tables from the backup of ${createdAt}, each counted.\n`);
+  process.stdout.write(
+    `Restored ${rows} rows of ${tables.length} tables from the backup of ${createdAt}, each counted.\n`,
+  );
   return 0;
 }
 
@@ -52,9 +54,15 @@ export async function backup(config: Config, file: string): Promise<BackupEnd> {
     let written: BackupEnd | undefined;
     const rows = dumped(storage.database.ownerPool, (end) => (written = end));
     await writeWhole(file, (sink) =>
-      pipeline(rows, createZstdCompress(), (compressed: AsyncIterable<Uint8Array>) => encrypted(kek, compressed), sink, {
-        end: sink !== process.stdout,
-      }),
+      pipeline(
+        rows,
+        createZstdCompress(),
+        (compressed: AsyncIterable<Uint8Array>) => encrypted(kek, compressed),
+        sink,
+        {
+          end: sink !== process.stdout,
+        },
+      ),
     );
     if (written === undefined) throw new Error('The backup ended early.');
     return written;
@@ -75,7 +83,8 @@ async function storageToRead(config: Config): Promise<{ storage: Storage; close(
   const lock = await lockFolder(dataDir);
   if (isHeld(lock)) {
     const storage = await joinStorage(folder);
-    if (storage === undefined) throw new DataFolderRefused('LumaTrace is starting or stopping here: try again in a moment.');
+    if (storage === undefined)
+      throw new DataFolderRefused('LumaTrace is starting or stopping here: try again in a moment.');
     return { storage, close: () => storage.close() };
   }
   const storage = await openStorage({ dataDir }).catch(async (error: unknown) => {

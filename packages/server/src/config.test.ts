@@ -3,7 +3,16 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
-import { guide, GUIDE_FILE, helpText, readConfig, readInvocation, shownConfig, unknownVariables, UsageError } from './config.ts';
+import {
+  guide,
+  GUIDE_FILE,
+  helpText,
+  readConfig,
+  readInvocation,
+  shownConfig,
+  unknownVariables,
+  UsageError,
+} from './config.ts';
 
 test('the defaults are those of the contract', () => {
   const config = readConfig({});
@@ -60,7 +69,15 @@ test('the default data folder lies beside the launcher, a given one in the worki
 });
 
 test('wrong use is refused with the usage', () => {
-  const wrong = [['sideways'], [], ['up', '--prot', '1'], ['up', 'word'], ['up', '--port'], ['backup'], ['restore', 'a', 'b']];
+  const wrong = [
+    ['sideways'],
+    [],
+    ['up', '--prot', '1'],
+    ['up', 'word'],
+    ['up', '--port'],
+    ['backup'],
+    ['restore', 'a', 'b'],
+  ];
   for (const args of wrong) assert.throws(() => readInvocation(args, {}), UsageError, args.join(' '));
 });
 

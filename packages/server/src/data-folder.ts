@@ -72,7 +72,9 @@ export async function readKek(file: string): Promise<Buffer | undefined> {
   });
   if (text === undefined) return undefined;
   if (KEK_TEXT.test(text.trim())) return Buffer.from(text.trim(), 'hex');
-  throw new DataFolderRefused(`Expected ${KEK_BYTES * 2} hexadecimal digits in the key ${file} but found something else.`);
+  throw new DataFolderRefused(
+    `Expected ${KEK_BYTES * 2} hexadecimal digits in the key ${file} but found something else.`,
+  );
 }
 
 /** Writes a key that is not there yet: whole and on disk, or not at all; never over another one. */

@@ -33,7 +33,6 @@ const MAX_ATTEMPTS = 3;
 /** The role that row level security binds: no BYPASSRLS, no DDL, no TRUNCATE. Made by the first migration. */
 export const APP_ROLE = 'lumatrace_app';
 
-
 type Setting = readonly [name: string, value: string];
 
 export class Database {
@@ -106,11 +105,7 @@ export class Database {
   }
 }
 
-async function transaction<T>(
-  pool: pg.Pool,
-  settings: readonly Setting[],
-  work: (sql: Sql) => Promise<T>,
-): Promise<T> {
+async function transaction<T>(pool: pg.Pool, settings: readonly Setting[], work: (sql: Sql) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await attemptTransaction(pool, settings, work);

@@ -77,11 +77,12 @@ test('a database that knows a newer migration is refused before anything is chan
   await migrate(database.ownerPool, [FIRST, SECOND]);
   await assert.rejects(
     migrate(database.ownerPool, [FIRST]),
-    (error: unknown) => error instanceof MigrationRefused && /newer LumaTrace: it knows 0002_step_2/.test(error.message),
+    (error: unknown) =>
+      error instanceof MigrationRefused && /newer LumaTrace: it knows 0002_step_2/.test(error.message),
   );
 });
 
-test('an operator\'s user without the right to make the app role is told what to do once', async () => {
+test("an operator's user without the right to make the app role is told what to do once", async () => {
   const { superuser, name } = await empty();
   const plain = `plain_${name}`;
   const admin = new pg.Client(superuser);
@@ -89,7 +90,10 @@ test('an operator\'s user without the right to make the app role is told what to
   const pool = new pg.Pool({ ...superuser, user: plain, max: 1 });
   try {
     await admin.query(`create role ${plain} login; alter database ${name} owner to ${plain}`);
-    await assert.rejects(migrate(pool, [FIRST], { takesRole: true }), /not a member of lumatrace_app.*grant lumatrace_app to/s);
+    await assert.rejects(
+      migrate(pool, [FIRST], { takesRole: true }),
+      /not a member of lumatrace_app.*grant lumatrace_app to/s,
+    );
     await admin.query(`grant lumatrace_app to ${plain}`);
     assert.equal(await migrate(pool, [FIRST], { takesRole: true }), 1);
   } finally {

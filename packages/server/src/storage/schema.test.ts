@@ -34,7 +34,11 @@ test('schema.sql is what the migrations make', async () => {
 
 test('there are tenant tables to ask about', async () => {
   const rows = await ask<{ name: string }>('select relname as name from tenant_tables');
-  for (const name of ['tenants', 'tenant_keys', 'audit']) assert.ok(rows.some((row) => row.name === name), name);
+  for (const name of ['tenants', 'tenant_keys', 'audit'])
+    assert.ok(
+      rows.some((row) => row.name === name),
+      name,
+    );
 });
 
 test('every tenant table enables and forces row level security', async () => {

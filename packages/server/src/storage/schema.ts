@@ -179,7 +179,8 @@ if (import.meta.main) {
   try {
     const schema = await dumpSchema(client);
     if (process.argv.includes('--write')) await writeFile(SCHEMA_FILE, schema);
-    else if (schema === (await readFile(SCHEMA_FILE, 'utf8').catch(() => ''))) process.stdout.write('schema.sql is current\n');
+    else if (schema === (await readFile(SCHEMA_FILE, 'utf8').catch(() => '')))
+      process.stdout.write('schema.sql is current\n');
     else process.stdout.write(schema);
   } finally {
     client.release();

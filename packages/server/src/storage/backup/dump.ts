@@ -1,7 +1,14 @@
 // Out of a database: one snapshot of every table as a stream of entries, read as fast as it is taken and no faster.
 import type pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
-import { columnList, listPartitions, listSequences, listTables, requireEverythingVisible, tableName } from './catalogue.ts';
+import {
+  columnList,
+  listPartitions,
+  listSequences,
+  listTables,
+  requireEverythingVisible,
+  tableName,
+} from './catalogue.ts';
 import { encodeEntry, type BackupEnd, type Contents, type TableStart } from './records.ts';
 
 /** Smaller pieces are joined: a record per row would cost more than the row. */

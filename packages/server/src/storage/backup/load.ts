@@ -153,13 +153,10 @@ async function countRows(client: pg.ClientBase, name: string): Promise<number> {
 
 async function goOn(client: pg.ClientBase, { sequences }: BackupEnd): Promise<void> {
   for (const { schema, table, column, last, isCalled } of sequences) {
-    await client.query(`select setval(pg_get_serial_sequence(format('%I.%I', $1::text, $2::text), $3), $4::bigint, $5)`, [
-      schema,
-      table,
-      column,
-      last,
-      isCalled,
-    ]);
+    await client.query(
+      `select setval(pg_get_serial_sequence(format('%I.%I', $1::text, $2::text), $3), $4::bigint, $5)`,
+      [schema, table, column, last, isCalled],
+    );
   }
 }
 

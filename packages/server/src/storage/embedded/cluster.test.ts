@@ -203,7 +203,7 @@ test('a long path, with spaces and quotes in it, gets a short private socket fol
   await rm(cluster.socketDir, { recursive: true, force: true });
 });
 
-test('an operator\'s own settings are read last', async () => {
+test("an operator's own settings are read last", async () => {
   const dataDir = newFolder();
   await mkdir(dataDir, { recursive: true });
   await writeFile(join(dataDir, 'postgres.conf'), "work_mem = '9MB'\n");

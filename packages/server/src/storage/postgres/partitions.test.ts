@@ -26,9 +26,18 @@ test('yesterday to the day after tomorrow are made for the classes in use', asyn
   await prepareDayPartitions(db.database, NOW_MS, 7);
   await prepareDayPartitions(db.database, NOW_MS, 7);
   const days = ['20261122', '20261123', '20261124', '20261125'];
-  assert.deepEqual(await partitions('spans_7'), days.map((day) => `spans_7_${day}`));
-  assert.deepEqual(await partitions('spans_30'), days.map((day) => `spans_30_${day}`));
-  assert.deepEqual(await partitions('content_blocks_7'), days.map((day) => `content_blocks_7_${day}`));
+  assert.deepEqual(
+    await partitions('spans_7'),
+    days.map((day) => `spans_7_${day}`),
+  );
+  assert.deepEqual(
+    await partitions('spans_30'),
+    days.map((day) => `spans_30_${day}`),
+  );
+  assert.deepEqual(
+    await partitions('content_blocks_7'),
+    days.map((day) => `content_blocks_7_${day}`),
+  );
   assert.deepEqual(await partitions('spans_1'), []);
 });
 
@@ -90,5 +99,12 @@ test('a partition that somebody reads for long is left for the next run', async 
 test('days and classes that cannot be are refused', async () => {
   await assert.rejects(ensureDayPartitions(db.database, 8, [TODAY]), TypeError);
   await assert.rejects(ensureDayPartitions(db.database, 7, [0.5]), TypeError);
-  await assert.rejects(ensureDayPartitions(db.database, 7, Array.from({ length: 401 }, (_, i) => i)), TypeError);
+  await assert.rejects(
+    ensureDayPartitions(
+      db.database,
+      7,
+      Array.from({ length: 401 }, (_, i) => i),
+    ),
+    TypeError,
+  );
 });
