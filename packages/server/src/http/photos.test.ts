@@ -237,6 +237,20 @@ test('shrunk to 1080 px and JPEG 75: the mark is found, the manifest is missing,
   assert.deepEqual([verdict.authentic, verdict.c2paStatus, verdict.watermarkStatus], [false, 'MISSING', 'DETECTED']);
 });
 
+test('a crop of the protected photograph still carries the mark, and is not authentic', async () => {
+  const answered = await protect(jpeg);
+  const { width, height } = await sharp(answered.bytes).metadata();
+  const area = { left: 100, top: 80, width: Math.round(width * 0.7), height: Math.round(height * 0.7) };
+  const verdict = await verdictOf(
+    await sharp(answered.bytes).extract(area).jpeg({ quality: 90 }).toBuffer(),
+    idOf(answered),
+  );
+  assert.deepEqual(
+    [verdict.authentic, verdict.c2paStatus, verdict.watermarkStatus, verdict.tamperClass],
+    [false, 'MISSING', 'DETECTED', 'CROP'],
+  );
+});
+
 test('the protected file of one photo is not authentic as another photo', async () => {
   const [one, other] = [await protect(jpeg), await protect(jpeg)];
   assert.notEqual(idOf(one), idOf(other));

@@ -112,14 +112,8 @@ async function protectOnce(
   const photoKey = key.derive('watermark', photoId);
   try {
     const credentials = await room.manifestCredentials();
-    const registration = registered
-      ? null
-      : await signRegistration(
-          await room.registrationSigner(),
-          { photoId, tenantId, registeredAt: room.clock() },
-          request,
-        );
-    const picture = await room.images.protect(
+    const registering = registered ? null : signedRegistration(room, photoId, tenantId, request);
+    const picturing = room.images.protect(
       {
         image: upload.bytes,
         photoId,
@@ -132,6 +126,7 @@ async function protectOnce(
       credentials,
       signal,
     );
+    const [picture, registration] = await Promise.all([picturing, registering]);
     const made = { photoId, key, photoKey, registration, picture, certificateKid: credentials.kid };
     await room.database.inTenant(tenantId, (sql) => record(sql, room, caller, request, turn, made));
     return { photoId, format: picture.format, image: picture.image };
@@ -144,6 +139,16 @@ async function protectOnce(
     }
     throw error;
   }
+}
+
+async function signedRegistration(
+  room: ProtectRoom,
+  photoId: string,
+  tenantId: string,
+  request: ProtectRequest,
+): Promise<Registration> {
+  const registeredAt = room.clock();
+  return signRegistration(await room.registrationSigner(), { photoId, tenantId, registeredAt }, request);
 }
 
 interface Made {
