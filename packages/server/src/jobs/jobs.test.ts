@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once, EventEmitter } from 'node:events';
 import { afterEach, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { pino } from 'pino';
 import { testDatabase, type TestDatabase } from '../test/harness.ts';
 import { makeQueue, startJobs, type Handler, type Jobs, type JobsOptions } from './jobs.ts';
@@ -126,6 +127,32 @@ test('jobs go on after every connection was cut', async () => {
   const done = once(ran, 'ran', { signal: AbortSignal.timeout(15_000) });
   await jobs.enqueue('greet');
   await done;
+});
+
+test('a job that ends while the database is gone ends nothing else, and runs again', async () => {
+  const ran = new EventEmitter();
+  const cut = new pg.Client(db.superuser);
+  await cut.connect();
+  let runs = 0;
+  const jobs = await started({
+    cut: async () => {
+      runs++;
+      ran.emit('ran');
+      if (runs > 1) return;
+      await cut.query(`alter database ${db.name} allow_connections false`);
+      await cut.query(
+        'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+      );
+      throw new Error('the database is gone');
+    },
+  });
+  await jobs.enqueue('cut');
+  await once(ran, 'ran', { signal: AbortSignal.timeout(5_000) });
+  await sleep(1_000);
+  await cut.query(`alter database ${db.name} allow_connections true`);
+  await cut.query(`update graphile_worker._private_jobs set run_at = now()`);
+  await cut.end();
+  await once(ran, 'ran', { signal: AbortSignal.timeout(20_000) });
 });
 
 test('several processes that start at once make the queue once', async () => {

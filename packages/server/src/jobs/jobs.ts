@@ -52,6 +52,9 @@ const POLL_INTERVAL_MS = 10_000;
 const STOP_LIMIT_MS = 5_000;
 const RESTART_PAUSE_MS = 2_000;
 const FAILURES_TO_RESTART = 2;
+// Without a batch the library drops the promise that reports how a job ended: when the database is gone just then, its
+// rejection would end the process. With one it ends the runner, which is replaced.
+const REPORT_BATCHED = { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } };
 
 /** Makes or updates the schema of the queue. Safe when two do so at once. */
 export async function makeQueue(pool: pg.Pool): Promise<void> {
@@ -63,10 +66,11 @@ export async function startJobs({ pool, handlers, schedules = [], log, isAlone }
   const unhandled = schedules.find(({ task }) => !Object.hasOwn(handlers, task));
   if (unhandled !== undefined) throw new TypeError(`Nobody handles the scheduled task ${unhandled.task}`);
   await makeQueue(pool);
-  if (isAlone) await freeLocksOfTheDead(pool);
   const utils = await makeWorkerUtils({ pgPool: pool, logger: QUIET });
   const start = async (): Promise<Runner> => {
+    if (isAlone) await freeLocksOfTheDead(pool);
     const runner = await run({
+      preset: REPORT_BATCHED,
       pgPool: pool,
       concurrency: CONCURRENCY,
       pollInterval: POLL_INTERVAL_MS,
