@@ -47,13 +47,20 @@ async function npmThatWorks(): Promise<void> {
     `env >'${join(clone, 'npm.env')}'
     echo called >>'${join(clone, 'npm.calls')}'
     for last; do :; done
-    mkdir -p "node_modules/\${last%@*}/bin" && ln -s '${process.execPath}' "node_modules/\${last%@*}/bin/node"`.replaceAll("it's", `it'\\''s`),
+    mkdir -p "node_modules/\${last%@*}/bin" && ln -s '${process.execPath}' "node_modules/\${last%@*}/bin/node"`.replaceAll(
+      "it's",
+      `it'\\''s`,
+    ),
   );
 }
 
 const oldNode = (): Promise<void> => script('node', 'echo v20.20.2');
 
-async function launch(args: readonly string[] = ['up'], env: Record<string, string> = {}, path?: string): Promise<Told> {
+async function launch(
+  args: readonly string[] = ['up'],
+  env: Record<string, string> = {},
+  path?: string,
+): Promise<Told> {
   const { stdout } = await run('sh', [path ?? join(clone, 'lumatrace'), ...args], {
     cwd: tmpdir(),
     env: { PATH: `${bin}:/usr/bin:/bin`, ...env },
