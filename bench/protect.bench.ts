@@ -1,6 +1,7 @@
 // How long protecting and verifying one camera photograph takes through HTTP, everything on, and how that compares with
 // merely decoding and encoding the same file.
 import { createHash } from 'node:crypto';
+import { loadavg } from 'node:os';
 import sharp from 'sharp';
 import { estimateJpegQuality, jpegSegments } from '../packages/provenance/src/image.ts';
 import { startInstance, type Instance } from '../packages/server/src/test/instance.ts';
@@ -17,6 +18,7 @@ interface Times {
   reencodeMs: number[];
 }
 
+const loadBefore = loadavg()[0] ?? NaN;
 const image = await cameraLikeJpeg();
 const quality = Math.max(85, estimateJpegQuality(jpegSegments(image)) ?? 85);
 progress(`photograph of ${round(image.length / 1e6)} MB, JPEG quality ${quality}`);
@@ -44,6 +46,9 @@ try {
       ratioToReencode: round(quantile(protectMs, 0.5) / quantile(reencodeMs, 0.5), 2),
       imageBytes: image.length,
       rounds: ROUNDS,
+      // above 1 somebody else was working on the machine: one request after another needs about one processor
+      loadAverageBefore: round(loadBefore),
+      loadAverageAfter: round(loadavg()[0] ?? NaN),
     },
     [
       'One client, one request after another, over HTTP on loopback: upload, idempotency, mark, encode, sign, the check',
