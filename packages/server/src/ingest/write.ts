@@ -58,6 +58,7 @@ class Transaction {
   readonly #tenantId: string;
   readonly #terms: WriteTerms;
   readonly #cells = new Map<string, RollupDelta>();
+  readonly #opened = new Map<string, ContentBlock>();
 
   constructor(sql: Sql, tenantId: string, terms: WriteTerms) {
     this.#sql = sql;
@@ -130,14 +131,16 @@ class Transaction {
     return summaryOf([...records, ...fresh]);
   }
 
-  async #blocksOf(rows: readonly SpanRow[]): Promise<Map<string, ContentBlock>> {
-    const days = new Set(rows.map(({ blockDay }) => blockDay));
-    const blockIds = new Set(rows.map(({ blockId }) => blockId));
-    const blocks = await readBlocks(this.#sql, this.#tenantId, [...days], [...blockIds]);
+  /** Blocks of several traces are often the same ones: each is opened once. */
+  async #blocksOf(rows: readonly SpanRow[]): Promise<ReadonlyMap<string, ContentBlock>> {
+    const missing = rows.filter(({ blockId }) => !this.#opened.has(blockId));
+    const days = new Set(missing.map(({ blockDay }) => blockDay));
+    const blockIds = new Set(missing.map(({ blockId }) => blockId));
     const { key } = this.#terms;
-    return new Map(
-      blocks.map(({ blockId, sealed }) => [blockId, decodeBlock(key.open('content', blockAad(blockId), sealed))]),
-    );
+    for (const { blockId, sealed } of await readBlocks(this.#sql, this.#tenantId, [...days], [...blockIds])) {
+      this.#opened.set(blockId, decodeBlock(key.open('content', blockAad(blockId), sealed)));
+    }
+    return this.#opened;
   }
 
   async #count(deliveries: readonly Delivery[], stored: number, newTraces: number, meeting: Meeting): Promise<Written> {

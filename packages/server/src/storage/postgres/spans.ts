@@ -110,8 +110,8 @@ export async function insertSpans(sql: Sql, tenantId: string, rows: readonly Spa
 
 // bigint and 128-bit ids come as text from pg: they are turned in one place, `rowOf`.
 const COLUMNS = `
-  replace(trace_id::text, '-', '') as "traceId",
-  span_id as "spanId",
+  replace(spans.trace_id::text, '-', '') as "traceId",
+  spans.span_id as "spanId",
   parent_span_id as "parentSpanId",
   (day - date '1970-01-01') as "day",
   retention_class as "retentionClass",
@@ -180,7 +180,10 @@ function rowOf(row: Sent): SpanRow {
 const bigintOr = (value: string | null): bigint | null => (value === null ? null : BigInt(value));
 const numberOr = (value: string | null): number | null => (value === null ? null : Number(value));
 
-/** Those of `keys` that are kept on one of `days`; the caller holds the locks of their traces. */
+/**
+ * Those of `keys` that are kept on one of `days`; the caller holds the locks of their traces. One look into the primary
+ * key for each: written as `(trace_id, span_id) in (…)` the planner read all spans of the day, 0.5 s for 60,000.
+ */
 export async function findSpans(
   sql: Sql,
   tenantId: string,
@@ -190,11 +193,17 @@ export async function findSpans(
   if (keys.length === 0 || days.length === 0) return [];
   const { rows } = await sql.query<Sent>(
     `
-      select ${COLUMNS}
-      from spans
-      where tenant_id = $1
-        and day = any ($2::date[])
-        and (trace_id, span_id) in (select * from unnest($3::uuid[], $4::int8[]))
+      select found.*
+      from unnest($3::uuid[], $4::int8[]) as wanted (trace_id, span_id)
+      cross join lateral (
+        select ${COLUMNS}
+        from spans
+        where tenant_id = $1
+          and day = any ($2::date[])
+          and spans.trace_id = wanted.trace_id
+          and spans.span_id = wanted.span_id
+        offset 0
+      ) as found
     `,
     [tenantId, days.map(isoDay), uuids(keys.map(({ traceId }) => traceId)), bigints(keys.map(({ spanId }) => spanId))],
   );
@@ -224,15 +233,22 @@ export async function spansOfTrace(
   return rows.map(rowOf);
 }
 
-/** Takes out rows that newer ones replace. */
+/**
+ * Takes out rows that newer ones replace. The list of traces beside the join is for the planner: with it the scan
+ * begins at those traces, without it every span of the day is read, 0.8 s for 60,000.
+ */
 export async function deleteSpans(sql: Sql, tenantId: string, rows: readonly SpanRow[]): Promise<void> {
   if (rows.length === 0) return;
   await sql.query(
     `
       delete from spans
-      where tenant_id = $1
-        and day = any ($2::date[])
-        and (day, trace_id, span_id) in (select * from unnest($3::date[], $4::uuid[], $5::int8[]))
+      using unnest($3::date[], $4::uuid[], $5::int8[]) as gone (day, trace_id, span_id)
+      where spans.tenant_id = $1
+        and spans.day = any ($2::date[])
+        and spans.trace_id = any ($6::uuid[])
+        and spans.day = gone.day
+        and spans.trace_id = gone.trace_id
+        and spans.span_id = gone.span_id
     `,
     [
       tenantId,
@@ -240,6 +256,7 @@ export async function deleteSpans(sql: Sql, tenantId: string, rows: readonly Spa
       dates(rows.map(({ day }) => day)),
       uuids(rows.map(({ traceId }) => traceId)),
       bigints(rows.map(({ spanId }) => spanId)),
+      uuids([...new Set(rows.map(({ traceId }) => traceId))]),
     ],
   );
 }

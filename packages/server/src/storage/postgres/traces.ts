@@ -155,29 +155,33 @@ export async function lockTraces(sql: Sql, tenantId: string, traceIds: readonly 
     Record<'startNs' | 'endNs' | 'costPico' | 'inputTokens' | 'outputTokens', string>;
   const { rows } = await sql.query<Sent>(
     `
-      select
-        replace(trace_id::text, '-', '') as "traceId",
-        retention_class as "retentionClass",
-        start_ns as "startNs",
-        end_ns as "endNs",
-        span_count as "spanCount",
-        billable_count as "billableCount",
-        unpriced_count as "unpricedCount",
-        error_count as "errorCount",
-        cost_pico as "costPico",
-        input_tokens as "inputTokens",
-        output_tokens as "outputTokens",
-        services,
-        models,
-        tags,
-        array(select day - date '1970-01-01' from unnest(days) as day) as "days",
-        sealed
-      from traces
-      where tenant_id = $1 and trace_id = any ($2::uuid[])
-      order by trace_id
-      for update
+      select locked.*
+      from unnest($2::uuid[]) as wanted (trace_id)
+      cross join lateral (
+        select
+          replace(trace_id::text, '-', '') as "traceId",
+          retention_class as "retentionClass",
+          start_ns as "startNs",
+          end_ns as "endNs",
+          span_count as "spanCount",
+          billable_count as "billableCount",
+          unpriced_count as "unpricedCount",
+          error_count as "errorCount",
+          cost_pico as "costPico",
+          input_tokens as "inputTokens",
+          output_tokens as "outputTokens",
+          services,
+          models,
+          tags,
+          array(select day - date '1970-01-01' from unnest(days) as day) as "days",
+          sealed
+        from traces
+        where tenant_id = $1 and traces.trace_id = wanted.trace_id
+        for update
+      ) as locked
     `,
-    [tenantId, uuids(traceIds)],
+    // uuids sort in PostgreSQL as their digits do here
+    [tenantId, uuids([...traceIds].sort())],
   );
   return rows.map((row) => ({
     ...row,
