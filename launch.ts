@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { constants, homedir } from 'node:os';
+import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
@@ -20,7 +20,18 @@ const DASHBOARD_SOURCES = ['packages/dashboard', 'packages/telemetry/src', 'pack
 const NOT_SOURCES = new Set(['node_modules', 'test', 'dist']);
 const WAIT_FOR_OTHERS_MS = 15 * 60_000;
 const LOG_LINES_SHOWN = 60;
-const END_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/**
+ * A step on a leash: when this process is gone, however it went, the pipe that it held closes and the step is killed. Left
+ * alone, npm would go on writing beside the next start's.
+ */
+const LEASH = `
+  exec 3<&0
+  "$@" & step=$!
+  { cat <&3 >/dev/null; kill -9 $step; } >/dev/null 2>&1 & leash=$!
+  wait $step; code=$?
+  kill $leash
+  exit $code`;
+const NOT_FOUND = 127;
 
 /** command → the program that serves it; every other word belongs to the command line client. */
 const SERVER = 'packages/server/src/main.ts';
@@ -197,11 +208,8 @@ async function run(program: string, args: readonly string[], whatFailed: string)
   for (const name of ['NODE_ENV', 'NODE_OPTIONS']) delete env[name];
   // npm wants a cache; a service account may have no home to keep it in
   if (!existsSync(homedir())) env['npm_config_cache'] ??= join(RUNTIME, 'npm-cache');
-  const child = spawn(program, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  // who ends us ends the step: left alone it would go on writing beside the next start's
-  const end = (): void => void child.kill();
-  process.once('exit', end);
-  for (const signal of END_SIGNALS) process.once(signal, exitOn);
+  const child = spawn('sh', ['-c', LEASH, 'sh', program, ...args], { cwd: ROOT, env, stdio: 'pipe' });
+  child.stdin.on('error', () => {});
   const log = createWriteStream(logFile);
   child.stdout.pipe(log, { end: false });
   child.stderr.pipe(log, { end: false });
@@ -209,11 +217,10 @@ async function run(program: string, args: readonly string[], whatFailed: string)
     child.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
     child.once('close', (exitCode, signal) => resolve(exitCode ?? signal));
   });
-  process.off('exit', end);
-  for (const signal of END_SIGNALS) process.off(signal, exitOn);
+  child.stdin.end();
   await new Promise<void>((resolve) => log.end(() => resolve()));
   if (code === 0) return;
-  if (code === 'ENOENT') {
+  if (code === NOT_FOUND) {
     throw new NotPrepared(
       `${program} is needed and is not on PATH: install Node.js with npm (any version npm itself supports)`,
       2,
@@ -221,10 +228,6 @@ async function run(program: string, args: readonly string[], whatFailed: string)
   }
   const said = (await readFile(logFile, 'utf8')).trimEnd().split('\n').slice(-LOG_LINES_SHOWN).join('\n');
   throw new NotPrepared(`${whatFailed} (${code}):\n${said}`, 3);
-}
-
-function exitOn(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): never {
-  process.exit(128 + constants.signals[signal]);
 }
 
 function digestOf(parts: ReadonlyArray<Buffer | string>): string {
