@@ -223,6 +223,7 @@ test('cost and latency draw their charts; a row leads to its traces', async () =
 
 test('a click on a bar leads to the traces of its time, a drag sets the range', async () => {
   await open('/cost?by=service');
+  await settled(page);
   const plot = await plotBox();
   await page.mouse.move(plot.x + plot.width * 0.3, plot.y + 40);
   await page.mouse.down();
@@ -240,10 +241,14 @@ test('a click on a bar leads to the traces of its time, a drag sets the range', 
 
 async function plotBox(): Promise<{ x: number; y: number; width: number; height: number }> {
   const plot = page.locator('.u-over').first();
-  await plot.waitFor();
-  const box = await plot.boundingBox();
-  assert.ok(box);
-  return box;
+  // A chart is made anew when its data comes: until then its old box may be gone or move.
+  for (let last = ''; ;) {
+    await plot.waitFor();
+    const box = await plot.boundingBox();
+    if (box !== null && JSON.stringify(box) === last) return box;
+    last = JSON.stringify(box);
+    await page.waitForTimeout(100);
+  }
 }
 
 let protectedPath = '';
