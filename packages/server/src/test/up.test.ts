@@ -10,6 +10,8 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { testDatabase } from './harness.ts';
 import { freePort, startInstance, type Instance } from './instance.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
@@ -153,6 +155,34 @@ test('a missing key beside data stops the start, a wrong one too, and both say w
   await rm(kek);
   await copyFile(join(root, 'kek.kept'), kek);
   await restarted();
+});
+
+test('with DATABASE_URL it serves from that PostgreSQL as a plain owner, and starts none of its own', async () => {
+  const db = await testDatabase({ migrated: false });
+  const operator = `operator_${db.name}`;
+  const admin = new pg.Client({ ...db.superuser, database: 'postgres' });
+  await admin.connect();
+  try {
+    await admin.query(`create role ${operator} login; grant lumatrace_app to ${operator}`);
+    await admin.query(`alter database ${db.name} owner to ${operator}`);
+    const dataDir = join(root, 'external');
+    const env = { DATABASE_URL: db.url.owner.replace('//lumatrace_owner@', `//${operator}@`) };
+    for (const start of ['first', 'second']) {
+      const external = await startInstance({ dataDir, env });
+      try {
+        const { apiKey } = external.firstRun;
+        const headers = { authorization: `Bearer ${apiKey}` };
+        assert.equal((await fetch(`${external.url}/api/traces`, { headers })).status, 200, start);
+        assert.deepEqual(serversOf(dataDir), [], start);
+      } finally {
+        await external.stop();
+      }
+    }
+  } finally {
+    await db.close();
+    await admin.query(`drop role if exists ${operator}`);
+    await admin.end();
+  }
 });
 
 /** Pids of the PostgreSQL processes of a data folder; each stands in its cluster. Its postmaster is the oldest. */
