@@ -50,8 +50,10 @@ test('fifty random kills during ingest and protect lose no acknowledged span and
       await sleep(randomInt(30, 500));
       const victim = pickVictim(processTree(instance.process.pid as number));
       // Ended by itself after an earlier kill: allowed, as long as `up` starts it again.
-      if (victim === undefined) assert.ok(hasEnded(), 'the instance lives or has ended');
-      else {
+      if (victim === undefined) {
+        assert.ok(hasEnded(), 'the instance lives or has ended');
+        t.diagnostic(`ended by itself with ${instance.process.exitCode}: ${instance.output().slice(-600)}`);
+      } else {
         process.kill(victim.pid, 'SIGKILL');
         victims.set(roleOf(victim), (victims.get(roleOf(victim)) ?? 0) + 1);
         if (victim.pid !== instance.process.pid) await readyAgain(roleOf(victim));
