@@ -147,12 +147,14 @@ test('a job that ends while the database is gone ends nothing else, and runs aga
     },
   });
   await jobs.enqueue('cut');
-  await once(ran, 'ran', { signal: AbortSignal.timeout(5_000) });
+  // A notification that gets lost is made up by the next look at the queue, ten seconds later.
+  await once(ran, 'ran', { signal: AbortSignal.timeout(25_000) });
   await sleep(1_000);
+  const again = once(ran, 'ran', { signal: AbortSignal.timeout(30_000) });
   await cut.query(`alter database ${db.name} allow_connections true`);
   await cut.query(`update graphile_worker._private_jobs set run_at = now()`);
   await cut.end();
-  await once(ran, 'ran', { signal: AbortSignal.timeout(20_000) });
+  await again;
 });
 
 test('several processes that start at once make the queue once', async () => {
