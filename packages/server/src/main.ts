@@ -192,14 +192,14 @@ function database(house: House): Part {
 }
 
 const LOOK_AT_SERVER_EVERY_MS = 2_000;
-/** Longer than the recovery of the largest log that our settings allow, several times over. */
+/** Meant to be longer than any recovery under our settings; how long the longest one takes was not measured. */
 const SERVER_STUCK_AFTER_MS = 60_000;
 /** cannot_connect_now: the server lives and takes nobody in. */
 const CANNOT_CONNECT_NOW = '57P03';
 
 /**
- * After one of its processes was killed, PostgreSQL was seen to wait for ever for another one to end. It is ended then,
- * which starts it again from its log; what was committed is there.
+ * After one of its processes was killed, PostgreSQL was seen still in recovery mode a minute later, cause not found. It is
+ * ended then, which starts it again from its log; what was committed is there.
  */
 function watchStuckServer({ database: watched, cluster }: Storage, log: Logger): () => void {
   let sinceMs: number | undefined;

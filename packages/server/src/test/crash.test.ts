@@ -30,6 +30,8 @@ let instance: Instance;
 let photo: Buffer;
 const acknowledged = new Map<string, number>();
 const protections: Protection[] = [];
+/** How often a server did not come back by itself within the patience of its user. */
+let forcedRestarts = 0;
 
 before(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'lumatrace-crash-'));
@@ -68,6 +70,7 @@ test('fifty random kills during ingest and protect lose no acknowledged span and
     if (hasEnded()) instance = await startInstance({ dataDir, ports });
   }
   t.diagnostic(`killed ${[...victims].map(([name, n]) => `${name} ${n}×`).join(', ')}`);
+  t.diagnostic(`${forcedRestarts} times not ready after ${PATIENCE_MS} ms, and started again by hand`);
   t.diagnostic(`${acknowledged.size} traces acknowledged, ${protections.length} protections begun`);
   assert.ok(acknowledged.size > KILLS / 2, 'the load really ran');
   await everyAcknowledgedSpanIsThere();
@@ -153,6 +156,7 @@ async function readyAgain(): Promise<void> {
     if (ready?.status === 200) return;
     await sleep(50);
   }
+  forcedRestarts++;
   instance.process.kill('SIGKILL');
   await ended();
 }
