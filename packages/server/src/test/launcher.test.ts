@@ -40,11 +40,12 @@ async function script(name: string, text: string): Promise<void> {
   await chmod(join(bin, name), 0o755);
 }
 
-/** An npm that "installs" a Node by linking ours, and notes how it was called. */
-async function npmThatWorks(): Promise<void> {
+/** An npm that "installs" a Node by linking ours, after some shell of the test, and notes how it was called. */
+async function npmThatWorks(first = ''): Promise<void> {
   await script(
     'npm',
-    `env >'${join(clone, 'npm.env')}'
+    `${first}
+    env >'${join(clone, 'npm.env')}'
     echo called >>'${join(clone, 'npm.calls')}'
     for last; do :; done
     mkdir -p "node_modules/\${last%@*}/bin" && ln -s '${process.execPath}' "node_modules/\${last%@*}/bin/node"`.replaceAll(
@@ -134,10 +135,15 @@ test('a fetch that fails shows why, ends with 3, and the next start tries again'
 
 test('starts at the same time all get a Node, and what a killed fetch left is removed', async () => {
   await oldNode();
-  await npmThatWorks();
+  // all wait for each other (5 s at most), so that they rename at the same moment
+  await npmThatWorks(`tries=0
+    until [ "$(ls -d ../fetch.* | wc -l)" -ge 6 ] || [ $tries -ge 500 ]; do sleep 0.01; tries=$((tries + 1)); done
+    sleep 0.1`);
   await mkdir(join(clone, '.runtime', 'fetch.4194303', 'node_modules'), { recursive: true });
-  const told = await Promise.all(Array.from({ length: 4 }, () => launch()));
+  const told = await Promise.all(Array.from({ length: 6 }, () => launch()));
   for (const { args } of told) assert.deepEqual(args, ['up']);
   const left = await readdir(join(clone, '.runtime'));
   assert.equal(left.length, 1, left.join(' '));
+  const [runtime = ''] = left;
+  assert.deepEqual(await readdir(join(clone, '.runtime', runtime)), ['bin']);
 });
