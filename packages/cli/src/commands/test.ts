@@ -66,7 +66,6 @@ async function runTests(files: readonly string[]): Promise<boolean> {
     process.execPath,
     '--test',
     '--test-concurrency=2',
-    '--test-force-exit',
     `--test-timeout=${TEST_TIMEOUT_MS}`,
     '--test-reporter=spec',
     ...files,
