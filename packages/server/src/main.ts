@@ -36,7 +36,6 @@ import { removeExpiredAnswers } from './photos/expiry.ts';
 import { Once } from './photos/idempotency.ts';
 import { ImageThreads } from './photos/images.ts';
 import { existingCluster } from './storage/embedded/cluster.ts';
-import { sqlState } from './storage/database.ts';
 import type { FolderLock } from './storage/lock.ts';
 import { migrate, readMigrations } from './storage/migrate.ts';
 import { openStorage, type Storage } from './storage/open.ts';
@@ -152,7 +151,6 @@ function dataFolder(house: House): Part {
 
 function database(house: House): Part {
   const { config, log } = house;
-  let stopWatching: (() => void) | undefined;
   return {
     name: 'the database',
     async start() {
@@ -182,42 +180,9 @@ function database(house: House): Part {
         throw error;
       }
       house.storage = storage;
-      stopWatching = watchStuckServer(storage, log);
     },
-    stop() {
-      stopWatching?.();
-      return house.storage.close();
-    },
+    stop: () => house.storage.close(),
   };
-}
-
-const LOOK_AT_SERVER_EVERY_MS = 2_000;
-/** Meant to be longer than any recovery under our settings; how long the longest one takes was not measured. */
-const SERVER_STUCK_AFTER_MS = 60_000;
-/** cannot_connect_now: the server lives and takes nobody in. */
-const CANNOT_CONNECT_NOW = '57P03';
-
-/**
- * After one of its processes was killed, PostgreSQL was seen still in recovery mode a minute later, cause not found. It is
- * ended then, which starts it again from its log; what was committed is there.
- */
-function watchStuckServer({ database: watched, cluster }: Storage, log: Logger): () => void {
-  let sinceMs: number | undefined;
-  const look = async (): Promise<void> => {
-    const refused = await watched.ping().then(
-      () => false,
-      (error: Error) => sqlState(error.cause ?? error) === CANNOT_CONNECT_NOW,
-    );
-    const nowMs = performance.now();
-    sinceMs = refused ? (sinceMs ?? nowMs) : undefined;
-    const pid = cluster?.pid() ?? 0;
-    if (sinceMs === undefined || pid === 0 || nowMs - sinceMs < SERVER_STUCK_AFTER_MS) return;
-    sinceMs = undefined;
-    log.error({ pid }, 'PostgreSQL takes nobody in for a minute: ending it, to start it again');
-    process.kill(pid, 'SIGKILL');
-  };
-  const timer = setInterval(() => void look().catch(() => {}), LOOK_AT_SERVER_EVERY_MS);
-  return () => clearInterval(timer);
 }
 
 /** The process that alone opens private keys. */

@@ -1,8 +1,9 @@
 // The program's database, wherever it is: an operator's DATABASE_URL, or the embedded server under the data folder.
 import type pg from 'pg';
-import { Database, APP_ROLE } from './database.ts';
+import { Database, APP_ROLE, sqlState } from './database.ts';
 import { runningSocketDir, startCluster, type Cluster } from './embedded/cluster.ts';
 import { DATABASE_NAME, OWNER_ROLE, provision } from './embedded/provision.ts';
+import { watchStuck } from './embedded/stuck.ts';
 
 export interface StorageOptions {
   dataDir: string;
@@ -42,15 +43,26 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     owner: cluster.connection(OWNER_ROLE, DATABASE_NAME),
     maxConnections: options.maxConnections ?? 10,
   });
+  const { folder, pid } = cluster;
+  const stopWatching = watchStuck({ folder, pid, refuses: () => refusesAll(database), log: log ?? (() => {}) });
   return {
     database,
     takesRole: false,
     cluster,
     async close() {
+      stopWatching();
       await database.close();
       await cluster.stop();
     },
   };
+}
+
+/** cannot_connect_now: the server lives and takes nobody in. */
+const CANNOT_CONNECT_NOW = '57P03';
+
+async function refusesAll(database: Database): Promise<boolean> {
+  const refusal = await database.ping().catch((error: unknown) => error);
+  return refusal instanceof Error && sqlState(refusal.cause ?? refusal) === CANNOT_CONNECT_NOW;
 }
 
 /** The same database as somebody else's `up` on this data folder, for a second process. Undefined when none runs. */
