@@ -58,10 +58,14 @@ export class Sketch {
    */
   quantile(q: number): number | undefined {
     if (!(q >= 0 && q <= 1)) throw new TypeError(`Expected a quantile from 0 to 1 but received ${q}`);
-    if (this.#count === 0) return undefined;
-    let rank = Math.floor(q * (this.#count - 1)) - this.#zeros;
-    if (rank < 0) return 0;
+    return this.#count === 0 ? undefined : this.valueAt(Math.floor(q * (this.#count - 1)));
+  }
+
+  /** The value at `position`, from 0, among those added in ascending order, at most 1 % off. Of an empty sketch: 0. */
+  valueAt(position: number): number {
+    let rank = position - this.#zeros;
     const sorted = this.#sorted();
+    if (rank < 0 || sorted.length === 0) return 0;
     // the bucket that holds the value of this rank
     for (const [index, count] of sorted) {
       if (rank < count) return valueOf(index);

@@ -4,40 +4,24 @@ import { Sketch, usdOf } from '@lumatrace/telemetry';
 import { divideHalfEven } from '@lumatrace/telemetry/decimal.ts';
 import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
 import { decodeBlock, spanFrom, statusName, type ContentBlock } from '../storage/content-block.ts';
-import type { Database } from '../storage/database.ts';
+import type { Database, Sql } from '../storage/database.ts';
 import {
-  costByGroup,
-  latencyByGroup,
-  latencyOfAll,
-  rollupSeries,
-  sketchSeries,
-  totalCost,
-  traceSeries,
-  type CostGroup,
+  chartCells,
+  exactLatencies,
+  type ChartCell,
+  type ExactLatency,
   type LatencyGroup,
-  type LatencyRow,
   type Range,
-  type RollupMetric,
-  type SeriesGroup,
-  type SeriesRow,
-  type Steps,
 } from '../storage/postgres/charts.ts';
+import type { Dimension } from '../storage/postgres/rollups.ts';
 import { blockAad, readBlocks } from '../storage/postgres/content.ts';
 import { spansOfTrace, type SpanRow } from '../storage/postgres/spans.ts';
-import {
-  countListed,
-  findTrace,
-  hasTraces,
-  listFacets,
-  listTraces,
-  type FacetRow,
-  type TraceFilter,
-} from '../storage/postgres/trace-list.ts';
+import { countListed, findTrace, hasTraces, listTraces, type TraceFilter } from '../storage/postgres/trace-list.ts';
 import { readCursor, writeCursor } from './cursor.ts';
 import { spanItem, traceItem, type SpanItem, type TraceItem } from './item.ts';
 import { ExploreRefusal } from './refusal.ts';
 
-export { COST_GROUPS, LATENCY_GROUPS } from '../storage/postgres/charts.ts';
+export { LATENCY_GROUPS } from '../storage/postgres/charts.ts';
 export type { TraceFilter } from '../storage/postgres/trace-list.ts';
 
 export interface ExploreOptions {
@@ -85,7 +69,26 @@ export interface LatencyAnswer extends LatencyFigures {
   breakdown: Array<LatencyFigures & { groupKey: string | null; traceCount: number }>;
 }
 
-export type Metric = RollupMetric | 'traces' | 'latency';
+/** Groups of cost and what the cells of each are about. */
+const COST_DIMENSIONS = {
+  model: 'model',
+  service: 'service',
+  environment: 'environment',
+  user: 'user',
+  endpoint: 'endpoint',
+  date: 'traces',
+  tenant: 'traces',
+} as const satisfies Record<string, Dimension>;
+export type CostGroup = keyof typeof COST_DIMENSIONS;
+export const COST_GROUPS = Object.keys(COST_DIMENSIONS) as CostGroup[];
+
+const LATENCY_DIMENSIONS = { service: 'rootService', endpoint: 'endpoint', model: 'model' } as const satisfies Record<
+  LatencyGroup,
+  Dimension
+>;
+
+export type SeriesGroup = 'none' | 'service' | 'model' | 'status';
+export type Metric = 'cost' | 'tokens' | 'spans' | 'errors' | 'traces' | 'latency';
 
 export interface SeriesPoint {
   t: string;
@@ -139,6 +142,14 @@ const MAX_FACET_VALUES = 100;
 const MAX_SERIES = 50;
 const MINUTE_NS = 60_000_000_000n;
 const MINUTE_MS = 60_000;
+const MINUTES_PER_DAY = 1_440;
+const DAY_NS = 86_400_000_000_000n;
+/** Filters by user offer those of the last week. */
+const USER_FACET_NS = 7n * DAY_NS;
+/** Up to so many spans percentiles are those of the rows; beyond it they come from sketches, at most 1 % off. */
+const MAX_EXACT = 5_000;
+/** Groups that each call of a trace may differ in. */
+const GROUPS_OF_CALLS: ReadonlySet<CostGroup> = new Set(['model', 'service']);
 const AUTO_POINTS = 120;
 const MAX_POINTS = 2_000;
 /** Minutes of a step that a person reads easily. */
@@ -190,65 +201,92 @@ export function createExplore(options: ExploreOptions): Explore {
     },
 
     async cost(tenantId, range, group) {
-      const { total, rows } = await database.inTenant(tenantId, async (sql) => ({
-        total: await totalCost(sql, tenantId, range),
-        rows: await costByGroup(sql, tenantId, range, group),
+      const { total, cells } = await database.inTenant(tenantId, async (sql) => ({
+        total: await totalOf(sql, tenantId, range),
+        cells: await chartCells(sql, tenantId, range, {
+          dimension: COST_DIMENSIONS[group],
+          ...(group === 'date' ? { stepMinutes: MINUTES_PER_DAY } : {}),
+        }),
       }));
-      const totalPico = BigInt(total.costPico);
+      const keyOf: Partial<Record<CostGroup, (cell: ChartCell) => string>> = {
+        date: ({ minute }) => isoOfMinute(minute).slice(0, 10),
+        tenant: () => tenantId,
+      };
+      const isCounted = GROUPS_OF_CALLS.has(group) ? (cell: ChartCell) => cell.billable > 0 : isSomeTrace;
+      const shown = cells.filter(isCounted);
+      if (group !== 'date') shown.sort(dearestFirst);
       return {
-        totalCost: usdOf(totalPico),
-        avgCost: total.traceCount === 0 ? '0' : usdOf(divideHalfEven(totalPico, BigInt(total.traceCount))),
-        traceCount: total.traceCount,
-        unpricedCount: total.unpricedCount,
-        unpricedTraces: total.unpricedTraces,
-        breakdown: rows.map(({ costPico, ...row }) => ({ ...row, totalCost: usdOf(BigInt(costPico)) })),
+        ...costFigures(total),
+        avgCost: total.traces === 0 ? '0' : usdOf(divideHalfEven(total.costPico, BigInt(total.traces))),
+        breakdown: shown.map((cell) => ({
+          groupKey: (keyOf[group]?.(cell) ?? cell.key) || null,
+          ...costFigures(cell),
+        })),
       };
     },
 
     async latency(tenantId, range, group) {
-      const { all, rows } = await database.inTenant(tenantId, async (sql) => ({
-        all: await latencyOfAll(sql, tenantId, range),
-        rows: await latencyByGroup(sql, tenantId, range, group),
-      }));
-      const breakdown = rows.map((row) => ({ groupKey: row.groupKey, traceCount: row.count, ...figuresOf(row) }));
-      return { ...figuresOf(all), breakdown };
+      return database.inTenant(tenantId, async (sql) => {
+        const [all = NOTHING] = await chartCells(sql, tenantId, range, { dimension: 'traces', latency: true });
+        const cells = await chartCells(sql, tenantId, range, { dimension: LATENCY_DIMENSIONS[group], latency: true });
+        const shown = cells.filter(({ latency }) => latency.count > 0);
+        const isSmall = Math.max(all.traces, all.spans) <= MAX_EXACT;
+        const exact = isSmall ? await exactLatencies(sql, tenantId, range, group) : [];
+        const exactAll = isSmall ? await exactLatencies(sql, tenantId, range, 'all') : [];
+        const exactOf = new Map(exact.map((row) => [row.key, row]));
+        shown.sort((a, b) => b.latency.count - a.latency.count || (a.key < b.key ? -1 : 1));
+        return {
+          ...figuresOf(all, exactAll[0]),
+          breakdown: shown.map((cell) => ({
+            groupKey: cell.key || null,
+            traceCount: cell.latency.count,
+            ...figuresOf(cell, exactOf.get(cell.key)),
+          })),
+        };
+      });
     },
 
     async series(tenantId, { range, metric, group, intervalMs }) {
       const steps = stepsOf(range, intervalMs);
-      const points = await database.inTenant(tenantId, async (sql) => {
-        if (metric === 'latency') return latencyPoints(await sketchSeries(sql, tenantId, steps, group));
-        const rows =
-          metric === 'traces'
-            ? await traceSeries(sql, tenantId, steps, group)
-            : await rollupSeries(sql, tenantId, steps, metric, group);
-        return valuePoints(rows, steps, metric);
-      });
+      const question = { dimension: seriesDimension(metric, group), stepMinutes: steps.stepMinutes };
+      const cells = await database.inTenant(tenantId, (sql) =>
+        chartCells(sql, tenantId, range, { ...question, latency: metric === 'latency' }),
+      );
+      const asked = group === 'model' ? cells.filter(({ key }) => key !== '') : cells;
+      const points = metric === 'latency' ? latencyPoints(asked) : valuePoints(asked, steps, metric);
       const series = [...points].sort(([, a], [, b]) => b.weight - a.weight);
       return {
         intervalMs: steps.stepMinutes * MINUTE_MS,
         startDate: isoOf(range.fromNs),
         endDate: isoOf(range.untilNs),
         omittedSeries: Math.max(0, series.length - MAX_SERIES),
-        series: series.slice(0, MAX_SERIES).map(([groupKey, { points: own }]) => ({
-          groupKey: group === 'status' && groupKey !== null ? statusName(Number(groupKey)) : groupKey,
+        series: series.slice(0, MAX_SERIES).map(([key, { points: own }]) => ({
+          groupKey: group === 'status' ? statusName(Number(key)) : key || null,
           points: own,
         })),
       };
     },
 
     async facets(tenantId, range) {
-      const rows = await database.inTenant(tenantId, (sql) => listFacets(sql, tenantId, range, MAX_FACET_VALUES));
-      const of = (facet: FacetRow['facet']) =>
-        rows.filter((row) => row.facet === facet).map(({ value, count }) => ({ value, count }));
-      return {
-        services: of('service'),
-        models: of('model'),
-        environments: of('environment'),
-        tags: of('tag'),
-        users: of('user'),
-        statuses: of('status').map(({ value, count }) => ({ value: statusName(Number(value)), count })),
-      };
+      const days = wholeDays(range);
+      const recentDays = { ...days, fromNs: largerOf(days.fromNs, days.untilNs - USER_FACET_NS) };
+      return database.inTenant(tenantId, async (sql) => {
+        const of = async (dimension: Dimension, during: Range): Promise<FacetsAnswer['tags']> => {
+          const cells = await chartCells(sql, tenantId, during, { dimension });
+          const values = cells.filter(({ key, traces }) => key !== '' && traces > 0);
+          values.sort((a, b) => b.traces - a.traces || (a.key < b.key ? -1 : 1));
+          return values.slice(0, MAX_FACET_VALUES).map(({ key, traces }) => ({ value: key, count: traces }));
+        };
+        const statuses = await of('traceStatus', range);
+        return {
+          services: await of('service', range),
+          models: await of('model', range),
+          environments: await of('environment', range),
+          tags: await of('tag', days),
+          users: await of('user', recentDays),
+          statuses: statuses.map(({ value, count }) => ({ value: statusName(Number(value)), count })),
+        };
+      });
     },
 
     hasSpans: (tenantId) => database.inTenant(tenantId, (sql) => hasTraces(sql, tenantId)),
@@ -278,11 +316,77 @@ async function spanItems(rows: readonly SpanRow[], blocks: ReadonlyMap<string, C
   return items;
 }
 
-function figuresOf({ avgMs, p50Ms, p95Ms, p99Ms, count }: LatencyRow): LatencyFigures {
-  return { avgLatency: avgMs, p50Latency: p50Ms, p95Latency: p95Ms, p99Latency: p99Ms, count };
+const NOTHING: ChartCell = {
+  key: '',
+  minute: 0,
+  traces: 0,
+  unpricedTraces: 0,
+  spans: 0,
+  errors: 0,
+  billable: 0,
+  unpriced: 0,
+  costPico: 0n,
+  inputTokens: 0,
+  outputTokens: 0,
+  latencyNs: 0n,
+  latency: new Sketch(),
+};
+
+async function totalOf(sql: Sql, tenantId: string, range: Range): Promise<ChartCell> {
+  const [total = NOTHING] = await chartCells(sql, tenantId, range, { dimension: 'traces' });
+  return total;
+}
+
+const isSomeTrace = ({ traces }: ChartCell): boolean => traces > 0;
+
+function dearestFirst(a: ChartCell, b: ChartCell): number {
+  if (a.costPico !== b.costPico) return a.costPico > b.costPico ? -1 : 1;
+  return a.key < b.key ? -1 : 1;
+}
+
+function costFigures({ costPico, traces, unpriced, unpricedTraces }: ChartCell) {
+  return { totalCost: usdOf(costPico), traceCount: traces, unpricedCount: unpriced, unpricedTraces };
+}
+
+function figuresOf({ latency, latencyNs }: ChartCell, exact: ExactLatency | undefined): LatencyFigures {
+  const { count } = latency;
+  if (count === 0) return { avgLatency: null, p50Latency: null, p95Latency: null, p99Latency: null, count };
+  return {
+    avgLatency: Number(latencyNs) / count / 1e6,
+    p50Latency: exact?.p50Ms ?? interpolated(latency, 0.5),
+    p95Latency: exact?.p95Ms ?? interpolated(latency, 0.95),
+    p99Latency: exact?.p99Ms ?? interpolated(latency, 0.99),
+    count,
+  };
+}
+
+/** Between the two neighbours of the rank, each at most 1 % off, as percentile_cont is between exact ones. */
+function interpolated(latency: Sketch, q: number): number {
+  const rank = q * (latency.count - 1);
+  const below = latency.valueAt(Math.floor(rank));
+  const above = latency.valueAt(Math.ceil(rank));
+  return below + (above - below) * (rank - Math.floor(rank));
+}
+
+function seriesDimension(metric: Metric, group: SeriesGroup): Dimension {
+  if (metric !== 'traces') return group === 'none' ? 'spans' : group;
+  if (group === 'none') return 'traces';
+  return group === 'status' ? 'traceStatus' : group;
+}
+
+const largerOf = (a: bigint, b: bigint): bigint => (a > b ? a : b);
+
+function wholeDays({ fromNs, untilNs }: Range): Range {
+  return { fromNs: (fromNs / DAY_NS) * DAY_NS, untilNs: ((untilNs + DAY_NS - 1n) / DAY_NS) * DAY_NS };
 }
 
 /** Whole minutes that cover the range; a step is asked for or chosen so that some hundred points come out. */
+interface Steps {
+  from: number;
+  until: number;
+  stepMinutes: number;
+}
+
 function stepsOf({ fromNs, untilNs }: Range, intervalMs: number | 'auto'): Steps {
   const from = Number(fromNs / MINUTE_NS);
   const until = Number((untilNs + MINUTE_NS - 1n) / MINUTE_NS);
@@ -302,38 +406,48 @@ function stepsOf({ fromNs, untilNs }: Range, intervalMs: number | 'auto'): Steps
 }
 
 /** Points of each group and what they add up to, for choosing the largest. */
-type Points = Map<string | null, { points: SeriesPoint[]; weight: number }>;
+type Points = Map<string, { points: SeriesPoint[]; weight: number }>;
 
-function valuePoints(rows: readonly SeriesRow[], { from, until, stepMinutes }: Steps, metric: Metric): Points {
-  const groups = Map.groupBy(rows, ({ groupKey }) => groupKey);
+const AMOUNTS: Readonly<Record<Exclude<Metric, 'latency'>, (cell: ChartCell) => bigint | number>> = {
+  cost: ({ costPico }) => costPico,
+  tokens: ({ inputTokens, outputTokens }) => inputTokens + outputTokens,
+  spans: ({ spans }) => spans,
+  errors: ({ errors }) => errors,
+  traces: ({ traces }) => traces,
+};
+
+function valuePoints(cells: readonly ChartCell[], steps: Steps, metric: Exclude<Metric, 'latency'>): Points {
+  const { from, until, stepMinutes } = steps;
+  const amountOf = AMOUNTS[metric];
   const points: Points = new Map();
-  for (const [groupKey, own] of groups) {
-    const values = new Map(own.map(({ minute, value }) => [minute, value]));
+  for (const [key, own] of Map.groupBy(cells, (cell) => cell.key)) {
+    const values = new Map(own.map((cell) => [cell.minute, amountOf(cell)]));
     const series: SeriesPoint[] = [];
     // every step of the range, zero where nothing happened
     for (let minute = from - (from % stepMinutes); minute < until; minute += stepMinutes) {
-      const value = values.get(minute) ?? '0';
+      const value = values.get(minute) ?? 0;
       series.push({ t: isoOfMinute(minute), value: metric === 'cost' ? usdOf(BigInt(value)) : Number(value) });
     }
-    points.set(groupKey, { points: series, weight: own.reduce((sum, { value }) => sum + Number(value), 0) });
+    const weight = own.reduce((sum, cell) => sum + Number(amountOf(cell)), 0);
+    points.set(key, { points: series, weight });
   }
   return points;
 }
 
-function latencyPoints(rows: Awaited<ReturnType<typeof sketchSeries>>): Points {
+function latencyPoints(cells: readonly ChartCell[]): Points {
   const points: Points = new Map();
-  for (const { groupKey, minute, zeros, buckets, counts } of rows) {
-    const sketch = Sketch.from({ zeros: Math.max(0, zeros), indices: buckets, counts });
-    const series = points.get(groupKey) ?? { points: [], weight: 0 };
+  for (const { key, minute, latency } of cells) {
+    if (latency.count === 0) continue;
+    const series = points.get(key) ?? { points: [], weight: 0 };
     series.points.push({
       t: isoOfMinute(minute),
-      p50: sketch.quantile(0.5) ?? 0,
-      p95: sketch.quantile(0.95) ?? 0,
-      p99: sketch.quantile(0.99) ?? 0,
-      count: sketch.count,
+      p50: latency.quantile(0.5) ?? 0,
+      p95: latency.quantile(0.95) ?? 0,
+      p99: latency.quantile(0.99) ?? 0,
+      count: latency.count,
     });
-    series.weight += sketch.count;
-    points.set(groupKey, series);
+    series.weight += latency.count;
+    points.set(key, series);
   }
   return points;
 }

@@ -54,6 +54,9 @@ export interface Summary {
   services: Set<string>;
   models: Set<string>;
   tags: Set<string>;
+  /** Of billable spans without a price; '' stands for a span without such a name. */
+  unpricedModels: Set<string>;
+  unpricedServices: Set<string>;
   days: Set<number>;
   lead: Lead;
   call: ModelCall | null;
@@ -114,6 +117,8 @@ function emptySummary(traceId: string, startNs: bigint): Sums {
     services: new Set(),
     models: new Set(),
     tags: new Set(),
+    unpricedModels: new Set(),
+    unpricedServices: new Set(),
     days: new Set(),
   };
 }
@@ -130,8 +135,11 @@ function addTo(summary: Sums, { span, row }: Recorded): void {
   summary.days.add(row.day);
   if (!row.billable) return;
   summary.billableCount++;
-  if (row.costPico === null) summary.unpricedCount++;
-  else summary.costPico += row.costPico;
+  if (row.costPico === null) {
+    summary.unpricedCount++;
+    summary.unpricedModels.add(row.model ?? '');
+    summary.unpricedServices.add(row.service);
+  } else summary.costPico += row.costPico;
   summary.inputTokens += row.inputTokens ?? 0;
   summary.outputTokens += row.outputTokens ?? 0;
 }
@@ -204,6 +212,8 @@ export function merged(a: Summary, b: Summary): Summary {
     services: a.services.union(b.services),
     models: a.models.union(b.models),
     tags: a.tags.union(b.tags),
+    unpricedModels: a.unpricedModels.union(b.unpricedModels),
+    unpricedServices: a.unpricedServices.union(b.unpricedServices),
     days: a.days.union(b.days),
     lead: leads(b.lead, a.lead) ? b.lead : a.lead,
     call: first(a.call, b.call),
@@ -219,7 +229,8 @@ function first<R extends Rank>(a: R | null, b: R | null): R | null {
 
 /** The row, with everything that was said sealed. */
 export function traceRow(summary: Summary, key: TenantKey): TraceRow {
-  const { lead, call, user, session, services, models, tags, days, ...sums } = summary;
+  const { lead, call, user, session, services, models, tags, unpricedModels, unpricedServices, days, ...sums } =
+    summary;
   const kept = {
     lead: { ...written(lead), parentSpanId: lead.parentSpanId === null ? null : String(lead.parentSpanId) },
     call: written(call),
@@ -242,6 +253,8 @@ export function traceRow(summary: Summary, key: TenantKey): TraceRow {
     services: sorted(services, MAX_NAMES),
     models: sorted(models, MAX_NAMES),
     tags: sorted(tags, MAX_TAGS),
+    unpricedModels: sorted(unpricedModels, MAX_NAMES),
+    unpricedServices: sorted(unpricedServices, MAX_NAMES),
     days: [...days].sort((a, b) => a - b),
     sealed: key.seal('preview', traceAad(summary.traceId), Buffer.from(JSON.stringify(kept), 'utf8')),
   };
@@ -262,13 +275,23 @@ function written<R extends Rank>(ranked: R | null): object | null {
 
 /** The summary that a locked row holds. */
 export function summaryFrom(state: TraceState, key: TenantKey): Summary {
-  const { sealed, services, models, tags, days, ...sums } = state;
+  const { sealed, services, models, tags, unpricedModels, unpricedServices, days, ...rest } = state;
+  const {
+    status: _status,
+    service: _service,
+    environment: _environment,
+    endpoint: _endpoint,
+    userId: _userId,
+    ...sums
+  } = rest;
   const kept = JSON.parse(key.open('preview', traceAad(state.traceId), sealed).toString('utf8')) as Kept;
   return {
     ...sums,
     services: new Set(services),
     models: new Set(models),
     tags: new Set(tags),
+    unpricedModels: new Set(unpricedModels),
+    unpricedServices: new Set(unpricedServices),
     days: new Set(days),
     lead: {
       ...ranked(kept.lead),

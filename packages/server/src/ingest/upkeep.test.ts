@@ -16,8 +16,8 @@ async function countsOf(tenantId: string): Promise<Record<string, number>> {
     const { rows } = await sql.query<Record<string, number>>(`
       select
         (select count(*)::int from traces) as traces, (select count(*)::int from spans) as spans,
-        (select count(*)::int from content_blocks) as blocks, (select count(*)::int from rollups) as rollups,
-        (select coalesce(sum(spans), 0)::int from rollups) as rolled, (select count(*)::int from usage) as usage`);
+        (select count(*)::int from content_blocks) as blocks, (select count(*)::int from rollups where tier = 0 and dimension = 6) as rollups,
+        (select coalesce(sum(spans), 0)::int from rollups where tier = 0 and dimension = 6) as rolled, (select count(*)::int from usage) as usage`);
     return rows[0] as Record<string, number>;
   });
 }

@@ -20,7 +20,11 @@ const TRACES_PER_TRANSACTION = 5_000;
 export async function mergeRecentRollups(database: Database, tenantId: string, nowMs: number): Promise<void> {
   const minute = Math.floor(nowMs / MINUTE_MS);
   await database.inTenant(tenantId, (sql) =>
-    compactRollups(sql, tenantId, { from: minute - RECENT_MINUTES, until: minute - SETTLED_MINUTES }),
+    compactRollups(sql, tenantId, {
+      from: minute - RECENT_MINUTES,
+      until: minute + 1,
+      settled: minute - SETTLED_MINUTES,
+    }),
   );
 }
 
@@ -50,9 +54,11 @@ export async function upkeepTelemetry(database: Database, nowMs: number): Promis
 }
 
 async function mergeAllRollups(database: Database, tenantId: string, nowMs: number): Promise<void> {
-  const until = Math.floor(nowMs / MINUTE_MS) - SETTLED_MINUTES;
+  const minute = Math.floor(nowMs / MINUTE_MS);
+  // what carries a time of tomorrow is there too
+  const range = { from: 0, until: minute + 2 * MINUTES_PER_DAY, settled: minute - SETTLED_MINUTES };
   for (let before = 1; before > 0;) {
-    const merged = await database.inTenant(tenantId, (sql) => compactRollups(sql, tenantId, { from: 0, until }));
+    const merged = await database.inTenant(tenantId, (sql) => compactRollups(sql, tenantId, range));
     before = merged.before;
   }
 }

@@ -3,13 +3,19 @@ import type { TenantKey } from '../keys/tenant-key.ts';
 import { decodeBlock, spanFrom, spanWithoutContent, type ContentBlock } from '../storage/content-block.ts';
 import type { Database, Sql } from '../storage/database.ts';
 import { blockAad, insertBlocks, readBlocks, type BlockRow } from '../storage/postgres/content.ts';
-import { insertRollups, type RollupDelta } from '../storage/postgres/rollups.ts';
+import { insertRollups } from '../storage/postgres/rollups.ts';
 import { deleteSpans, findSpans, insertSpans, spansOfTrace, type SpanRow } from '../storage/postgres/spans.ts';
-import { insertNewTraces, lockTraces, updateTraces, type TraceState } from '../storage/postgres/traces.ts';
+import {
+  insertNewTraces,
+  lockTraces,
+  updateTraces,
+  type TraceRow,
+  type TraceState,
+} from '../storage/postgres/traces.ts';
 import { addUsage } from '../storage/postgres/usage.ts';
 import type { Delivery } from './delivery.ts';
 import type { Recorded } from './record.ts';
-import { addToRollups } from './rollup.ts';
+import { minuteOf, RollupDeltas } from './rollup.ts';
 import { merged, summaryFrom, summaryOf, traceRow, type Summary } from './summary.ts';
 
 export interface Written {
@@ -57,7 +63,7 @@ class Transaction {
   readonly #sql: Sql;
   readonly #tenantId: string;
   readonly #terms: WriteTerms;
-  readonly #cells = new Map<string, RollupDelta>();
+  readonly #deltas = new RollupDeltas();
   readonly #opened = new Map<string, ContentBlock>();
 
   constructor(sql: Sql, tenantId: string, terms: WriteTerms) {
@@ -71,15 +77,26 @@ class Transaction {
     const { key } = this.#terms;
     const rows = [...traces.values()].map(({ summary }) => traceRow(summary, key));
     const begun = await insertNewTraces(this.#sql, this.#tenantId, rows);
+    for (const row of rows) {
+      if (!begun.has(row.traceId)) continue;
+      this.#deltas.addTrace(row, 1);
+      this.#deltas.addSpans(
+        (traces.get(row.traceId) as Group).spans.map(({ row: span }) => span),
+        row.startNs,
+        1,
+      );
+    }
     const met = [...traces.keys()].filter((traceId) => !begun.has(traceId));
     const meeting = met.length === 0 ? NOTHING_MET : await this.#meet(met, traces);
     const records = [...traces.values()].flatMap(({ spans }) => spans);
     const stored = meeting.dropped.size === 0 ? records : records.filter((record) => !meeting.dropped.has(record));
     await insertBlocks(this.#sql, this.#tenantId, usedBlocks(blocks, stored));
-    const spanRows = stored.map(({ row }) => row);
-    await insertSpans(this.#sql, this.#tenantId, spanRows);
-    addToRollups(this.#cells, spanRows, 1);
-    await insertRollups(this.#sql, this.#tenantId, [...this.#cells.values()]);
+    await insertSpans(
+      this.#sql,
+      this.#tenantId,
+      stored.map(({ row }) => row),
+    );
+    await insertRollups(this.#sql, this.#tenantId, this.#deltas.deltas());
     return this.#count(deliveries, stored.length, begun.size, meeting);
   }
 
@@ -101,22 +118,36 @@ class Transaction {
       .map(({ row }) => keptById.get(idOf(row)))
       .filter((row) => row !== undefined);
     await deleteSpans(this.#sql, this.#tenantId, replaced);
-    addToRollups(this.#cells, replaced, -1);
-    const resummed = new Set(replaced.map(({ traceId }) => traceId));
-    const updates: Summary[] = [];
+    const replacedOf = Map.groupBy(replaced, ({ traceId }) => traceId);
+    const updates: TraceRow[] = [];
     for (const state of states) {
       const { spans, summary } = traces.get(state.traceId) as Group;
       const fresh = spans.filter((record) => !dropped.has(record));
       if (fresh.length === 0) continue;
-      if (resummed.has(state.traceId)) updates.push(await this.#summedAgain(state, fresh));
-      else {
-        const own = fresh.length === spans.length ? summary : summaryOf(fresh);
-        updates.push(merged(summaryFrom(state, this.#terms.key), own));
-      }
+      const gone = replacedOf.get(state.traceId) ?? [];
+      const own = fresh.length === spans.length ? summary : summaryOf(fresh);
+      const now =
+        gone.length > 0 ? await this.#summedAgain(state, fresh) : merged(summaryFrom(state, this.#terms.key), own);
+      const row = traceRow(now, this.#terms.key);
+      updates.push(row);
+      await this.#countChange(state, row, { gone, fresh: fresh.map(({ row: span }) => span) });
     }
-    const rows = updates.map((summary) => traceRow(summary, this.#terms.key));
-    await updateTraces(this.#sql, this.#tenantId, rows);
+    await updateTraces(this.#sql, this.#tenantId, updates);
     return { dropped, replaced: replaced.length };
+  }
+
+  /** Charts after the change of one trace; where its start moves to another minute, all its spans move along. */
+  async #countChange(before: TraceState, after: TraceRow, spans: { gone: SpanRow[]; fresh: SpanRow[] }): Promise<void> {
+    this.#deltas.addTrace(before, -1);
+    this.#deltas.addTrace(after, 1);
+    this.#deltas.addSpans(spans.gone, before.startNs, -1);
+    this.#deltas.addSpans(spans.fresh, after.startNs, 1);
+    if (minuteOf(before.startNs) === minuteOf(after.startNs)) return;
+    const { traceId, days } = before;
+    // what is replaced is out already, what is fresh not in yet
+    const staying = await spansOfTrace(this.#sql, this.#tenantId, traceId, days, MAX_SPANS_TO_SUM);
+    this.#deltas.addSpans(staying, before.startNs, -1);
+    this.#deltas.addSpans(staying, after.startNs, 1);
   }
 
   /** The summary of a trace from its rows and blocks, after what is replaced was taken out. */

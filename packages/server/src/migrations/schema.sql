@@ -293,25 +293,26 @@ grant delete, insert, select on revoked_tokens to lumatrace_app;
 
 create table rollups (
   tenant_id uuid not null,
-  minute integer not null,
+  tier smallint not null,
+  dimension smallint not null,
+  slot integer not null,
   seq bigint not null generated always as identity,
-  service text not null,
-  model text not null,
-  provider text not null,
-  operation text not null,
-  environment text not null,
-  status smallint not null,
+  key text not null,
+  traces bigint not null,
+  unpriced_traces bigint not null,
   spans bigint not null,
+  errors bigint not null,
   billable bigint not null,
   unpriced bigint not null,
   cost_pico numeric not null,
   input_tokens bigint not null,
   output_tokens bigint not null,
+  latency_ns numeric not null,
   latency_zeros integer not null,
   latency_buckets smallint[] not null,
   latency_counts integer[] not null
 );
-alter table rollups add constraint rollups_pkey PRIMARY KEY (tenant_id, minute, seq);
+alter table rollups add constraint rollups_pkey PRIMARY KEY (tenant_id, tier, dimension, slot, seq);
 alter table rollups enable row level security;
 alter table rollups force row level security;
 create policy backup on rollups for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
@@ -418,7 +419,6 @@ create table spans (
   error_type text
 ) partition by LIST (retention_class);
 alter table spans add constraint spans_pkey PRIMARY KEY (tenant_id, day, trace_id, span_id, retention_class);
-CREATE INDEX spans_billable ON ONLY public.spans USING btree (tenant_id, start_ns, trace_id) INCLUDE (end_ns, cost_pico, model, service, environment) WHERE billable;
 alter table spans enable row level security;
 alter table spans force row level security;
 create policy backup on spans for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
@@ -501,9 +501,13 @@ create table traces (
   models text[] not null,
   tags text[] not null,
   days date[] not null,
-  sealed bytea not null storage external
+  sealed bytea not null storage external,
+  unpriced_models text[] not null default '{}'::text[],
+  unpriced_services text[] not null default '{}'::text[]
 ) with (fillfactor=85);
 alter table traces add constraint traces_pkey PRIMARY KEY (tenant_id, trace_id);
+CREATE INDEX traces_of_session ON public.traces USING btree (tenant_id, session_id, start_ns, trace_id) WHERE (session_id IS NOT NULL);
+CREATE INDEX traces_of_user ON public.traces USING btree (tenant_id, user_id, start_ns, trace_id) WHERE (user_id IS NOT NULL);
 CREATE INDEX traces_started ON public.traces USING btree (tenant_id, start_ns, trace_id);
 alter table traces enable row level security;
 alter table traces force row level security;

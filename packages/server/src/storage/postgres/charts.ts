@@ -1,6 +1,10 @@
-// SQL of analytics. Totals come from the rows themselves, for traces that began in the range, so that every figure can
-// be followed to the list with the same range; series over time come from the rollups.
+// SQL of charts. A range is cut into whole days, hours and minutes, which are read from the rollups; what is left over of
+// a minute at either end is read from the rows. So every figure is exactly what the list with the same range adds up to,
+// and a chart of thirty days reads some ninety cells per value however many spans they hold.
+import { bucketOf, Sketch } from '@lumatrace/telemetry';
 import type { Sql } from '../database.ts';
+import { bigints, ints, smallints } from './binary.ts';
+import { DIMENSIONS, TIER_MINUTES, TIERS, type Dimension, type Tier } from './rollups.ts';
 
 /** Traces that began from `fromNs` until before `untilNs`. */
 export interface Range {
@@ -8,315 +12,328 @@ export interface Range {
   untilNs: bigint;
 }
 
-export interface CostRow {
-  /** null: these traces or calls have no such name. */
-  groupKey: string | null;
-  costPico: string;
-  traceCount: number;
-  /** Calls without a price, and in how many traces they are. */
-  unpricedCount: number;
+/** What the traces that began in a range, or in one step of it, add to one key. */
+export interface ChartCell {
+  /** Empty: these have no such name. */
+  key: string;
+  /** Start of the step, minutes since 1970; 0 when the range was not divided. */
+  minute: number;
+  traces: number;
   unpricedTraces: number;
+  spans: number;
+  errors: number;
+  billable: number;
+  unpriced: number;
+  costPico: bigint;
+  inputTokens: number;
+  outputTokens: number;
+  latencyNs: bigint;
+  /** Milliseconds of traces or of model calls, by the dimension; empty unless asked for. */
+  latency: Sketch;
 }
 
-/** Groups that a trace belongs to as a whole. */
-const OF_TRACES = {
-  user: 'user_id',
-  endpoint: 'endpoint',
-  date: `to_char(to_timestamp(start_ns / 1000000000) at time zone 'UTC', 'YYYY-MM-DD')`,
-  tenant: 'tenant_id::text',
-} as const;
-/** Groups that each call of a trace may differ in. */
-const OF_CALLS = { model: 's.model', service: 's.service', environment: 's.environment' } as const;
-
-export type CostGroup = keyof typeof OF_TRACES | keyof typeof OF_CALLS;
-export const COST_GROUPS = [...Object.keys(OF_CALLS), ...Object.keys(OF_TRACES)] as CostGroup[];
-
-/** Dearest first; `date` in order of time. */
-export async function costByGroup(sql: Sql, tenantId: string, range: Range, group: CostGroup): Promise<CostRow[]> {
-  if (group in OF_CALLS) await hashJoins(sql);
-  const text =
-    group in OF_CALLS ? costOfCalls(group as keyof typeof OF_CALLS) : costOfTraces(group as keyof typeof OF_TRACES);
-  const { rows } = await sql.query<CostRow>(text, [tenantId, range.fromNs, range.untilNs]);
-  return rows;
+export interface ChartQuestion {
+  dimension: Dimension;
+  /** Steps are aligned to 1970; undivided when left out. */
+  stepMinutes?: number;
+  latency?: boolean;
 }
 
-/**
- * Until the rest of the transaction: joins of a whole range are hashed. Before the first analyze of a day the planner
- * takes its partition for nearly empty, loops over an index, and 45,000 traces with their 300,000 spans took more than
- * 30 s instead of 0.3 s.
- */
-async function hashJoins(sql: Sql): Promise<void> {
-  await sql.query(`select set_config('enable_nestloop', 'off', true)`);
+const MINUTE_NS = 60_000_000_000n;
+/** Longer than any range, so that all of it falls into one step. */
+const UNDIVIDED = 1 << 30;
+
+/** Slots of one tier, `until` exclusive. */
+export interface Piece {
+  tier: Tier;
+  from: number;
+  until: number;
 }
 
-function costOfTraces(group: keyof typeof OF_TRACES): string {
+/** A range in ns as whole slots, the largest possible, and what is left of a slot at either end. */
+export function piecesOf({ fromNs, untilNs }: Range, tiers: readonly Tier[]): { pieces: Piece[]; edges: Range[] } {
+  const pieces: Piece[] = [];
+  const smallest = tiers.at(-1) as Tier;
+  const lengthNs = BigInt(TIER_MINUTES[smallest]) * MINUTE_NS;
+  const first = (fromNs + lengthNs - 1n) / lengthNs;
+  const last = untilNs / lengthNs;
+  if (first >= last) return { pieces, edges: [{ fromNs, untilNs }] };
+  const edges = [
+    { fromNs, untilNs: first * lengthNs },
+    { fromNs: last * lengthNs, untilNs },
+  ].filter((edge) => edge.fromNs < edge.untilNs);
+  cut(pieces, tiers, Number(first) * TIER_MINUTES[smallest], Number(last) * TIER_MINUTES[smallest]);
+  return { pieces, edges };
+}
+
+/** Minutes `from` until before `until`, both on a border of the last of `tiers`. */
+function cut(pieces: Piece[], tiers: readonly Tier[], from: number, until: number): void {
+  const [tier, ...smaller] = tiers;
+  if (tier === undefined || from >= until) return;
+  const length = TIER_MINUTES[tier];
+  const first = Math.ceil(from / length);
+  const last = Math.floor(until / length);
+  if (first >= last) return cut(pieces, smaller, from, until);
+  cut(pieces, smaller, from, first * length);
+  pieces.push({ tier, from: first, until: last });
+  cut(pieces, smaller, last * length, until);
+}
+
+/** The tiers whose slots lie whole within one step, the largest first. */
+function tiersFor({ dimension, stepMinutes = UNDIVIDED }: ChartQuestion): Tier[] {
+  if (dimension === 'user' || dimension === 'tag') return ['day'];
+  const tiers: Tier[] = ['day', 'hour', 'minute'];
+  return stepMinutes === UNDIVIDED ? tiers : tiers.filter((tier) => stepMinutes % TIER_MINUTES[tier] === 0);
+}
+
+const WHOLE = `
+  1::bigint as traces, (unpriced_count > 0)::int::bigint as unpriced_traces, span_count::bigint as spans,
+  error_count::bigint as errors, billable_count::bigint as billable, unpriced_count::bigint as unpriced,
+  cost_pico, input_tokens, output_tokens, end_ns - start_ns as latency_ns
+`;
+const NAME_ONLY = `0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::numeric, 0::bigint, 0::bigint, null::bigint`;
+const SPAN = `
+  0::bigint, 0::bigint, 1::bigint, (s.status = 2)::int::bigint, s.billable::int::bigint,
+  (s.billable and s.cost_pico is null)::int::bigint,
+  case when s.billable then coalesce(s.cost_pico, 0) else 0 end::numeric,
+  case when s.billable then coalesce(s.input_tokens, 0) else 0 end,
+  case when s.billable then coalesce(s.output_tokens, 0) else 0 end,
+  case
+    when coalesce(s.model, '') <> ''
+      and coalesce(s.operation, '') in ('', 'chat', 'generate_content', 'text_completion', 'embeddings')
+    then s.end_ns - s.start_ns
+  end
+`;
+
+const wholeTraces = (key: string): string => `select ${key} as key, start_ns, ${WHOLE} from edge`;
+
+// day by day: the planner prunes partitions by the value only when it looks them up one after the other
+const spansAs = (key: string): string => `
+  select ${key} as key, edge.start_ns, ${SPAN}
+  from edge
+  cross join lateral unnest(edge.days) as on_day
+  cross join lateral (
+    select *
+    from spans
+    where tenant_id = $1 and spans.day = on_day and spans.trace_id = edge.trace_id
+    offset 0
+  ) as s
+`;
+
+const named = (names: string, unpriced: string): string => `
+  select key, start_ns, 1::bigint, (key = any (${unpriced}))::int::bigint, ${NAME_ONLY}
+  from edge
+  cross join lateral unnest(case when '' = any (${unpriced}) then array_append(${names}, '') else ${names} end) as key
+`;
+
+/** The same as ingest counts into the cells, from the rows of a few traces. */
+const FROM_ROWS: Readonly<Record<Dimension, string>> = {
+  traces: wholeTraces(`''`),
+  rootService: wholeTraces('service'),
+  endpoint: wholeTraces('endpoint'),
+  environment: wholeTraces(`coalesce(environment, '')`),
+  user: wholeTraces(`coalesce(user_id, '')`),
+  traceStatus: wholeTraces('status::text'),
+  spans: spansAs(`''`),
+  service: `${spansAs('s.service')} union all ${named('services', 'unpriced_services')}`,
+  model: `${spansAs(`coalesce(s.model, '')`)} union all ${named('models', 'unpriced_models')}`,
+  status: spansAs('s.status::text'),
+  tag: named('tags', `'{}'::text[]`),
+};
+
+const SUMS = [
+  'traces',
+  'unpriced_traces',
+  'spans',
+  'errors',
+  'billable',
+  'unpriced',
+  'cost_pico',
+  'input_tokens',
+  'output_tokens',
+  'latency_ns',
+] as const;
+
+interface Sent {
+  key: string;
+  minute: number;
+  sums: string[];
+  /** Of cells: zeros, then buckets and their counts, a list per cell. */
+  zeros: string | null;
+  buckets: string | null;
+  counts: string | null;
+  /** Of rows: single latencies in ns. */
+  single: string | null;
+}
+
+/** Cells in which anything happened, by key and time. */
+export async function chartCells(
+  sql: Sql,
+  tenantId: string,
+  range: Range,
+  question: ChartQuestion,
+): Promise<ChartCell[]> {
+  const { dimension, stepMinutes = UNDIVIDED, latency = false } = question;
+  const { pieces, edges } = piecesOf(range, tiersFor(question));
+  const { rows } = await sql.query<Sent>(textOf(dimension, latency, edges.length > 0), [
+    tenantId,
+    DIMENSIONS[dimension],
+    stepMinutes,
+    smallints(pieces.map(({ tier }) => TIERS[tier])),
+    ints(pieces.map(({ tier }) => TIER_MINUTES[tier])),
+    ints(pieces.map(({ from }) => from)),
+    ints(pieces.map(({ until }) => until)),
+    ...(edges.length === 0
+      ? []
+      : [bigints(edges.map(({ fromNs }) => fromNs)), bigints(edges.map(({ untilNs }) => untilNs))]),
+  ]);
+  return rows.map(cellOf);
+}
+
+function textOf(dimension: Dimension, latency: boolean, withEdges: boolean): string {
+  const columns = `${SUMS.join(', ')}, latency_zeros, latency_buckets, latency_counts`;
+  const rows = `
+    select key, (start_ns / 60000000000)::int / $3::int * $3::int as minute, ${SUMS.join(', ')},
+      0 as latency_zeros, null::smallint[] as latency_buckets, null::int[] as latency_counts, latency_ns as single
+    from (${FROM_ROWS[dimension]}) as from_rows (key, start_ns, ${SUMS.join(', ')})
+  `;
+  const sketches = `
+    sum(latency_zeros)::text as zeros,
+    string_agg(array_to_string(latency_buckets, ','), ',') filter (where latency_buckets <> '{}') as buckets,
+    string_agg(array_to_string(latency_counts, ','), ',') filter (where latency_buckets <> '{}') as counts,
+    string_agg(single::text, ',') as single
+  `;
+  const none = `null as zeros, null as buckets, null as counts, null as single`;
   return `
-    select
-      ${OF_TRACES[group]} as "groupKey",
-      sum(cost_pico)::text as "costPico",
-      count(*)::int as "traceCount",
-      sum(unpriced_count)::int as "unpricedCount",
-      (count(*) filter (where unpriced_count > 0))::int as "unpricedTraces"
-    from traces
-    where tenant_id = $1 and start_ns >= $2 and start_ns < $3
-    group by 1
-    order by ${group === 'date' ? '1' : 'sum(cost_pico) desc, 1'}
+    with ${withEdges ? EDGE : ''} cell as (
+      select r.key, r.slot * piece.minutes / $3::int * $3::int as minute, ${columns}, null::bigint as single
+      from unnest($4::int2[], $5::int4[], $6::int4[], $7::int4[]) as piece (tier, minutes, from_slot, until_slot)
+      cross join lateral (
+        select slot, key, ${columns}
+        from rollups
+        where tenant_id = $1
+          and rollups.tier = piece.tier
+          and rollups.dimension = $2::smallint
+          and slot >= piece.from_slot
+          and slot < piece.until_slot
+        offset 0
+      ) as r
+      ${withEdges ? `union all ${rows}` : ''}
+    )
+    select key, minute, array[${SUMS.map((name) => `coalesce(sum(${name}), 0)::text`).join(', ')}] as sums,
+      ${latency ? sketches : none}
+    from cell
+    group by key, minute
+    having sum(traces) <> 0 or sum(spans) <> 0
+    order by minute, key
   `;
 }
 
-function costOfCalls(group: keyof typeof OF_CALLS): string {
-  // no span starts before its trace; a trace may go on for days after the range
-  return `
-    select
-      ${OF_CALLS[group]} as "groupKey",
-      coalesce(sum(s.cost_pico), 0)::text as "costPico",
-      count(distinct s.trace_id)::int as "traceCount",
-      (count(*) filter (where s.cost_pico is null))::int as "unpricedCount",
-      (count(distinct s.trace_id) filter (where s.cost_pico is null))::int as "unpricedTraces"
-    from traces t
-    join spans s on s.tenant_id = t.tenant_id and s.trace_id = t.trace_id
-    where t.tenant_id = $1 and t.start_ns >= $2 and t.start_ns < $3
-      and s.tenant_id = $1 and s.billable
-      and s.day >= (to_timestamp($2::bigint / 1000000000) at time zone 'UTC')::date
-      and s.start_ns >= $2
-    group by 1
-    order by sum(s.cost_pico) desc nulls last, 1
-  `;
-}
-
-export interface TotalRow {
-  costPico: string;
-  traceCount: number;
-  unpricedCount: number;
-  unpricedTraces: number;
-}
-
-export async function totalCost(sql: Sql, tenantId: string, range: Range): Promise<TotalRow> {
-  const { rows } = await sql.query<TotalRow>(
-    `
-      select
-        coalesce(sum(cost_pico), 0)::text as "costPico",
-        count(*)::int as "traceCount",
-        coalesce(sum(unpriced_count), 0)::int as "unpricedCount",
-        (count(*) filter (where unpriced_count > 0))::int as "unpricedTraces"
+const EDGE = `
+  edge as materialized (
+    select traces.*
+    from unnest($8::int8[], $9::int8[]) as ends (from_ns, until_ns)
+    cross join lateral (
+      select *
       from traces
-      where tenant_id = $1 and start_ns >= $2 and start_ns < $3
-    `,
-    [tenantId, range.fromNs, range.untilNs],
-  );
-  return rows[0] ?? { costPico: '0', traceCount: 0, unpricedCount: 0, unpricedTraces: 0 };
+      where tenant_id = $1 and start_ns >= ends.from_ns and start_ns < ends.until_ns
+      offset 0
+    ) as traces
+  ),
+`;
+
+function cellOf({ key, minute, sums, zeros, buckets, counts, single }: Sent): ChartCell {
+  const [traces, unpricedTraces, spans, errors, billable, unpriced, cost, input, output, latencyNs] = sums;
+  return {
+    key,
+    minute,
+    traces: Number(traces),
+    unpricedTraces: Number(unpricedTraces),
+    spans: Number(spans),
+    errors: Number(errors),
+    billable: Number(billable),
+    unpriced: Number(unpriced),
+    costPico: BigInt(cost ?? '0'),
+    inputTokens: Number(input),
+    outputTokens: Number(output),
+    latencyNs: BigInt(latencyNs ?? '0'),
+    latency: sketchOf(Number(zeros ?? 0), numbersOf(buckets), numbersOf(counts), numbersOf(single)),
+  };
 }
 
-export interface LatencyRow {
-  groupKey: string | null;
-  count: number;
-  avgMs: number | null;
-  p50Ms: number | null;
-  p95Ms: number | null;
-  p99Ms: number | null;
+const numbersOf = (list: string | null): number[] => (list === null || list === '' ? [] : list.split(',').map(Number));
+
+/** Counts of equal buckets are added up; deltas that take back what another delta holds cancel out. */
+function sketchOf(zeros: number, buckets: number[], counts: number[], singleNs: number[]): Sketch {
+  let none = zeros;
+  const filled = new Map<number, number>();
+  const add = (bucket: number, count: number): void => void filled.set(bucket, (filled.get(bucket) ?? 0) + count);
+  for (const [i, bucket] of buckets.entries()) add(bucket, counts[i] ?? 0);
+  for (const ns of singleNs) {
+    if (ns < 1) none++;
+    else add(bucketOf(ns / 1e6), 1);
+  }
+  const sorted = [...filled].filter(([, count]) => count > 0).sort(([a], [b]) => a - b);
+  return Sketch.from({
+    zeros: Math.max(0, none),
+    indices: sorted.map(([bucket]) => bucket),
+    counts: sorted.map(([, count]) => count),
+  });
 }
 
-/** Exact, with linear interpolation between neighbours (percentile_cont). */
-const FIGURES = `
-  count(*)::int as count,
-  avg(latency_ms)::float8 as "avgMs",
+export type LatencyGroup = 'service' | 'model' | 'endpoint';
+export const LATENCY_GROUPS: readonly LatencyGroup[] = ['service', 'model', 'endpoint'];
+
+export interface ExactLatency {
+  key: string;
+  p50Ms: number;
+  p95Ms: number;
+  p99Ms: number;
+}
+
+const PERCENTILES = `
   percentile_cont(0.50) within group (order by latency_ms) as "p50Ms",
   percentile_cont(0.95) within group (order by latency_ms) as "p95Ms",
   percentile_cont(0.99) within group (order by latency_ms) as "p99Ms"
 `;
 
-/** Calls of models, failed ones too, without the wrappers around them. */
-const IS_CALL = `model <> '' and coalesce(operation, '') in ('', 'chat', 'generate_content', 'text_completion', 'embeddings')`;
+const LATENCIES: Readonly<Record<LatencyGroup | 'all', string>> = {
+  all: `select '' as key, (end_ns - start_ns) / 1e6::float8 as latency_ms from begun`,
+  service: `select service as key, (end_ns - start_ns) / 1e6::float8 as latency_ms from begun`,
+  endpoint: `select endpoint as key, (end_ns - start_ns) / 1e6::float8 as latency_ms from begun`,
+  model: `
+    select s.model as key, (s.end_ns - s.start_ns) / 1e6::float8 as latency_ms
+    from begun
+    cross join lateral unnest(begun.days) as on_day
+    cross join lateral (
+      select model, start_ns, end_ns
+      from spans
+      where tenant_id = $1 and spans.day = on_day and spans.trace_id = begun.trace_id
+        and model <> '' and coalesce(operation, '') in ('', 'chat', 'generate_content', 'text_completion', 'embeddings')
+      offset 0
+    ) as s
+  `,
+};
 
-export type LatencyGroup = 'service' | 'model' | 'endpoint';
-export const LATENCY_GROUPS: readonly LatencyGroup[] = ['service', 'model', 'endpoint'];
-
-/** Traces by their service or endpoint; calls of models by model. The most frequent first. */
-export async function latencyByGroup(
+/** Percentiles of the rows themselves, interpolated between neighbours: for ranges with few traces. */
+export async function exactLatencies(
   sql: Sql,
   tenantId: string,
   range: Range,
-  group: LatencyGroup,
-): Promise<LatencyRow[]> {
-  if (group === 'model') await hashJoins(sql);
-  const { rows } = await sql.query<LatencyRow>(group === 'model' ? LATENCY_OF_CALLS : latencyOfTraces(group), [
-    tenantId,
-    range.fromNs,
-    range.untilNs,
-  ]);
-  return rows;
-}
-
-function latencyOfTraces(group: 'service' | 'endpoint'): string {
-  return `
-    select "groupKey", ${FIGURES}
-    from (
-      select ${group} as "groupKey", (end_ns - start_ns) / 1e6::float8 as latency_ms
-      from traces
-      where tenant_id = $1 and start_ns >= $2 and start_ns < $3
-    ) as trace
-    group by "groupKey"
-    order by count desc, "groupKey"
-  `;
-}
-
-const LATENCY_OF_CALLS = `
-  select "groupKey", ${FIGURES}
-  from (
-    select s.model as "groupKey", (s.end_ns - s.start_ns) / 1e6::float8 as latency_ms
-    from traces t
-    join (
-      select trace_id, model, start_ns, end_ns
-      from spans
-      where tenant_id = $1 and ${IS_CALL}
-        and day >= (to_timestamp($2::bigint / 1000000000) at time zone 'UTC')::date
-        and start_ns >= $2
-    ) as s on s.trace_id = t.trace_id
-    where t.tenant_id = $1 and t.start_ns >= $2 and t.start_ns < $3
-  ) as call
-  group by "groupKey"
-  order by count desc, "groupKey"
-`;
-
-export async function latencyOfAll(sql: Sql, tenantId: string, range: Range): Promise<LatencyRow> {
-  const { rows } = await sql.query<LatencyRow>(
+  group: LatencyGroup | 'all',
+): Promise<ExactLatency[]> {
+  const { rows } = await sql.query<ExactLatency>(
     `
-      select null as "groupKey", ${FIGURES}
-      from (
-        select (end_ns - start_ns) / 1e6::float8 as latency_ms
+      with begun as materialized (
+        select trace_id, service, endpoint, start_ns, end_ns, days
         from traces
         where tenant_id = $1 and start_ns >= $2 and start_ns < $3
-      ) as trace
+      )
+      select key, ${PERCENTILES}
+      from (${LATENCIES[group]}) as taken
+      group by key
     `,
     [tenantId, range.fromNs, range.untilNs],
-  );
-  return rows[0] ?? { groupKey: null, count: 0, avgMs: null, p50Ms: null, p95Ms: null, p99Ms: null };
-}
-
-export interface SeriesRow {
-  groupKey: string | null;
-  /** Start of the step, minutes since 1970. */
-  minute: number;
-  value: string;
-}
-
-export type SeriesGroup = 'none' | 'service' | 'model' | 'status';
-
-const ROLLUP_GROUPS: Readonly<Record<SeriesGroup, string>> = {
-  none: 'null::text',
-  service: 'service',
-  model: `nullif(model, '')`,
-  status: 'status::text',
-};
-const ROLLUP_METRICS = {
-  cost: 'cost_pico',
-  tokens: 'input_tokens + output_tokens',
-  spans: 'spans',
-  errors: 'case when status = 2 then spans else 0 end',
-} as const;
-export type RollupMetric = keyof typeof ROLLUP_METRICS;
-
-/** Steps from minute `from` until before `until`, `stepMinutes` each, aligned to 1970. */
-export interface Steps {
-  from: number;
-  until: number;
-  stepMinutes: number;
-}
-
-/** Sums of a metric per step, from the rollups; steps without spans are left out. */
-export async function rollupSeries(
-  sql: Sql,
-  tenantId: string,
-  steps: Steps,
-  metric: RollupMetric,
-  group: SeriesGroup,
-): Promise<SeriesRow[]> {
-  const { rows } = await sql.query<SeriesRow>(
-    `
-      select
-        ${ROLLUP_GROUPS[group]} as "groupKey",
-        minute / $4 * $4 as minute,
-        sum(${ROLLUP_METRICS[metric]})::text as value
-      from rollups
-      where tenant_id = $1 and minute >= $2 and minute < $3
-        ${group === 'model' ? `and model <> ''` : ''}
-      group by 1, 2
-      having sum(spans) <> 0
-      order by 1, 2
-    `,
-    [tenantId, steps.from, steps.until, steps.stepMinutes],
-  );
-  return rows;
-}
-
-const TRACE_GROUPS: Readonly<Record<SeriesGroup, string>> = {
-  none: 'null::text',
-  service: 'service',
-  model: 'model',
-  status: 'status::text',
-};
-
-/** Traces that began in each step, from their summaries. */
-export async function traceSeries(sql: Sql, tenantId: string, steps: Steps, group: SeriesGroup): Promise<SeriesRow[]> {
-  const { rows } = await sql.query<SeriesRow>(
-    `
-      select
-        ${TRACE_GROUPS[group]} as "groupKey",
-        (start_ns / 60000000000 / $4 * $4)::int as minute,
-        count(*)::text as value
-      from traces
-      where tenant_id = $1 and start_ns >= $2::bigint * 60000000000 and start_ns < $3::bigint * 60000000000
-      group by 1, 2
-      order by 1, 2
-    `,
-    [tenantId, steps.from, steps.until, steps.stepMinutes],
-  );
-  return rows;
-}
-
-export interface SketchRow {
-  groupKey: string | null;
-  minute: number;
-  zeros: number;
-  /** Ascending. */
-  buckets: number[];
-  counts: number[];
-}
-
-/** The latency sketches of model calls per step, merged here: counts of equal buckets are added up. */
-export async function sketchSeries(sql: Sql, tenantId: string, steps: Steps, group: SeriesGroup): Promise<SketchRow[]> {
-  const { rows } = await sql.query<SketchRow>(
-    `
-      with cell as (
-        select
-          ${ROLLUP_GROUPS[group]} as "groupKey",
-          minute / $4 * $4 as minute,
-          latency_zeros, latency_buckets, latency_counts
-        from rollups
-        where tenant_id = $1 and minute >= $2 and minute < $3 and ${IS_CALL}
-      ), zero as (
-        select "groupKey", minute, sum(latency_zeros)::int as zeros
-        from cell
-        group by 1, 2
-      ), bucket as (
-        select "groupKey", minute, bucket, sum(count)::int as count
-        from cell, unnest(latency_buckets, latency_counts) as filled (bucket, count)
-        group by 1, 2, 3
-        having sum(count) > 0
-      ), sketch as (
-        select
-          "groupKey", minute,
-          array_agg(bucket order by bucket) as buckets, array_agg(count order by bucket) as counts
-        from bucket
-        group by 1, 2
-      )
-      select zero."groupKey", zero.minute, zeros, coalesce(buckets, '{}') as buckets, coalesce(counts, '{}') as counts
-      from zero
-      left join sketch on sketch.minute = zero.minute and sketch."groupKey" is not distinct from zero."groupKey"
-      where zeros > 0 or buckets is not null
-      order by 1, 2
-    `,
-    [tenantId, steps.from, steps.until, steps.stepMinutes],
   );
   return rows;
 }

@@ -32,6 +32,9 @@ export interface TraceRow {
   services: string[];
   models: string[];
   tags: string[];
+  /** Of billable spans without a price; '' stands for a span without such a name. */
+  unpricedModels: string[];
+  unpricedServices: string[];
   /** Days on which its spans lie, days since 1970. */
   days: number[];
   sealed: Uint8Array;
@@ -52,7 +55,7 @@ const COLUMN_LIST = `
   retention_class, start_ns, end_ns, span_count, billable_count, unpriced_count, error_count,
   cost_pico, input_tokens, output_tokens, status, span_id, parent_span_id,
   name, service, environment, endpoint, model, provider, user_id, session_id,
-  services, models, tags, days, sealed
+  services, models, tags, unpriced_models, unpriced_services, days, sealed
 `;
 
 // arrays inside an element travel as text and are cast here
@@ -61,17 +64,19 @@ const FROM_ARRAYS = `
     trace_id, retention_class, start_ns, end_ns, span_count, billable_count, unpriced_count, error_count,
     cost_pico, input_tokens, output_tokens, status, span_id, parent_span_id,
     name, service, environment, endpoint, model, provider, user_id, session_id,
-    services::text[] as services, models::text[] as models, tags::text[] as tags, days::date[] as days, sealed
+    services::text[] as services, models::text[] as models, tags::text[] as tags,
+    unpriced_models::text[] as unpriced_models, unpriced_services::text[] as unpriced_services,
+    days::date[] as days, sealed
   from unnest(
     $2::uuid[], $3::int2[], $4::int8[], $5::int8[], $6::int4[], $7::int4[], $8::int4[], $9::int4[],
     $10::numeric[], $11::int8[], $12::int8[], $13::int2[], $14::int8[], $15::int8[],
     $16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[],
-    $24::text[], $25::text[], $26::text[], $27::text[], $28::bytea[]
+    $24::text[], $25::text[], $26::text[], $27::text[], $28::text[], $29::text[], $30::bytea[]
   ) as sent (
     trace_id, retention_class, start_ns, end_ns, span_count, billable_count, unpriced_count, error_count,
     cost_pico, input_tokens, output_tokens, status, span_id, parent_span_id,
     name, service, environment, endpoint, model, provider, user_id, session_id,
-    services, models, tags, days, sealed
+    services, models, tags, unpriced_models, unpriced_services, days, sealed
   )
 `;
 
@@ -103,6 +108,8 @@ function valuesOf(tenantId: string, rows: readonly TraceRow[]): unknown[] {
     texts(rows.map((row) => arrayLiteral(row.services))),
     texts(rows.map((row) => arrayLiteral(row.models))),
     texts(rows.map((row) => arrayLiteral(row.tags))),
+    texts(rows.map((row) => arrayLiteral(row.unpricedModels))),
+    texts(rows.map((row) => arrayLiteral(row.unpricedServices))),
     texts(rows.map((row) => arrayLiteral(row.days.map(isoDay)))),
     byteas(rows.map((row) => row.sealed)),
   ];
@@ -142,9 +149,16 @@ export type TraceState = Pick<
   | 'costPico'
   | 'inputTokens'
   | 'outputTokens'
+  | 'status'
+  | 'service'
+  | 'environment'
+  | 'endpoint'
+  | 'userId'
   | 'services'
   | 'models'
   | 'tags'
+  | 'unpricedModels'
+  | 'unpricedServices'
   | 'days'
 > & { sealed: Buffer };
 
@@ -170,9 +184,16 @@ export async function lockTraces(sql: Sql, tenantId: string, traceIds: readonly 
           cost_pico as "costPico",
           input_tokens as "inputTokens",
           output_tokens as "outputTokens",
+          status,
+          service,
+          environment,
+          endpoint,
+          user_id as "userId",
           services,
           models,
           tags,
+          unpriced_models as "unpricedModels",
+          unpriced_services as "unpricedServices",
           array(select day - date '1970-01-01' from unnest(days) as day) as "days",
           sealed
         from traces
@@ -203,7 +224,8 @@ export async function updateTraces(sql: Sql, tenantId: string, rows: readonly Tr
         sent.retention_class, sent.start_ns, sent.end_ns, sent.span_count, sent.billable_count, sent.unpriced_count,
         sent.error_count, sent.cost_pico, sent.input_tokens, sent.output_tokens, sent.status, sent.span_id,
         sent.parent_span_id, sent.name, sent.service, sent.environment, sent.endpoint, sent.model, sent.provider,
-        sent.user_id, sent.session_id, sent.services, sent.models, sent.tags, sent.days, sent.sealed
+        sent.user_id, sent.session_id, sent.services, sent.models, sent.tags,
+        sent.unpriced_models, sent.unpriced_services, sent.days, sent.sealed
       )
       from (${FROM_ARRAYS}) as sent
       where traces.tenant_id = $1::uuid and traces.trace_id = sent.trace_id
