@@ -1,0 +1,49 @@
+// `node emitters/capture.ts [NAME…]`: runs the emitters and writes what they sent to fixtures/otlp/emitters.
+// Bodies are written as they were sent, after undoing the content encoding; JSON is indented for the reader.
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { EMITTERS, type Emitter } from './emitters.ts';
+import { runEmitter, type Sent } from './run.ts';
+
+const FIXTURES = fileURLToPath(new URL('../fixtures/otlp/emitters/', import.meta.url));
+
+async function capture(emitter: Emitter): Promise<void> {
+  const sent = await runEmitter(emitter);
+  const folder = `${FIXTURES}${emitter.name}/`;
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  for (const [name, each] of named(sent)) {
+    const { body, contentType } = each.recorded;
+    const isJson = contentType.includes('json');
+    const text = isJson ? `${JSON.stringify(JSON.parse(body.toString('utf8')), null, 2)}\n` : body;
+    await writeFile(`${folder}${name}.${isJson ? 'json' : 'pb'}`, text);
+    await writeFile(`${folder}${name}.truth.json`, `${JSON.stringify(each.truth, null, 2)}\n`);
+  }
+  const bytes = sent.reduce((sum, { recorded }) => sum + recorded.body.length, 0);
+  process.stdout.write(`${emitter.name}: ${sent.length} requests, ${bytes} bytes\n`);
+}
+
+/** `CASE` for the traces, `CASE.logs` and `CASE.metrics` for the others; `-2` and so on when there are several. */
+function named(sent: readonly Sent[]): [string, Sent][] {
+  const seen = new Map<string, number>();
+  return sent.map((each) => {
+    const { case: caseName, signal } = each.truth;
+    const base = signal === 'traces' ? caseName : `${caseName}.${signal}`;
+    const count = (seen.get(base) ?? 0) + 1;
+    seen.set(base, count);
+    return [count === 1 ? base : `${base}-${count}`, each];
+  });
+}
+
+const wanted = process.argv.slice(2);
+const chosen = EMITTERS.filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.startsWith(part)));
+let failed = 0;
+for (const emitter of chosen) {
+  try {
+    await capture(emitter);
+  } catch (error) {
+    failed += 1;
+    process.stderr.write(`${emitter.name}: ${error instanceof Error ? error.message : String(error)}\n`);
+  }
+}
+process.exitCode = failed === 0 && chosen.length > 0 ? 0 : 1;

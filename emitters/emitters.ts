@@ -1,0 +1,113 @@
+// Every emitter as data: which packages in which version, how it is started, which cases it can run, and over which
+// transports it sends. A row here is all that it takes to add one whose program is there.
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { CASES, type Api } from './cases.ts';
+
+export const HERE = fileURLToPath(new URL('.', import.meta.url));
+
+export interface Emitter {
+  /** Name of the folder of its fixtures. */
+  name: string;
+  /** The emitter without its version. */
+  family: string;
+  /** The package that makes the spans, by which versions are told apart. */
+  package: string;
+  version: string;
+  language: 'javascript' | 'python';
+  /** Folder under emitters/ whose packages it takes. */
+  folder: string;
+  /** File in programs/. */
+  program: string;
+  cases: readonly string[];
+  /** One process per case instead of one for all. */
+  processPerCase?: boolean;
+  /** `{http}` and `{grpc}` become the collector's addresses, `{key}` the key for the server behind it. */
+  env: Readonly<Record<string, string>>;
+  /** Set when this row repeats another over a different transport: fewer cases are enough. */
+  transport?: string;
+}
+
+function casesOf(...apis: Api[]): string[] {
+  return Object.entries(CASES)
+    .filter(([, { api }]) => apis.includes(api))
+    .map(([name]) => name);
+}
+
+function without(names: readonly string[], ...left: string[]): string[] {
+  return names.filter((name) => !left.includes(name));
+}
+
+const CHAT = casesOf('openai.chat', 'openai.embeddings');
+const RESPONSES = casesOf('openai.responses');
+const ANTHROPIC = casesOf('anthropic.messages');
+const FEW = ['openai-plain', 'openai-tools'];
+
+/** Keeps host, user, process and path of the machine out of what is sent, by the SDK's own settings. */
+const ANONYMOUS_NODE = {
+  OTEL_NODE_RESOURCE_DETECTORS: 'env',
+  OTEL_SERVICE_NAME: 'weather-app',
+  OTEL_EXPORTER_OTLP_ENDPOINT: '{http}',
+  OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer {key}',
+};
+
+const OTEL_NODE = {
+  ...ANONYMOUS_NODE,
+  OTEL_TRACES_EXPORTER: 'otlp',
+  OTEL_LOGS_EXPORTER: 'otlp',
+  OTEL_METRICS_EXPORTER: 'otlp',
+  OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: 'true',
+};
+
+type Row = Omit<Emitter, 'name' | 'version' | 'language' | 'folder'> & { name?: string; version: string };
+
+function javascript(row: Row): Emitter {
+  const name = row.name ?? `${row.family}-${row.version}`;
+  return { ...row, name, language: 'javascript', folder: `js/${row.family}-${row.version}` };
+}
+
+const OTEL_OPENAI = {
+  family: 'otel-openai',
+  package: '@opentelemetry/instrumentation-openai',
+  program: 'otel-openai.cjs',
+  processPerCase: true,
+} as const;
+
+const OTEL_PROTOCOLS = [
+  { suffix: '', protocol: 'http/protobuf', compression: 'none', few: false },
+  { suffix: '-json-gzip', protocol: 'http/json', compression: 'gzip', few: true },
+  { suffix: '-grpc', protocol: 'grpc', compression: 'none', few: true },
+] as const;
+
+function otelOpenai(version: string, cases: readonly string[]): Emitter[] {
+  return OTEL_PROTOCOLS.map(({ suffix, protocol, compression, few }) =>
+    javascript({
+      ...OTEL_OPENAI,
+      version,
+      name: `otel-openai-${version}${suffix}`,
+      cases: few ? FEW : cases,
+      ...(few ? { transport: `${protocol} ${compression}` } : {}),
+      env: {
+        ...OTEL_NODE,
+        OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
+        OTEL_EXPORTER_OTLP_COMPRESSION: compression,
+        ...(protocol === 'grpc' ? { OTEL_EXPORTER_OTLP_ENDPOINT: '{grpc}' } : {}),
+      },
+    }),
+  );
+}
+
+export const EMITTERS: readonly Emitter[] = [
+  ...otelOpenai('0.22.0', [...CHAT, ...RESPONSES]),
+  ...otelOpenai('0.3.0', CHAT),
+];
+
+/** The exact version of a package as it is installed for an emitter. */
+export function installedVersion(emitter: Emitter): string {
+  const manifest = JSON.parse(readFileSync(`${HERE}${emitter.folder}/package.json`, 'utf8')) as {
+    dependencies: Record<string, string>;
+  };
+  return manifest.dependencies[emitter.package] ?? emitter.version;
+}
+
+export { without, casesOf, CHAT, RESPONSES, ANTHROPIC };
