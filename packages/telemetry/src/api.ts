@@ -18,10 +18,13 @@ export type {
   SpanStatus,
   Usage,
 } from './span.ts';
-export { contentOf, CONVENTIONS } from './conventions.ts';
+export { completeSpan, rereadSpan } from './otlp/build.ts';
+export type { SpanContent } from './otlp/build.ts';
+export { CONVENTIONS } from './conventions.ts';
 export type { Convention } from './conventions.ts';
-export { messagesFrom, messagesOf, partsOf, previewOf } from './messages.ts';
-export type { Content, Message, Messages, Part, Preview, SpanMessages } from './messages.ts';
+export { CONTENT_ROWS, contentOf, joinMessages, messagesFromLog } from './conventions-content.ts';
+export { messagesOf, partsOf, previewOf } from './messages.ts';
+export type { Message, Messages, Part, Preview, SpanMessages } from './messages.ts';
 export { bundledPrices, isPriced, PriceBook, priceOf, priceOfSpan } from './cost.ts';
 export type { Call, CostComponent, Priced, Unpriced, UnpricedReason } from './cost.ts';
 export { decimalOf, picoOf, usdOf } from './decimal.ts';

@@ -2,9 +2,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { messagesFrom, messagesOf, partsOf, previewOf } from './messages.ts';
-import type { Message, Part } from './messages.ts';
+import { contentOf } from './conventions-content.ts';
+import type { ContentEvent } from './conventions-content.ts';
+import { messagesOf, partsOf, previewOf } from './messages.ts';
+import type { Message, Part, SpanMessages } from './messages.ts';
 import type { Attributes, Json } from './span.ts';
+
+const KEYS = {
+  input: 'gen_ai.input.messages',
+  output: 'gen_ai.output.messages',
+  systemInstructions: 'gen_ai.system_instructions',
+} as const;
+
+/** What a span with this content under the current keys, and with these events, says. */
+function messagesFrom(content: { [F in keyof typeof KEYS]?: Json }, events: readonly ContentEvent[]): SpanMessages {
+  const attributes: Attributes = {};
+  for (const field of ['input', 'output', 'systemInstructions'] as const)
+    if (content[field] !== undefined) attributes[KEYS[field]] = content[field];
+  return contentOf({ attributes, events, scopeName: '', operation: 'chat' });
+}
 
 const HI: Message[] = [{ role: 'user', parts: [{ type: 'text', content: 'hi' }] }];
 
@@ -128,7 +144,7 @@ test('attributes outrank events; events fill what attributes leave empty', () =>
   const messages = messagesFrom({ input: 'from attribute' }, events);
   assert.equal(previewOf(messages).prompt, 'from attribute');
   assert.equal(previewOf(messages).response, 'answer');
-  assert.deepEqual(messages.fromEvents, { output: 'event:gen_ai.choice' });
+  assert.deepEqual(messages.from, { input: 'gen_ai.input.messages', output: 'event:gen_ai.choice' });
 });
 
 test('the details event of the current conventions fills all content', () => {

@@ -1,57 +1,25 @@
 // One model of prompts and answers: the messages of the GenAI conventions (role, parts), read from every older shape too.
-import { clean, ellipsize } from './text.ts';
-import type { AttributeValue, Attributes, Json } from './span.ts';
+// Where the content of a span lies is the table's business (conventions-content.ts); here are the shapes it may have.
+import { isObject, listOf, parsed } from './messages-json.ts';
+import type { JsonObject } from './messages-json.ts';
+import {
+  idOf,
+  isKnownPart,
+  jsonText,
+  MAX_MESSAGES,
+  partOf,
+  partsOf,
+  responseOf,
+  textOr,
+  toolCallOf,
+  untypedPart,
+} from './messages-parts.ts';
+import type { Part, ToolCallPart } from './messages-parts.ts';
+import type { AttributeValue, Json } from './span.ts';
+import { ellipsize } from './text.ts';
 
-type JsonObject = { [key: string]: Json };
-
-export interface TextPart {
-  type: 'text';
-  content: string;
-}
-export interface ReasoningPart {
-  type: 'reasoning';
-  content: string;
-}
-export interface ToolCallPart {
-  type: 'tool_call';
-  id?: string;
-  name: string;
-  /** The parsed arguments; text when they were no JSON. */
-  arguments?: Json;
-}
-export interface ToolCallResponsePart {
-  type: 'tool_call_response';
-  id?: string;
-  response: Json;
-}
-/** Data in place, base64. */
-export interface BlobPart {
-  type: 'blob';
-  modality?: string;
-  mime_type?: string;
-  content: string;
-}
-export interface FilePart {
-  type: 'file';
-  modality?: string;
-  mime_type?: string;
-  file_id: string;
-}
-export interface UriPart {
-  type: 'uri';
-  modality?: string;
-  mime_type?: string;
-  uri: string;
-}
-/** Anything else, with its own members beside `type`. */
-export interface GenericPart {
-  type: 'generic';
-  /** The type that the sender gave, empty when there was none. */
-  name: string;
-  value: Json;
-}
-export type Part =
-  TextPart | ReasoningPart | ToolCallPart | ToolCallResponsePart | BlobPart | FilePart | UriPart | GenericPart;
+export { partsOf } from './messages-parts.ts';
+export type * from './messages-parts.ts';
 
 export interface Message {
   /** `system`, `user`, `assistant`, `tool`, or what the sender said. */
@@ -69,47 +37,22 @@ export interface Messages {
   toolDefinitions: Json[];
 }
 
-/** {@link Messages} of a span, with the span events that filled a field: field → `event:NAME`. */
+/** {@link Messages}, with where each field came from: `KEY`, `KEY/path`, `PREFIX.*`, `event:NAME/KEY`, `log:NAME/KEY`. */
 export interface SpanMessages extends Messages {
-  fromEvents: Record<string, string>;
+  from: { [F in keyof Messages]?: string };
 }
 
-/** Content as attributes carry it: JSON text or structured values. */
-export interface Content {
-  input?: AttributeValue | undefined;
-  output?: AttributeValue | undefined;
-  systemInstructions?: AttributeValue | undefined;
-  toolDefinitions?: AttributeValue | undefined;
-}
-
-interface ContentEvent {
-  readonly name: string;
-  readonly attributes: Attributes;
-}
-
-/** Deeper JSON than this stays text: what is parsed here can be written again without exhausting a stack. */
-const MAX_JSON_DEPTH = 64;
-const MAX_MESSAGES = 10_000;
 const MAX_PREVIEW_CODE_POINTS = 300;
 
-/** The messages of one span: from its attributes, and where they are silent from its events. Never throws. */
-export function messagesFrom(content: Content, events: readonly ContentEvent[]): SpanMessages {
-  const messages: SpanMessages = {
-    input: messagesOf(content.input, 'user'),
-    output: messagesOf(content.output, 'assistant'),
-    systemInstructions: partsOf(parsed(content.systemInstructions)),
-    toolDefinitions: listOf(parsed(content.toolDefinitions)),
-    fromEvents: {},
-  };
-  if (events.length > 0) readEvents(events, messages);
-  return messages;
+export function noMessages(): SpanMessages {
+  return { input: [], output: [], systemInstructions: [], toolDefinitions: [], from: {} };
 }
 
 /**
  * Messages from JSON text or a structured value, in any of the shapes that senders use: the conventions' own
- * `[{role, parts}]`, `[{role, content}]` of chat APIs with text or part arrays, a single message, `{messages: […]}`,
- * `{choices: [{message}]}`, texts, or plain text, which becomes one message of `defaultRole`. JSON that
- * is none of these (an answer in JSON mode) is plain text too.
+ * `[{role, parts}]`, `[{role, content}]` of chat APIs with text or part arrays, a single message, a whole request or
+ * answer around them (`{messages: […]}`, `{choices: [{message}]}`), texts, or plain text, which becomes one message of
+ * `defaultRole`. JSON that is none of these (an answer in JSON mode) is plain text too, all of it.
  */
 export function messagesOf(value: AttributeValue | undefined, defaultRole: string): Message[] {
   const json = parsed(value);
@@ -117,36 +60,116 @@ export function messagesOf(value: AttributeValue | undefined, defaultRole: strin
   return messageListOf(json, defaultRole).slice(0, MAX_MESSAGES);
 }
 
+/** One message of one text, whatever the text looks like. */
+export function textMessage(role: string, content: AttributeValue | undefined): Message[] {
+  if (content === undefined || content === null || content === '') return [];
+  return [{ role, parts: [typeof content === 'string' ? { type: 'text', content } : jsonText(content)] }];
+}
+
+/** A whole request: its conversation, and beside it instructions and tools when they are members of their own. */
+export function requestOf(value: AttributeValue): Partial<Messages> {
+  const json = parsed(value);
+  if (!isObject(json) || isMessage(json)) return { input: messagesOf(value, 'user') };
+  const conversation = CONVERSATIONS.flatMap((member) => conversationIn(json, member));
+  if (conversation.length === 0) return { input: messagesOf(value, 'user') };
+  const settings = [json, ...['config', 'params'].map((member) => json[member]).filter(isObject)];
+  return {
+    input: conversation.slice(0, MAX_MESSAGES),
+    systemInstructions: firstParts(settings, ['system', 'instructions', 'system_instruction', 'systemInstruction']),
+    toolDefinitions: settings.flatMap(({ tools, functions }) => listOf(tools ?? functions)),
+  };
+}
+
+/** Members of a request that hold its conversation. */
+const CONVERSATIONS = ['prompt', 'input', 'messages', 'contents'] as const;
+/** Beside these members `prompt` and `input` are a request's; alone in other JSON they are the user's own words. */
+const REQUEST_MEMBERS = new Set([...CONVERSATIONS, 'system', 'instructions', 'tools', 'config', 'params']);
+
+function conversationIn(request: JsonObject, member: (typeof CONVERSATIONS)[number]): Message[] {
+  const value = request[member];
+  if (value === undefined || value === null || value === '') return [];
+  if (Array.isArray(value) && value.flat(2).some(isMessage)) return messageListOf(value, 'user');
+  const isRequest = request.model !== undefined || Object.keys(request).every((key) => REQUEST_MEMBERS.has(key));
+  return isRequest ? messagesOf(value, 'user') : [];
+}
+
+function firstParts(holders: readonly JsonObject[], members: readonly string[]): Part[] {
+  for (const holder of holders) {
+    for (const member of members) {
+      const value = holder[member];
+      const parts = isObject(value) && Array.isArray(value.parts) ? partsOf(value.parts) : partsOf(value);
+      if (parts.length > 0) return parts;
+    }
+  }
+  return [];
+}
+
 /** Whether JSON that was sent as text is a conversation; else it is a text of its own, such as an answer in JSON. */
 function holdsMessages(json: Json | undefined): boolean {
   if (Array.isArray(json))
-    return json.every((item) => typeof item === 'string') || json.some(isMessage) || arePartsOnly(json);
-  return !isObject(json) || isMessage(json) || WRAPPERS.some((wrapper) => Array.isArray(json[wrapper]));
+    return json.every((item) => typeof item === 'string') || json.flat(1).some(isMessage) || arePartsOnly(json);
+  return !isObject(json) || isMessage(json) || WRAPPERS.some((wrapper) => isConversation(json[wrapper]));
+}
+
+function isConversation(value: Json | undefined): value is Json[] {
+  return Array.isArray(value) && (value.length === 0 || value.flat(2).some(isMessage));
 }
 
 /** Members of which a message, or a choice around one, has at least one. */
-const MESSAGE_MEMBERS = [
-  'role',
+const CONTENT_MEMBERS = [
   'content',
   'parts',
+  'contents',
   'text',
   'message',
   'tool_calls',
   'function_call',
   'reasoning_content',
-  'finish_reason',
-  'finishReason',
-  'stop_reason',
 ] as const;
 
-function isMessage(value: Json): boolean {
-  return isObject(value) && (isPart(value) || MESSAGE_MEMBERS.some((member) => value[member] !== undefined));
+/** Members that only a message or a choice has: with one of them, others of its own do not matter. */
+const TELLING_MEMBERS = ['role', 'parts', 'tool_calls', 'finish_reason', 'finishReason', 'stop_reason'] as const;
+
+/** Members of messages and choices; with any other, an object without a telling member is somebody's own JSON. */
+const KNOWN_MEMBERS: ReadonlySet<string> = new Set([
+  ...CONTENT_MEMBERS,
+  ...TELLING_MEMBERS,
+  'id',
+  'index',
+  'name',
+  'type',
+  'logprobs',
+  'refusal',
+  'tool_call_id',
+  'function_call_name',
+  'function_call_arguments_json',
+  'additional_kwargs',
+  'response_metadata',
+  'annotations',
+  'audio',
+  'data',
+]);
+
+export function isMessage(value: Json): boolean {
+  if (!isObject(value)) return false;
+  if (isPart(value) || isSerialized(value)) return true;
+  if (typeof value.role === 'string' && Object.keys(value).every((key) => KNOWN_MEMBERS.has(key))) return true;
+  if (!CONTENT_MEMBERS.some((member) => value[member] !== undefined)) return false;
+  return (
+    TELLING_MEMBERS.some((member) => value[member] !== undefined) ||
+    Object.keys(value).every((key) => KNOWN_MEMBERS.has(key))
+  );
 }
 
 /** A part that stands where a message was expected, as items of the Responses API do. */
 function isPart(value: JsonObject): boolean {
   if (value.role !== undefined || value.message !== undefined || value.parts !== undefined) return false;
-  return PARTS.has(typeof value.type === 'string' ? value.type : untypedPart(value));
+  return isKnownPart(value);
+}
+
+/** LangChain's serialised messages: `{lc, type: 'constructor', id: […, 'HumanMessage'], kwargs: {content}}`. */
+function isSerialized(value: JsonObject): boolean {
+  return isObject(value.kwargs) && Array.isArray(value.id) && String(value.id.at(-1)).includes('Message');
 }
 
 /** Whose part it is when no message says so. */
@@ -155,26 +178,34 @@ const PART_ROLES = new Map([
   ['function_call', 'assistant'],
   ['tool_call', 'assistant'],
   ['tool_use', 'assistant'],
+  ['tool-call', 'assistant'],
+  ['web_search_call', 'assistant'],
+  ['file_search_call', 'assistant'],
+  ['code_interpreter_call', 'assistant'],
+  ['mcp_call', 'assistant'],
   ['function_call_output', 'tool'],
   ['tool_call_response', 'tool'],
+  ['tool-result', 'tool'],
 ]);
 
 function messageListOf(value: Json | undefined, defaultRole: string): Message[] {
   if (value === undefined || value === null || value === '') return [];
-  if (Array.isArray(value))
-    return arePartsOnly(value)
-      ? [messageOf({ parts: value }, defaultRole)]
-      : value.map((item) => messageOf(item, defaultRole));
-  if (!isObject(value)) return [messageOf(value, defaultRole)];
+  if (Array.isArray(value)) {
+    if (arePartsOnly(value)) return [messageOf({ parts: value }, defaultRole)];
+    // LangChain batches: a list of conversations
+    const list = value.some(Array.isArray) ? value.flat(1) : value;
+    return list.map((item) => messageOf(item, defaultRole));
+  }
+  if (!isObject(value) || isMessage(value)) return [messageOf(value, defaultRole)];
   for (const wrapper of WRAPPERS) {
     const inner = value[wrapper];
-    if (Array.isArray(inner)) return inner.map((item) => messageOf(item, defaultRole));
+    if (isConversation(inner)) return inner.flat(2).map((item) => messageOf(item, defaultRole));
   }
   return [messageOf(value, defaultRole)];
 }
 
 /** Members that hold the list of messages when a whole request or answer was sent as content. */
-const WRAPPERS = ['messages', 'choices', 'contents', 'candidates'] as const;
+const WRAPPERS = ['messages', 'choices', 'contents', 'candidates', 'output', 'generations'] as const;
 
 /** A list of parts that stands where a list of messages was expected: every item has a type, none a role. */
 function arePartsOnly(list: Json[]): boolean {
@@ -185,8 +216,10 @@ function arePartsOnly(list: Json[]): boolean {
         isObject(item) &&
         typeof item.type === 'string' &&
         item.type !== 'message' &&
+        !ROLES.has(item.type) &&
         item.role === undefined &&
-        item.message === undefined,
+        item.message === undefined &&
+        !isSerialized(item),
     )
   );
 }
@@ -194,11 +227,13 @@ function arePartsOnly(list: Json[]): boolean {
 function messageOf(value: Json, defaultRole: string): Message {
   if (!isObject(value)) return { role: defaultRole, parts: partsOf(value) };
   if (!isMessage(value)) return { role: defaultRole, parts: [jsonText(value)] };
+  if (isSerialized(value) && isObject(value.kwargs)) return messageOf(deserialized(value, value.kwargs), defaultRole);
   const inner = value.message ?? (isObject(value.content) && value.parts === undefined ? value.content : undefined);
-  if (isObject(inner) && INNER_MEMBERS.some((member) => inner[member] !== undefined)) {
-    return messageOf({ ...value, content: null, message: null, ...inner }, defaultRole);
+  if (isObject(inner) && (isSerialized(inner) || INNER_MEMBERS.some((member) => inner[member] !== undefined))) {
+    const flat = isSerialized(inner) && isObject(inner.kwargs) ? deserialized(inner, inner.kwargs) : inner;
+    return messageOf({ ...value, text: null, content: null, message: null, ...flat }, defaultRole);
   }
-  const role = textOr(value.role, defaultRole);
+  const role = textOr(value.role, typeof value.type === 'string' && ROLES.has(value.type) ? value.type : defaultRole);
   const partRole = typeof value.type === 'string' ? PART_ROLES.get(value.type) : undefined;
   if (partRole !== undefined && isPart(value)) return { role: partRole, parts: partOf(value) };
   const message: Message = { role: ROLES.get(role) ?? role, parts: messageParts(value, role) };
@@ -208,8 +243,15 @@ function messageOf(value: Json, defaultRole: string): Message {
   return message;
 }
 
+/** LangChain's class names tell the role: `HumanMessage`, `AIMessageChunk`, `SystemMessage`, `ToolMessage`. */
+function deserialized({ id }: JsonObject, kwargs: JsonObject): JsonObject {
+  const className = Array.isArray(id) ? String(id.at(-1)) : '';
+  const { type: _type, id: _id, ...members } = kwargs;
+  return { ...members, role: className.replace(/Message(?:Chunk)?$/, '').toLowerCase() };
+}
+
 /** Members that tell a message inside a choice from content that is an object. */
-const INNER_MEMBERS = ['role', 'content', 'parts', 'tool_calls', 'function_call'] as const;
+const INNER_MEMBERS = ['role', 'content', 'contents', 'parts', 'tool_calls', 'function_call'] as const;
 
 /** Other words for the roles of the conventions. */
 const ROLES = new Map([
@@ -221,16 +263,36 @@ const ROLES = new Map([
 ]);
 
 function messageParts(message: JsonObject, role: string): Part[] {
-  const said = message.parts ?? message.content ?? message.text ?? textOrNone(message.message);
-  const parts = isContentObject(said) ? [jsonText(said)] : partsOf(said);
-  const calls = Array.isArray(message.tool_calls) ? message.tool_calls : [message.function_call ?? null];
-  const callParts = calls.filter(isObject).map(toolCallOf);
+  const said = message.parts ?? message.content ?? message.contents ?? message.text ?? textOrNone(message.message);
+  const parts = isContentObject(said) ? [jsonText(said)] : partsOf(contentFrom(said));
+  const callParts = callsOf(message).map(toolCallOf);
   const reasoning = typeof message.reasoning_content === 'string' ? reasoningOf(message.reasoning_content) : [];
   const isToolAnswer =
     (role === 'tool' || role === 'function') && !parts.some((part) => part.type === 'tool_call_response');
-  if (!isToolAnswer) return [...reasoning, ...parts, ...callParts];
-  const id = optionalId(message.tool_call_id ?? message.id);
-  return [{ type: 'tool_call_response', ...id, response: responseOf(message.parts ?? message.content ?? null) }];
+  if (!isToolAnswer) return [...reasoning, ...parts, ...newCalls(parts, callParts)];
+  const answer = responseOf(message.parts ?? message.content ?? message.contents ?? null);
+  return [{ type: 'tool_call_response', ...idOf(message), response: answer }];
+}
+
+/** Calls beside the content: OpenAI's list, its older single call, and how OpenInference spells that. */
+function callsOf(message: JsonObject): JsonObject[] {
+  if (Array.isArray(message.tool_calls)) return message.tool_calls.filter(isObject);
+  if (isObject(message.function_call)) return [message.function_call];
+  if (typeof message.function_call_name !== 'string') return [];
+  return [{ name: message.function_call_name, arguments: message.function_call_arguments_json ?? null }];
+}
+
+/** LangChain repeats the calls of an Anthropic answer beside its parts. */
+function newCalls(parts: readonly Part[], calls: readonly ToolCallPart[]): readonly ToolCallPart[] {
+  const known = new Set(parts.flatMap((part) => (part.type === 'tool_call' && part.id !== undefined ? [part.id] : [])));
+  return calls.filter(({ id }) => id === undefined || !known.has(id));
+}
+
+/** Text that is JSON of parts (OpenLLMetry writes them so) is parsed; other text stays text, JSON of the user's own too. */
+function contentFrom(value: Json | undefined): Json | undefined {
+  if (typeof value !== 'string' || !value.startsWith('[')) return value;
+  const json = parsed(value);
+  return Array.isArray(json) && json.some((item) => isObject(item) && isPart(item)) ? json : value;
 }
 
 /** An object of the sender's own as content, no part that anyone knows. */
@@ -238,307 +300,12 @@ function isContentObject(value: Json | undefined): value is JsonObject {
   return isObject(value) && typeof value.type !== 'string' && untypedPart(value) === '';
 }
 
-function jsonText(value: Json): TextPart {
-  return { type: 'text', content: JSON.stringify(value) };
-}
-
 function reasoningOf(content: string): Part[] {
   return content === '' ? [] : [{ type: 'reasoning', content }];
 }
 
-/** The answer of a tool: its text when it is only text, else as it was sent. */
-function responseOf(value: Json): Json {
-  const parts = Array.isArray(value) ? partsOf(value) : [];
-  if (parts.length > 0 && parts.every((part) => part.type === 'text'))
-    return parts.map((part) => part.content).join('\n');
-  return typeof value === 'string' ? jsonOrText(value) : value;
-}
-
-/** Parts from a text, one part, or a list of texts and parts. */
-export function partsOf(value: Json | undefined): Part[] {
-  if (value === undefined || value === null || value === '') return [];
-  if (Array.isArray(value)) return value.slice(0, MAX_MESSAGES).flatMap(partOf);
-  return partOf(value);
-}
-
-function partOf(value: Json): Part[] {
-  if (value === null || value === '') return [];
-  if (typeof value === 'string') return [{ type: 'text', content: value }];
-  if (!isObject(value)) return [{ type: 'text', content: JSON.stringify(value) }];
-  const type = typeof value.type === 'string' ? value.type : untypedPart(value);
-  const part = PARTS.get(type)?.(value);
-  return [part ?? { type: 'generic', name: type, value }];
-}
-
-/** Gemini names no type: the member that is there tells it. */
-function untypedPart(part: JsonObject): string {
-  for (const member of [
-    'text',
-    'inline_data',
-    'inlineData',
-    'function_call',
-    'functionCall',
-    'function_response',
-    'functionResponse',
-  ]) {
-    if (part[member] !== undefined) return member;
-  }
-  return typeof part.content === 'string' ? 'text' : '';
-}
-
-type ReadPart = (part: JsonObject) => Part | undefined;
-
-const text: ReadPart = (part) => {
-  const content = part.content ?? part.text ?? part.refusal;
-  return typeof content === 'string' ? { type: 'text', content } : undefined;
-};
-
-const reasoning: ReadPart = (part) => {
-  const content = part.content ?? part.thinking ?? part.text ?? part.reasoning;
-  return typeof content === 'string' ? { type: 'reasoning', content } : undefined;
-};
-
-const toolCall: ReadPart = (part) => toolCallOf(part);
-
-const toolCallResponse: ReadPart = (part) => ({
-  type: 'tool_call_response',
-  ...optionalId(part.id ?? part.tool_use_id ?? part.tool_call_id ?? part.call_id),
-  response: responseOf(part.response ?? part.result ?? part.content ?? part.output ?? null),
-});
-
-const geminiCall: ReadPart = (part) => {
-  const call = part.function_call ?? part.functionCall;
-  return isObject(call) ? toolCallOf({ ...call, arguments: call.args ?? null }) : undefined;
-};
-
-const geminiResponse: ReadPart = (part) => {
-  const answer = part.function_response ?? part.functionResponse;
-  return isObject(answer)
-    ? { type: 'tool_call_response', ...optionalId(answer.id), response: answer.response ?? null }
-    : undefined;
-};
-
-const blob: ReadPart = (part) => {
-  const content = part.content ?? part.data;
-  return typeof content === 'string' ? { type: 'blob', ...mediaOf(part), content } : undefined;
-};
-
-const file: ReadPart = (part) => {
-  const inner = isObject(part.file) ? part.file : part;
-  const fileId = inner.file_id ?? inner.fileId;
-  return typeof fileId === 'string' ? { type: 'file', ...mediaOf(part), file_id: fileId } : undefined;
-};
-
-const uri: ReadPart = (part) =>
-  typeof part.uri === 'string' ? { type: 'uri', ...mediaOf(part), uri: part.uri } : undefined;
-
-const imageUrl: ReadPart = (part) => {
-  const url = isObject(part.image_url) ? part.image_url.url : part.image_url;
-  return typeof url === 'string' ? mediaAt(url, 'image') : file({ ...part, modality: 'image' });
-};
-
-const inputAudio: ReadPart = (part) => {
-  const audio = part.input_audio;
-  if (!isObject(audio) || typeof audio.data !== 'string') return undefined;
-  const format = typeof audio.format === 'string' ? { mime_type: `audio/${audio.format}` } : {};
-  return { type: 'blob', modality: 'audio', ...format, content: audio.data };
-};
-
-/** Anthropic's image and document. */
-const sourced: ReadPart = (part) => {
-  const source = part.source;
-  const modality = part.type === 'image' ? 'image' : 'document';
-  if (!isObject(source)) return undefined;
-  if (typeof source.url === 'string') return mediaAt(source.url, modality);
-  if (typeof source.data !== 'string') return undefined;
-  return { type: 'blob', modality, ...optionalText('mime_type', source.media_type), content: source.data };
-};
-
-const inlineData: ReadPart = (part) => {
-  const data = part.inline_data ?? part.inlineData;
-  if (!isObject(data) || typeof data.data !== 'string') return undefined;
-  return { type: 'blob', ...optionalText('mime_type', data.mime_type ?? data.mimeType), content: data.data };
-};
-
-/** Type that a part carries → how it is read. Names: GenAI conventions, then OpenAI, Anthropic, Gemini. */
-const PARTS: ReadonlyMap<string, ReadPart> = new Map([
-  ['text', text],
-  ['reasoning', reasoning],
-  ['tool_call', toolCall],
-  ['tool_call_response', toolCallResponse],
-  ['blob', blob],
-  ['file', file],
-  ['uri', uri],
-  ['input_text', text],
-  ['output_text', text],
-  ['refusal', text],
-  ['image_url', imageUrl],
-  ['input_image', imageUrl],
-  ['input_audio', inputAudio],
-  ['function_call', (part) => (isObject(part.function_call) ? geminiCall(part) : toolCallOf(part))],
-  ['function_call_output', toolCallResponse],
-  ['tool_use', toolCall],
-  ['tool_result', toolCallResponse],
-  ['thinking', reasoning],
-  ['image', sourced],
-  ['document', sourced],
-  ['inline_data', inlineData],
-  ['inlineData', inlineData],
-  ['functionCall', geminiCall],
-  ['function_response', geminiResponse],
-  ['functionResponse', geminiResponse],
-]);
-
-/** A call in the shape of the conventions, OpenAI (`function.arguments`) or Anthropic (`input`). */
-function toolCallOf(call: JsonObject): ToolCallPart {
-  const fn = isObject(call.function) ? call.function : call;
-  const args = fn.arguments ?? fn.input ?? fn.parameters;
-  const part: ToolCallPart = { type: 'tool_call', ...optionalId(call.id ?? call.call_id), name: textOr(fn.name, '') };
-  if (args !== undefined && args !== null) part.arguments = typeof args === 'string' ? jsonOrText(args) : args;
-  return part;
-}
-
-const DATA_URL = /^data:([a-z0-9.+-]+\/[a-z0-9.+-]+)?(?:;[a-z0-9=.+-]+){0,4};base64,/i;
-
-function mediaAt(url: string, modality: string): Part {
-  const data = DATA_URL.exec(url.slice(0, 200));
-  if (data === null) return { type: 'uri', modality, uri: url };
-  return { type: 'blob', modality, ...optionalText('mime_type', data[1]), content: url.slice(data[0].length) };
-}
-
-function mediaOf(part: JsonObject): { modality?: string; mime_type?: string } {
-  return { ...optionalText('modality', part.modality), ...optionalText('mime_type', part.mime_type ?? part.mimeType) };
-}
-
-function optionalText<K extends string>(key: K, value: Json | undefined): { [key in K]?: string } {
-  return typeof value === 'string' && value !== '' ? ({ [key]: value } as { [key in K]?: string }) : {};
-}
-
-function optionalId(value: Json | undefined): { id?: string } {
-  return optionalText('id', value);
-}
-
-function textOr(value: Json | undefined, fallback: string): string {
-  return typeof value === 'string' && value !== '' ? value : fallback;
-}
-
 function textOrNone(value: Json | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined;
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** JSON text is parsed, other text and structured values stay as they are. */
-function parsed(value: AttributeValue | undefined): Json | undefined {
-  return typeof value === 'string' ? jsonOrText(value) : value;
-}
-
-/** JSON text of an object or array, parsed; other text (a prompt of `42` or `true`), and what nests too deep, as it is. */
-export function jsonOrText(text: string): Json {
-  const first = /^\s*([[{])/.exec(text);
-  if (first === null) return text;
-  try {
-    const value = JSON.parse(text) as Json;
-    const escaped = text.includes('\\u');
-    return isDeeper(value, MAX_JSON_DEPTH) ? text : escaped ? cleaned(value) : value;
-  } catch {
-    return text;
-  }
-}
-
-function isDeeper(value: Json, depth: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  if (depth === 0) return true;
-  if (Array.isArray(value)) return value.some((item) => isDeeper(item, depth - 1));
-  for (const key in value) if (isDeeper(value[key]!, depth - 1)) return true;
-  return false;
-}
-
-/** Escapes bring NUL and lone surrogates back that the attribute's text no longer had. */
-function cleaned(value: Json): Json {
-  if (typeof value === 'string') return clean(value);
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(cleaned);
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [clean(key), cleaned(item)]));
-}
-
-function listOf(value: Json | undefined): Json[] {
-  if (value === undefined || value === null || value === '') return [];
-  return Array.isArray(value) ? value : [value];
-}
-
-type EventField = 'input' | 'output' | 'systemInstructions';
-
-interface EventRule {
-  readonly field: EventField;
-  readonly role: string;
-  /** Attributes that may hold the whole message or its text; the first one present is read. */
-  readonly keys: readonly string[];
-}
-
-// Sources: semantic-conventions 1.27 (gen_ai.content.*), 1.28-1.36 (gen_ai.*.message, gen_ai.choice), semantic-conventions-genai
-// (gen_ai.client.inference.operation.details). Bodies of log events arrive as attributes on span events.
-const EVENT_RULES: ReadonlyMap<string, readonly EventRule[]> = new Map([
-  ['gen_ai.system.message', [{ field: 'input', role: 'system', keys: ['gen_ai.event.content', 'message'] }]],
-  ['gen_ai.user.message', [{ field: 'input', role: 'user', keys: ['gen_ai.event.content', 'message'] }]],
-  ['gen_ai.assistant.message', [{ field: 'input', role: 'assistant', keys: ['gen_ai.event.content', 'message'] }]],
-  ['gen_ai.tool.message', [{ field: 'input', role: 'tool', keys: ['gen_ai.event.content', 'message'] }]],
-  ['gen_ai.choice', [{ field: 'output', role: 'assistant', keys: ['gen_ai.event.content'] }]],
-  ['gen_ai.content.prompt', [{ field: 'input', role: 'user', keys: ['gen_ai.prompt'] }]],
-  ['gen_ai.content.completion', [{ field: 'output', role: 'assistant', keys: ['gen_ai.completion'] }]],
-  [
-    'gen_ai.client.inference.operation.details',
-    [
-      { field: 'input', role: 'user', keys: ['gen_ai.input.messages'] },
-      { field: 'output', role: 'assistant', keys: ['gen_ai.output.messages'] },
-      { field: 'systemInstructions', role: 'system', keys: ['gen_ai.system_instructions'] },
-    ],
-  ],
-]);
-
-function readEvents(events: readonly ContentEvent[], messages: SpanMessages): void {
-  // what the attributes filled, before the events add to it
-  const has = {
-    input: messages.input.length > 0,
-    output: messages.output.length > 0,
-    systemInstructions: messages.systemInstructions.length > 0,
-  };
-  for (const event of events) {
-    for (const rule of EVENT_RULES.get(event.name) ?? []) {
-      if (has[rule.field]) continue;
-      readEvent(event, rule, messages);
-    }
-  }
-}
-
-function readEvent(event: ContentEvent, rule: EventRule, messages: SpanMessages): void {
-  const key = rule.keys.find((key) => event.attributes[key] !== undefined);
-  const value = key === undefined ? bodyOf(event.attributes) : event.attributes[key];
-  if (value === undefined) return;
-  if (rule.field === 'systemInstructions') messages.systemInstructions.push(...partsOf(parsed(value)));
-  else if (messages[rule.field].length < MAX_MESSAGES) messages[rule.field].push(...messagesOf(value, rule.role));
-  messages.fromEvents[rule.field] = `event:${event.name}`;
-}
-
-/** JSON text of parts is parsed; other text stays text, JSON of the user's own too. */
-function contentFrom(value: AttributeValue): Json {
-  const json = parsed(value) ?? null;
-  const holdsParts = Array.isArray(json)
-    ? json.some((item) => isObject(item) && isMessage(item))
-    : isObject(json) && isMessage(json);
-  return holdsParts ? json : value;
-}
-
-/** A message whose members are the attributes of the event; members that hold JSON text are parsed. */
-function bodyOf(attributes: Attributes): Json | undefined {
-  const body: JsonObject = {};
-  for (const member of ['role', 'content', 'tool_calls', 'id', 'name', 'finish_reason', 'message', 'index']) {
-    const value = attributes[member];
-    if (value !== undefined) body[member] = member === 'content' ? contentFrom(value) : (parsed(value) ?? null);
-  }
-  return body.content === undefined && body.tool_calls === undefined && body.message === undefined ? undefined : body;
 }
 
 /** Prompt and answer for a list: at most 300 characters each, null where there is none. */
@@ -569,8 +336,11 @@ function summaryOf(message: Message): string {
 }
 
 function partSummary(part: Part): string {
-  if (part.type === 'tool_call') return `${part.name}(${part.arguments === undefined ? '' : asText(part.arguments)})`;
-  if (part.type === 'tool_call_response') return asText(part.response);
+  if (part.type === 'tool_call' || part.type === 'server_tool_call')
+    return `${part.name}(${part.arguments === undefined ? '' : asText(part.arguments)})`;
+  if (part.type === 'tool_call_response' || part.type === 'server_tool_call_response') return asText(part.response);
+  if (part.type === 'generic' && isObject(part.value) && typeof part.value.content === 'string')
+    return part.value.content;
   if (part.type === 'blob' || part.type === 'file' || part.type === 'uri') return `[${part.modality ?? part.type}]`;
   return '';
 }

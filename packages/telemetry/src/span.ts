@@ -1,7 +1,7 @@
 // The normalised span: what one unit of work was, whoever reported it and in whichever dialect of OpenTelemetry.
 // otlp/decode.ts and otlp/json.ts fill it through the table in conventions.ts; everything above them reads only this.
+import { contentOf } from './conventions-content.ts';
 import type { Convention } from './conventions.ts';
-import { messagesFrom } from './messages.ts';
 import type { SpanMessages } from './messages.ts';
 
 /** A JSON value. */
@@ -114,40 +114,49 @@ export class SpanFields implements Usage {
   stream: boolean | undefined = undefined;
   outputType: string | undefined = undefined;
   timeToFirstChunkS: number | undefined = undefined;
+  /** When the first chunk came, milliseconds since 1970, where the emitter gives the moment instead. */
+  firstChunkAtMs: number | undefined = undefined;
   serviceTier: string | undefined = undefined;
   errorType: string | undefined = undefined;
+  /** `error` or `warning`, where the emitter says so beside the status; `error` becomes the status. */
+  level: string | undefined = undefined;
+  statusText: string | undefined = undefined;
   serverAddress: string | undefined = undefined;
   /** The route of the application that the call served. */
   endpoint: string | undefined = undefined;
   environment: string | undefined = undefined;
+  release: string | undefined = undefined;
   userId: string | undefined = undefined;
   sessionId: string | undefined = undefined;
   agentId: string | undefined = undefined;
   agentName: string | undefined = undefined;
+  agentDescription: string | undefined = undefined;
   agentVersion: string | undefined = undefined;
   workflowName: string | undefined = undefined;
+  /** Place in the graph of agents, where the framework tells it. */
+  nodeId: string | undefined = undefined;
+  nodeName: string | undefined = undefined;
+  nodeParentId: string | undefined = undefined;
   toolName: string | undefined = undefined;
+  toolDescription: string | undefined = undefined;
   toolType: string | undefined = undefined;
   toolCallId: string | undefined = undefined;
   dataSourceId: string | undefined = undefined;
   promptName: string | undefined = undefined;
   promptVersion: string | undefined = undefined;
+  /** What the emitter calls the span for people to read. */
+  title: string | undefined = undefined;
   tags: string[] | undefined = undefined;
   metadata: { [key: string]: Json } | undefined = undefined;
   /** What the client says the call cost: the shortest exact decimal of US dollars. Kept beside our own price. */
   clientCostUsd: string | undefined = undefined;
   /** The photo that this span made. */
   photoId: string | undefined = undefined;
-  /** Content as it was sent (JSON text or structured); {@link Span.messages} is its normalised form. */
-  input: AttributeValue | undefined = undefined;
-  output: AttributeValue | undefined = undefined;
-  systemInstructions: AttributeValue | undefined = undefined;
-  toolDefinitions: AttributeValue | undefined = undefined;
-  toolCallArguments: AttributeValue | undefined = undefined;
-  toolCallResult: AttributeValue | undefined = undefined;
   inputTokens: number | undefined = undefined;
   outputTokens: number | undefined = undefined;
   totalTokens: number | undefined = undefined;
+  /** Input that was neither read from nor written to a cache: from it the whole follows where an emitter counts apart. */
+  uncachedInputTokens: number | undefined = undefined;
   cacheReadTokens: number | undefined = undefined;
   cacheCreationTokens: number | undefined = undefined;
   reasoningTokens: number | undefined = undefined;
@@ -202,8 +211,12 @@ export class Span extends SpanFields {
   droppedLinks = 0;
   /** What was odd about the span and what was done about it, one sentence each. */
   readonly issues: string[] = [];
-  /** The row of the table behind each field that is filled. */
+  /** The row of the table behind each field that is filled; metadata may have several. */
   readonly origins: Convention[] = [];
+  /** Fields for which a value was sent that no one can read. */
+  unread: (keyof SpanFields)[] | undefined = undefined;
+  /** Rank of the key behind each member of the metadata. */
+  metadataRanks: Map<string, number> | undefined = undefined;
   /**
    * The span exactly as it was sent, for telling a repetition from other content: protobuf bytes (a view of the request,
    * copy it to keep it) or JSON text. The bytes of the resource and scope are in `context`.
@@ -265,13 +278,25 @@ export class Span extends SpanFields {
 
   /** Prompt, answer, instructions and tools in one model, whatever their shape was; parsed at the first look. */
   get messages(): SpanMessages {
-    return (this.#messages ??= messagesFrom(this, this.events));
+    return (this.#messages ??= contentOf({
+      attributes: this.attributes,
+      events: this.events,
+      scopeName: this.context.scopeName,
+      operation: this.operation,
+      finishReasons: this.finishReasons,
+    }));
   }
 
-  /** Field → the attribute key (`event:NAME` for a span event) that it came from. */
+  /**
+   * Field → where it came from: the attribute key, `KEY/path` for a member of JSON in it, `PREFIX.*` for indexed keys,
+   * `event:NAME` for a span event; several are joined by ` + `.
+   */
   get mappedFrom(): Record<string, string> {
     const mapped: Record<string, string> = {};
-    for (const { field, key } of this.origins) mapped[field] = key;
-    return Object.assign(mapped, this.messages.fromEvents);
+    for (const { field, key } of this.origins) {
+      const before = mapped[field];
+      mapped[field] = before === undefined ? key : `${before} + ${key}`;
+    }
+    return Object.assign(mapped, this.messages.from);
   }
 }

@@ -10,7 +10,7 @@ import {
   type SpanEvent,
   type SpanLink,
 } from '@lumatrace/telemetry';
-import { addAttribute } from '@lumatrace/telemetry/otlp/build.ts';
+import { addAttribute, completeSpan } from '@lumatrace/telemetry/otlp/build.ts';
 import type { SpanRow } from './postgres/spans.ts';
 
 const VERSION = 1;
@@ -144,6 +144,8 @@ export function spanFrom(row: SpanRow, block: ContentBlock): { span: Span; price
   span.statusMessage = stored.m ?? '';
   span.flags = stored.f ?? 0;
   [span.droppedAttributes, span.droppedEvents, span.droppedLinks] = stored.d ?? [0, 0, 0];
+  span.startNs = row.startNs;
+  completeSpan(span);
   span.issues.splice(0, Infinity, ...(stored.i ?? []));
   return { span: fill(span, row), price: stored.p };
 }

@@ -1,18 +1,18 @@
 // The steps that both encodings of OTLP share: context, refusals, and the last look at a span before it is handed out.
-import { CONVENTIONS, recognise, RESOURCE_KEYS, resourceLabel } from '../conventions.ts';
-import { MAX_NAME_LENGTH } from '../span.ts';
-import type {
-  Attributes,
-  AttributeValue,
-  Span,
-  SpanContext,
-  SpanEvent,
-  SpanKind,
-  SpanLink,
-  SpanStatus,
-} from '../span.ts';
+import { isKnownKey, recognise, RESOURCE_KEYS, resourceLabel } from '../conventions.ts';
+import { completeUsage } from '../conventions-usage.ts';
+import { MAX_NAME_LENGTH, Span } from '../span.ts';
+import type { Attributes, AttributeValue, SpanContext, SpanEvent, SpanKind, SpanLink, SpanStatus } from '../span.ts';
 import { clip } from '../text.ts';
-import { MAX_ATTRIBUTES, MAX_EVENTS, MAX_ISSUES, MAX_LINKS, MAX_REJECTION_MESSAGES, MAX_TIME_NS } from './limits.ts';
+import {
+  MAX_ATTRIBUTES,
+  MAX_EVENTS,
+  MAX_ISSUES,
+  MAX_KNOWN_ATTRIBUTES,
+  MAX_LINKS,
+  MAX_REJECTION_MESSAGES,
+  MAX_TIME_NS,
+} from './limits.ts';
 
 export interface Rejected {
   count: number;
@@ -66,13 +66,12 @@ export function contextOf(
 
 /** Keeps one attribute of a span and reads it; beyond the limit only a key of the table is still kept. */
 export function addAttribute(span: Span, key: string, value: AttributeValue, position: number): void {
-  const row = CONVENTIONS.get(key);
-  if (row === undefined && position >= MAX_ATTRIBUTES) {
+  if (position >= MAX_ATTRIBUTES && (position >= MAX_KNOWN_ATTRIBUTES || !isKnownKey(key))) {
     span.droppedAttributes++;
     return;
   }
   span.attributes[key] = value;
-  if (row !== undefined) recognise(span, row, value);
+  recognise(span, key, value);
 }
 
 export function addEvent(span: Span, event: SpanEvent): void {
@@ -109,13 +108,66 @@ export function finish(span: Span): string | undefined {
   if (span.endNs < span.startNs) endAtStart(span);
   if (span.name.length > MAX_NAME_LENGTH) span.name = cut(span, 'name', span.name);
   if (span.statusMessage.length > MAX_NAME_LENGTH) span.statusMessage = cut(span, 'status message', span.statusMessage);
-  if (span.issues.length > MAX_ISSUES) span.issues.splice(MAX_ISSUES);
   span.droppedAttributes = Math.min(span.droppedAttributes, MAX_INT32);
   span.droppedEvents = Math.min(span.droppedEvents, MAX_INT32);
   span.droppedLinks = Math.min(span.droppedLinks, MAX_INT32);
-  if (span.environment === undefined) span.environment = span.context.environment;
-  if (span.totalTokens !== undefined) completeUsage(span);
+  completeSpan(span);
   return undefined;
+}
+
+/** What follows from several fields together, once all attributes are read. */
+export function completeSpan(span: Span): void {
+  if (span.environment === undefined) span.environment = span.context.environment;
+  completeUsage(span);
+  if (span.level === 'error' && span.status === 'unset') span.status = 'error';
+  if (span.statusText !== undefined && span.statusMessage === '') span.statusMessage = span.statusText;
+  if (span.firstChunkAtMs !== undefined && span.timeToFirstChunkS === undefined) completeFirstChunk(span);
+  if (span.issues.length > MAX_ISSUES) span.issues.splice(MAX_ISSUES);
+}
+
+function completeFirstChunk(span: Span): void {
+  const ms = (span.firstChunkAtMs ?? 0) - Number(span.startNs / 1_000_000n);
+  if (ms < 0) return;
+  span.timeToFirstChunkS = ms / 1000;
+  const moment = span.origins.find((row) => row.field === 'firstChunkAtMs');
+  if (moment !== undefined) span.origins.push({ ...moment, field: 'timeToFirstChunkS' });
+}
+
+/** What may be read again: everything that was said, without the ids and times. */
+export interface SpanContent {
+  attributes: Attributes;
+  events?: SpanEvent[];
+  links?: SpanLink[];
+  context?: SpanContext;
+  name?: string;
+  statusMessage?: string;
+}
+
+/**
+ * A new span with the ids, times and `raw` of `span` and the content that is given: every field, the messages and
+ * `mappedFrom` are read again from it, so that nothing remembers what was taken out. What is not given stays.
+ */
+export function rereadSpan(span: Span, content: SpanContent): Span {
+  const again = new Span(content.context ?? span.context, span.raw);
+  again.traceId = span.traceId;
+  again.spanId = span.spanId;
+  again.parentSpanId = span.parentSpanId;
+  again.traceState = span.traceState;
+  again.name = content.name ?? span.name;
+  again.kind = span.kind;
+  again.status = span.status;
+  again.statusMessage = content.statusMessage ?? span.statusMessage;
+  again.startNs = span.startNs;
+  again.endNs = span.endNs;
+  again.flags = span.flags;
+  again.droppedAttributes = span.droppedAttributes;
+  again.droppedEvents = span.droppedEvents;
+  again.droppedLinks = span.droppedLinks;
+  for (const key in content.attributes) addAttribute(again, key, content.attributes[key] ?? null, 0);
+  again.events = content.events ?? span.events;
+  again.links = content.links ?? span.links;
+  completeSpan(again);
+  return again;
 }
 
 /** Counts fit a signed 32-bit column. */
@@ -146,24 +198,6 @@ function endAtStart(span: Span): void {
 function cut(span: Span, what: string, text: string): string {
   span.issues.push(`The ${what} of ${text.length} characters was cut to ${MAX_NAME_LENGTH}`);
   return clip(text, MAX_NAME_LENGTH);
-}
-
-/** With the total and one side known the other follows exactly. */
-function completeUsage(span: Span): void {
-  const { totalTokens = 0, inputTokens, outputTokens } = span;
-  if (inputTokens !== undefined && outputTokens === undefined && totalTokens >= inputTokens) {
-    span.outputTokens = totalTokens - inputTokens;
-    noteOrigin(span, 'outputTokens');
-  } else if (outputTokens !== undefined && inputTokens === undefined && totalTokens >= outputTokens) {
-    span.inputTokens = totalTokens - outputTokens;
-    noteOrigin(span, 'inputTokens');
-  }
-}
-
-/** The field follows from the total: it names the key of the total. */
-function noteOrigin(span: Span, field: 'inputTokens' | 'outputTokens'): void {
-  const total = span.origins.find((row) => row.field === 'totalTokens');
-  if (total !== undefined) span.origins.push({ ...total, field });
 }
 
 export function reject(rejected: Rejected, message: string): void {

@@ -9,6 +9,8 @@ export const DEFAULT_LIMITS: Limits = { maxSpans: 100_000 };
 
 /** Attributes of one span, event, link, scope or resource: the first are kept, the rest counted as dropped. */
 export const MAX_ATTRIBUTES = 1_000;
+/** Of a span's attributes those that the conventions know: a long conversation in indexed keys has thousands. */
+export const MAX_KNOWN_ATTRIBUTES = 50_000;
 export const MAX_EVENTS = 1_000;
 export const MAX_LINKS = 1_000;
 /** Sentences about what was odd in one span; the first are kept. */
