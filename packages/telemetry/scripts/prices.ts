@@ -1,5 +1,6 @@
 // Writes src/prices/genai-prices.json: the price table inside @pydantic/genai-prices, its prices as exact decimal text.
-// Run by hand after the package was raised: node packages/telemetry/scripts/prices.ts
+// Run by hand after the package was raised: node packages/telemetry/scripts/prices.ts VARIANTS.json, where variants.py
+// wrote VARIANTS.json: prices of service tiers and batches, which only the Python package carries.
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,7 +8,14 @@ import { dirname, join } from 'node:path';
 import { waitForUpdate } from '@pydantic/genai-prices';
 import type { ConditionalPrice, MatchLogic, ModelPrice, Provider } from '@pydantic/genai-prices';
 import { decimalOf } from '../src/decimal.ts';
-import type { DatedPriceJson, MatchJson, ModelPriceJson, PriceJson, PriceTableJson } from '../src/prices/table.ts';
+import type {
+  DatedPriceJson,
+  MatchJson,
+  ModelPriceJson,
+  PriceJson,
+  PriceTableJson,
+  PriceVariantJson,
+} from '../src/prices/table.ts';
 
 /** Beyond this many places the table holds float artefacts (0.18000000000000002) or a rounded third (0.08333333333333334). */
 const PLACES = 12;
@@ -19,6 +27,11 @@ const manifest = JSON.parse(readFileSync(join(dirname(entry), '../package.json')
   version: string;
   license?: string;
 };
+const [variantsFile] = process.argv.slice(2);
+if (variantsFile === undefined) throw new Error('Expected the file that variants.py wrote');
+const { models: variants, ...variantsOf } = JSON.parse(readFileSync(variantsFile, 'utf8')) as NonNullable<
+  PriceTableJson['variantsOf']
+> & { models: Record<string, PriceVariantJson[]> };
 const providers = await waitForUpdate();
 if (providers === null) throw new Error('Expected the bundled table of @pydantic/genai-prices but received null');
 
@@ -30,6 +43,7 @@ const table: PriceTableJson = {
     .update(readFileSync(join(dirname(entry), 'index.js')))
     .digest('hex'),
   sha256Of: 'dist/index.js of the npm package',
+  variantsOf,
   providers: providers.map(providerOf),
 };
 writeFileSync(output, `${JSON.stringify(table, null, 0).replaceAll('{"id":', '\n{"id":')}\n`);
@@ -48,6 +62,7 @@ function providerOf(provider: Provider): PriceTableJson['providers'][number] {
       id: model.id,
       match: model.match satisfies MatchLogic as MatchJson,
       prices: Array.isArray(model.prices) ? model.prices.map(datedOf) : pricesOf(model.prices),
+      ...(variants[`${provider.id}/${model.id}`] && { variants: variants[`${provider.id}/${model.id}`] }),
     })),
   };
 }

@@ -9,6 +9,7 @@ import type { Call } from './cost.ts';
 import bundledTable from './prices/genai-prices.json' with { type: 'json' };
 import type { ModelPriceJson, PriceTableJson } from './prices/table.ts';
 import type { Usage } from './span.ts';
+import { exactPico, momentsOf, nameOf, rawPricesAt, usageOf, vectorsOf } from '../test/exact-price.ts';
 
 const table = bundledTable as PriceTableJson;
 const AT = Date.UTC(2026, 10, 20, 12);
@@ -145,6 +146,78 @@ test('fractions of a pico-dollar are summed before they are rounded, half to eve
   assert.equal(pico({ input_mtok: '0.083333333333' }, { inputTokens: 3 }), 250_000n);
 });
 
+test('what a seller does not price is not charged: the output of an embedding', () => {
+  assert.equal(pico({ input_mtok: '1' }, { inputTokens: 3, outputTokens: 9 }), 3_000_000n);
+  assert.equal(pico({ output_mtok: '1' }, { inputTokens: 3, outputTokens: 9 }), 9_000_000n);
+});
+
+test('service tiers and batches have their own prices, from the day that they are known for', () => {
+  const usage = { inputTokens: 1_000, outputTokens: 500 };
+  // gpt-5 per million: 1.25 in, 10 out; flex and batch half, priority double
+  const call = { provider: 'openai', model: 'gpt-5', usage };
+  assert.equal(usd(call), '0.00625');
+  assert.equal(usd({ ...call, serviceTier: 'default' }), '0.00625');
+  assert.equal(usd({ ...call, serviceTier: 'flex' }), '0.003125');
+  assert.equal(usd({ ...call, serviceTier: 'batch' }), '0.003125');
+  assert.equal(usd({ ...call, serviceTier: 'Priority' }), '0.0125');
+  assert.equal(reasonOf({ ...call, serviceTier: 'flex', atMs: Date.UTC(2026, 9, 11) }), 'unknown_service_tier');
+});
+
+test('a variant replaces the standard price key by key, the first that applies in front', () => {
+  const model: PriceTableJson['providers'][number]['models'][number] = {
+    id: 'm',
+    match: { equals: 'm' },
+    prices: { input_mtok: '10', output_mtok: '20' },
+    variants: [
+      { when: { service_tier: 'flex' }, from: '2027-01-01', prices: { input_mtok: '1' } },
+      { when: { service_tier: 'flex' }, prices: { input_mtok: '5' } },
+      { when: { service_tier: 'flex', region: 'eu' }, prices: { input_mtok: '0' } },
+    ],
+  };
+  const provider = { id: 'p', name: 'P', api: 'https://api\\.p\\.example', models: [model] };
+  const book = new PriceBook({
+    source: 's',
+    version: '1',
+    licence: '',
+    sha256: '',
+    sha256Of: '',
+    providers: [provider],
+  });
+  const cost = (atMs: number): bigint => {
+    const usage = { inputTokens: 1, outputTokens: 1 };
+    const price = book.price({ provider: 'p', model: 'm', serviceTier: 'flex', atMs, usage });
+    assert.ok(isPriced(price));
+    return price.costPico;
+  };
+  assert.equal(cost(AT), 25_000_000n);
+  assert.equal(cost(Date.UTC(2027, 0, 2)), 21_000_000n);
+});
+
+function picoOfCounts(prices: ModelPriceJson, counts: [string, number][]): bigint | string {
+  const price = bookOf(prices).price({ provider: 'p', model: 'm', atMs: AT, usage: {}, counts: new Map(counts) });
+  return isPriced(price) ? price.costPico : price.unpriced;
+}
+
+test('units that are no tokens are priced by their own measure', () => {
+  // 0.36 dollars an hour is a hundredth of a cent a second
+  assert.equal(picoOfCounts({ audio_hours: '0.36' }, [['audio_seconds', 2.5]]), 250_000_000n);
+  assert.equal(picoOfCounts({ web_searches_kcount: '10', input_mtok: '1' }, [['web_searches', 3]]), 30_000_000_000n);
+  assert.equal(
+    picoOfCounts({ input_document_kpages: '1', input_annotated_document_kpages: '3' }, [
+      ['input_document_pages', 10],
+      ['input_annotated_document_pages', 4],
+    ]),
+    18_000_000_000n,
+  );
+  assert.equal(
+    picoOfCounts({ output_mtok: '1', output_image_mtok: '40' }, [
+      ['output_tokens', 1_120],
+      ['output_image_tokens', 1_120],
+    ]),
+    44_800_000_000n,
+  );
+});
+
 test('what is unknown has no price and says why', () => {
   assert.equal(reasonOf({ provider: 'openai', model: 'gpt-77-imaginary' }), 'unknown_model');
   assert.equal(reasonOf({ provider: 'ollama', model: 'gpt-4o' }), 'unknown_provider');
@@ -153,13 +226,12 @@ test('what is unknown has no price and says why', () => {
   assert.equal(reasonOf({ provider: 'openai', model: 'gpt-4o', usage: {} }), 'no_usage');
   assert.equal(reasonOf({ provider: 'openai', model: 'gpt-4o', usage: { cacheReadTokens: 5 } }), 'no_usage');
   assert.equal(reasonOf({ provider: 'openai', model: 'gpt-4o', usage: { outputTokens: 5 } }), 'no_usage');
-  assert.equal(reasonOf({ provider: 'openai', model: 'gpt-4o', serviceTier: 'priority' }), 'unknown_service_tier');
-  assert.equal(reasonOf({ provider: 'openai', model: 'gpt-4o', serviceTier: 'batch' }), 'unknown_service_tier');
+  assert.equal(reasonOf({ provider: 'openai', model: 'gpt-3.5-turbo', serviceTier: 'flex' }), 'unknown_service_tier');
+  assert.equal(reasonOf({ provider: 'openai', model: 'gpt-5', serviceTier: 'scale' }), 'unknown_service_tier');
   assert.equal(reasonOf({ provider: 'openai', model: 'gpt-4o', serviceTier: 'default' }), undefined);
   assert.equal(reasonOf({ provider: 'openai', model: 'x'.repeat(10_000) }), 'unknown_model');
   assert.equal(pico({}, { inputTokens: 1 }), 'no_price');
-  assert.equal(pico({ input_mtok: '1' }, { inputTokens: 1, outputTokens: 1 }), 'no_price');
-  assert.equal(pico({ output_mtok: '1' }, { inputTokens: 1, outputTokens: 1 }), 'no_price');
+  assert.equal(pico({ audio_hours: '1' }, { inputTokens: 1, outputTokens: 1 }), 'no_price');
   const overlapping = { input_mtok: '1', cache_read_mtok: '1', input_audio_mtok: '1', cache_audio_read_mtok: '1' };
   assert.equal(pico(overlapping, { inputTokens: 9, cacheReadTokens: 1, inputAudioTokens: 1 }), 'ambiguous_usage');
   assert.equal(pico(overlapping, { inputTokens: 9, inputAudioTokens: 1 }), 9_000_000n);
@@ -198,6 +270,37 @@ for (const [provider, model, seller] of WELL_KNOWN) {
     assert.equal(price.providerId, seller);
   });
 }
+
+test('names as gateways, clouds and fine-tuning write them find the seller that they name, and no other', () => {
+  const cases: readonly [provider: string | undefined, model: string, seller: string | undefined, id?: string][] = [
+    ['openai', 'openai/gpt-4o', 'openai', 'gpt-4o'],
+    [undefined, 'openai/gpt-4o', 'openai', 'gpt-4o'],
+    ['litellm', 'azure/gpt-4o', 'azure'],
+    ['litellm', 'bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0', 'aws'],
+    [undefined, 'gemini/gemini-2.5-flash', 'google', 'gemini-2.5-flash'],
+    ['openrouter', 'openai/gpt-4o', 'openrouter', 'openai/gpt-4o'],
+    ['openai', 'gpt-4o-20240806', 'openai', 'gpt-4o'],
+    ['openai', 'ft:gpt-4o-mini-2024-07-18:acme::abc123', 'openai', 'ft:gpt-4o-mini'],
+    [undefined, 'ft:gpt-4o-2024-08-06:acme::abc123', 'openai', 'ft:gpt-4o'],
+    ['aws.bedrock', 'arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-3-5-sonnet-20241022-v2:0', 'aws'],
+    [
+      'aws.bedrock',
+      'arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0',
+      'aws',
+    ],
+    // a user's own profile, a deployment's name, another house's model and a house that is not in the table: not guessed
+    ['aws.bedrock', 'arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123', undefined],
+    ['azure.ai.openai', 'my-team-deployment', undefined],
+    ['openai', 'anthropic/claude-sonnet-4-5', undefined],
+    ['vllm', 'gpt-4o', undefined],
+    ['vllm', 'openai/gpt-4o', undefined],
+  ];
+  for (const [provider, model, seller, id] of cases) {
+    const price = priceOf({ provider, model, atMs: AT, usage: { inputTokens: 10, outputTokens: 10 } });
+    assert.equal(isPriced(price) ? price.providerId : undefined, seller, `${provider} ${model}`);
+    if (id !== undefined) assert.equal(isPriced(price) ? price.modelId : undefined, id);
+  }
+});
 
 test('without a provider, or with the name of a library, the model tells who answered', () => {
   for (const provider of [undefined, '', 'langchain', 'crewai', 'spring_ai', '_OTHER']) {
@@ -241,70 +344,35 @@ test('look-ups of hostile, ever new names stay bounded and right', () => {
   assert.ok(isPriced(book.price({ provider: 'p', model: 'm', atMs: AT, usage: { inputTokens: 1 } })));
 });
 
-const USAGES: readonly Usage[] = [
-  { inputTokens: 1_000, outputTokens: 500 },
-  { inputTokens: 1, outputTokens: 0 },
-  { inputTokens: 250_000, outputTokens: 3_000, cacheReadTokens: 200_000 },
-  { inputTokens: 300_001, outputTokens: 77, cacheReadTokens: 1_234, cacheCreationTokens: 98_765 },
-  { inputTokens: 5_000, outputTokens: 4_000, reasoningTokens: 3_500 },
-];
-const TIMES = [AT, Date.UTC(2025, 5, 1, 3), Date.UTC(2027, 1, 1, 8)];
-
-const THEIR_KEYS: readonly [keyof Usage, string][] = [
-  ['inputTokens', 'input_tokens'],
-  ['outputTokens', 'output_tokens'],
-  ['cacheReadTokens', 'cache_read_tokens'],
-  ['cacheCreationTokens', 'cache_write_tokens'],
-  ['reasoningTokens', 'output_reasoning_tokens'],
-];
-
-function theirUsage(usage: Usage): Record<string, number | undefined> {
-  return Object.fromEntries(THEIR_KEYS.map(([ours, theirs]) => [theirs, usage[ours]]));
-}
-
 const providers = (await waitForUpdate()) as Provider[];
 
-test('every model of the table costs what the package itself says, for several usages and times', () => {
+// The whole comparison, with service tiers and the decimals of the Python package, is `./lumatrace bench cost`.
+test('models of every provider cost what the package says, and to the pico-dollar what rationals say', () => {
+  const now = new Date(AT);
   let compared = 0;
-  let unpriced = 0;
   for (const provider of providers) {
-    for (const { id } of provider.models) {
-      for (const usage of USAGES) {
-        for (const atMs of TIMES) {
-          const ours = priceOf({ provider: provider.id, model: id, usage, atMs });
-          const theirs = calcPrice(theirUsage(usage), id, { providerId: provider.id, timestamp: new Date(atMs) });
-          if (!isPriced(ours)) {
-            unpriced++;
-            // what we leave unpriced has no price there, or none for tokens that were used
-            assert.ok(
-              theirs === null || !hasAllPrices(theirs.model_price, usage),
-              `${provider.id} ${id}: ${ours.unpriced}`,
-            );
-            continue;
-          }
-          assert.ok(theirs !== null, `${provider.id} ${id} is priced by us alone`);
-          assert.equal(ours.modelId, theirs.model.id);
-          const difference = Math.abs(Number(ours.costPico) - theirs.total_price * 1e12);
-          // half a pico-dollar of rounding, and 1e-12 relative; a third cut at twelve places (0.0833…) is off by 4e-12
-          assert.ok(
-            difference <= 0.5 + theirs.total_price * (hasThirds(theirs.model_price) ? 5 : 1),
-            `${provider.id} ${id}: ${usdOf(ours.costPico)} ≠ ${theirs.total_price}`,
-          );
+    for (const [i, model] of provider.models.entries()) {
+      // every third model, so that the test stays quick; each provider's first is always there
+      if (i % 3 !== 0) continue;
+      const name = nameOf(provider, model);
+      for (const at of momentsOf(model, now)) {
+        const prices = rawPricesAt(model, at);
+        for (const [vector, cells] of vectorsOf(prices)) {
+          const counts = new Map(Object.entries(usageOf(cells)));
+          const ours = priceOf({ provider: provider.id, model: name, atMs: at.getTime(), usage: {}, counts });
+          const exact = exactPico(prices, cells);
+          const theirs = calcPrice(usageOf(cells), name, { providerId: provider.id, timestamp: at });
+          const label = `${provider.id} ${name}, ${vector} at ${at.toISOString()}`;
+          assert.equal(isPriced(ours) ? ours.costPico : undefined, exact, label);
+          const difference = Math.abs(Number(exact ?? 0n) - (theirs?.total_price ?? NaN) * 1e12);
+          assert.ok(difference <= 0.5 + (theirs?.total_price ?? 0) * 1e3, label);
           compared++;
         }
       }
     }
   }
-  assert.ok(compared > 20_000, `only ${compared} compared, ${unpriced} unpriced`);
+  assert.ok(compared > 4_000, `only ${compared} compared`);
 });
-
-function hasThirds(prices: object): boolean {
-  return Object.values(prices).some((price) => typeof price === 'number' && String(price).length > 16);
-}
-
-function hasAllPrices(prices: object, usage: Usage): boolean {
-  return 'input_mtok' in prices && ('output_mtok' in prices || usage.outputTokens === 0);
-}
 
 test('random usage never costs less than nothing, and more tokens never cost less', () => {
   const tokens = fc.nat(2_000_000);

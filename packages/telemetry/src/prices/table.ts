@@ -1,13 +1,9 @@
 // The shape of a price table file. Prices are decimal text of US dollars per unit of their key (mtok: a million tokens).
 
-export type MatchJson =
-  | { or: MatchJson[] }
-  | { and: MatchJson[] }
-  | { equals: string }
-  | { starts_with: string }
-  | { ends_with: string }
-  | { contains: string }
-  | { regex: string };
+export type TextMatchJson =
+  { equals: string } | { starts_with: string } | { ends_with: string } | { contains: string } | { regex: string };
+
+export type MatchJson = { or: MatchJson[] } | { and: MatchJson[] } | TextMatchJson;
 
 /** One price, or prices by the size of the input: a tier counts for the whole call once the input exceeds its start. */
 export type PriceJson = string | { base: string; tiers: [start: number, price: string][] };
@@ -22,11 +18,20 @@ export interface DatedPriceJson {
   prices: ModelPriceJson;
 }
 
+/**
+ * Prices of calls of one kind (`{"service_tier": "flex"}`, `{"processing": "batch"}`) in place of the standard ones, key
+ * by key; of several that apply the first that prices a key counts.
+ */
+export interface PriceVariantJson extends DatedPriceJson {
+  when: { [condition: string]: string };
+}
+
 export interface ModelJson {
   id: string;
   match: MatchJson;
   /** In a list the last entry that applies counts, else the first. */
   prices: ModelPriceJson | DatedPriceJson[];
+  variants?: PriceVariantJson[];
 }
 
 export interface ProviderJson {
@@ -47,5 +52,7 @@ export interface PriceTableJson {
   licence: string;
   sha256: string;
   sha256Of: string;
+  /** Where the variants come from, when that is another release than the prices. */
+  variantsOf?: { source: string; version: string; sha256: string; sha256Of: string };
   providers: ProviderJson[];
 }

@@ -1,0 +1,255 @@
+// The prices of one model, compiled, and the bill that they make of one call: every unit counted once, exactly.
+import { decimalOf, divideHalfEven, picoOf } from '../decimal.ts';
+import type { DatedPriceJson, ModelPriceJson, PriceJson } from './table.ts';
+import { includes, overlapOf, unitOfPrice, unitOfUsage, type Unit } from './units.ts';
+
+/** Usage key (`input_tokens`, `audio_seconds`, …) → how many. A part is included in its whole, never beside it. */
+export type Counts = ReadonlyMap<string, number>;
+
+/** One line of the bill. Lines are disjoint: `input_tokens` here are only those that no other line counts. */
+export interface CostComponent {
+  unit: string;
+  quantity: number;
+  /** Decimal dollars for `per` units, the tier of this call applied. */
+  usd: string;
+  per: number;
+  /** Rounded half to even on its own; the total is the rounded exact sum. */
+  costPico: bigint;
+}
+
+export interface Bill {
+  costPico: bigint;
+  components: CostComponent[];
+}
+
+/** Why a call with known prices has no cost. */
+export type NoBill = 'no_usage' | 'no_price' | 'ambiguous_usage';
+
+export interface Rate {
+  readonly usd: string;
+  /** Pico-dollars for `per` units. */
+  readonly pico: bigint;
+}
+
+interface TieredRate {
+  readonly base: Rate;
+  /** Ascending by start. */
+  readonly tiers: readonly { readonly start: number; readonly rate: Rate }[];
+}
+
+interface PricedUnit {
+  readonly unit: Unit;
+  readonly price: TieredRate;
+  /** Positions in `units` of the priced parts of this unit. */
+  readonly parts: readonly number[];
+}
+
+/** What a model costs; units with more dimensions, which are parts of others, come first. */
+export interface Rates {
+  readonly json: ModelPriceJson;
+  readonly units: readonly PricedUnit[];
+  /** Pairs of priced units that can hold at once, by usage key, with the priced unit of both. */
+  readonly overlaps: readonly (readonly [a: string, b: string, both: string])[];
+}
+
+export interface DatedRates {
+  readonly fromMs: number | undefined;
+  readonly between: readonly [startMs: number, endMs: number] | undefined;
+  readonly rates: Rates;
+}
+
+const PICO_PER_USD_PLACES = 12;
+const DAY_MS = 86_400_000;
+/** A common multiple of every `per` (10^9 and 3600), times a million for quantities with a fraction (seconds). */
+const SUM_SCALE = 9_000_000_000n;
+const QUANTITY_SCALE = 1_000_000;
+const REQUESTS = 'requests';
+
+/** Names that the lines of a bill have had from the first; all others are called as their unit. */
+const LINE_NAMES = new Map([
+  ['cache_write_tokens', 'cache_creation_tokens'],
+  ['output_reasoning_tokens', 'reasoning_tokens'],
+]);
+/** Within a bill the whole comes before its parts, input before output, as people read it. */
+const LINE_ORDER = new Map(
+  [
+    'input_tokens',
+    'cache_read_tokens',
+    'cache_write_tokens',
+    'input_audio_tokens',
+    'input_image_tokens',
+    'input_video_tokens',
+    'output_tokens',
+    'output_reasoning_tokens',
+    'output_audio_tokens',
+  ].map((key, position) => [key, position]),
+);
+
+/**
+ * The exact price of `counts`. What a seller does not price costs nothing there (an embedding's output), but a call of
+ * which nothing is priced has no price. More parts than whole leave nothing of the whole, never less.
+ */
+export function billOf(rates: Rates, counts: Counts): Bill | NoBill {
+  const quantities = disjoint(rates, counts);
+  if (typeof quantities === 'string') return quantities;
+  const inputTokens = counts.get('input_tokens') ?? 0;
+  const components: CostComponent[] = [];
+  let sum = 0n;
+  let isPriced = false;
+  // exact sum of price × quantity over the common denominator, rounded once
+  for (const [i, { unit, price }] of rates.units.entries()) {
+    const quantity = unit.usageKey === REQUESTS ? 1 : (quantities[i] as number);
+    isPriced ||= unit.usageKey === REQUESTS || isCounted(unit, counts);
+    if (quantity === 0) continue;
+    const rate = rateFor(price, inputTokens);
+    const product = rate.pico * scaled(quantity);
+    const per = BigInt(unit.per);
+    sum += product * (SUM_SCALE / per);
+    components.push({
+      unit: LINE_NAMES.get(unit.usageKey) ?? unit.usageKey,
+      quantity,
+      usd: rate.usd,
+      per: unit.per,
+      costPico: divideHalfEven(product, per * BigInt(QUANTITY_SCALE)),
+    });
+  }
+  if (!isPriced) return 'no_price';
+  const order = new Map(rates.units.map(({ unit }) => [LINE_NAMES.get(unit.usageKey) ?? unit.usageKey, rankOf(unit)]));
+  components.sort((a, b) => (order.get(a.unit) ?? 0) - (order.get(b.unit) ?? 0));
+  return { costPico: divideHalfEven(sum, SUM_SCALE * BigInt(QUANTITY_SCALE)), components };
+}
+
+function rankOf({ usageKey }: Unit): number {
+  return LINE_ORDER.get(usageKey) ?? LINE_ORDER.size;
+}
+
+/** Integers are exact; a fraction is kept to the millionth. */
+function scaled(quantity: number): bigint {
+  if (Number.isSafeInteger(quantity)) return BigInt(quantity) * BigInt(QUANTITY_SCALE);
+  return BigInt(Math.round(quantity * QUANTITY_SCALE));
+}
+
+/** Of each priced unit what none of its priced parts counts. */
+function disjoint(rates: Rates, counts: Counts): number[] | NoBill {
+  for (const [a, b, both] of rates.overlaps) {
+    // how many are in both is not told: they have a price of their own, so the call cannot be priced exactly
+    if (!counts.has(both) && (counts.get(a) ?? 0) > 0 && (counts.get(b) ?? 0) > 0) return 'ambiguous_usage';
+  }
+  const rest: number[] = [];
+  for (const { unit, parts } of rates.units) {
+    const whole = counts.get(unit.usageKey);
+    if (whole === undefined && hasPositivePart(unit, counts)) return 'ambiguous_usage';
+    let quantity = whole ?? 0;
+    for (const part of parts) quantity -= rest[part] as number;
+    rest.push(Math.max(0, quantity));
+  }
+  return rest;
+}
+
+function hasPositivePart(whole: Unit, counts: Counts): boolean {
+  for (const [usageKey, count] of counts) {
+    if (count <= 0 || usageKey === whole.usageKey) continue;
+    const part = unitOfUsage(usageKey);
+    if (part !== undefined && includes(whole, part)) return true;
+  }
+  return false;
+}
+
+function isCounted(unit: Unit, counts: Counts): boolean {
+  return counts.has(unit.usageKey);
+}
+
+function rateFor({ base, tiers }: TieredRate, inputTokens: number): Rate {
+  let rate = base;
+  for (const tier of tiers) if (inputTokens > tier.start) rate = tier.rate;
+  return rate;
+}
+
+/** Of dated prices the last that applies, else the first. */
+export function ratesAt(dated: readonly DatedRates[], atMs: number): Rates {
+  for (let i = dated.length - 1; i >= 0; i--)
+    if (applies(dated[i] as DatedRates, atMs)) return (dated[i] as DatedRates).rates;
+  return (dated[0] as DatedRates).rates;
+}
+
+export function applies({ fromMs, between }: Omit<DatedRates, 'rates'>, atMs: number): boolean {
+  if (fromMs !== undefined) return atMs >= fromMs;
+  if (between === undefined) return true;
+  const timeOfDay = ((atMs % DAY_MS) + DAY_MS) % DAY_MS;
+  const [start, end] = between;
+  return end < start ? timeOfDay >= start || timeOfDay < end : timeOfDay >= start && timeOfDay < end;
+}
+
+export function compileDated({ from, between, prices }: DatedPriceJson): DatedRates {
+  return { ...compileConstraint({ from, between }), rates: compileRates(prices) };
+}
+
+export function compileConstraint({
+  from,
+  between,
+}: {
+  from?: string | undefined;
+  between?: [string, string] | undefined;
+}): Omit<DatedRates, 'rates'> {
+  return {
+    fromMs: from === undefined ? undefined : dayMs(from),
+    between: between && [timeOfDayMs(between[0]), timeOfDayMs(between[1])],
+  };
+}
+
+function dayMs(day: string): number {
+  const ms = Date.parse(`${day}T00:00:00Z`);
+  if (Number.isNaN(ms)) throw new TypeError(`Expected a day for a price but received ${day}`);
+  return ms;
+}
+
+function timeOfDayMs(time: string): number {
+  const ms = Date.parse(`1970-01-01T${time}`);
+  if (Number.isNaN(ms)) throw new TypeError(`Expected a time of day for a price but received ${time}`);
+  return (ms + DAY_MS) % DAY_MS;
+}
+
+/** Throws TypeError for an unknown price key or a price that is no decimal of at most twelve places. */
+export function compileRates(json: ModelPriceJson): Rates {
+  const priced = Object.entries(json).map(([priceKey, price]) => {
+    const unit = unitOfPrice(priceKey);
+    if (unit === undefined) throw new TypeError(`Expected the key of a price but received ${priceKey}`);
+    return { unit, price: compileTiers(price) };
+  });
+  priced.sort(
+    (a, b) => b.unit.dimensions.size - a.unit.dimensions.size || (a.unit.usageKey < b.unit.usageKey ? -1 : 1),
+  );
+  const units = priced.map(({ unit, price }, position) => ({
+    unit,
+    price,
+    parts: priced.flatMap((other, i) => (i < position && includes(unit, other.unit) ? [i] : [])),
+  }));
+  const keys = new Set(priced.map(({ unit }) => unit.usageKey));
+  const overlaps = priced.flatMap(({ unit: a }, i) =>
+    priced.slice(i + 1).flatMap(({ unit: b }) => {
+      const both = includes(a, b) || includes(b, a) ? undefined : overlapOf(a, b);
+      return both !== undefined && keys.has(both.usageKey) ? [[a.usageKey, b.usageKey, both.usageKey] as const] : [];
+    }),
+  );
+  return { json, units, overlaps };
+}
+
+function compileTiers(price: PriceJson): TieredRate {
+  if (typeof price === 'string') return { base: rateOf(price), tiers: [] };
+  const tiers = price.tiers.map(([start, usd]) => {
+    if (!Number.isSafeInteger(start) || start < 0)
+      throw new TypeError(`Expected the start of a tier but received ${start}`);
+    return { start, rate: rateOf(usd) };
+  });
+  return { base: rateOf(price.base), tiers: tiers.sort((a, b) => a.start - b.start) };
+}
+
+function rateOf(price: string): Rate {
+  const usd = decimalOf(price);
+  const pico = picoOf(price);
+  const places = usd?.split('.')[1]?.length ?? 0;
+  if (usd === undefined || pico === undefined || pico < 0n || places > PICO_PER_USD_PLACES) {
+    throw new TypeError(`Expected a price of at most ${PICO_PER_USD_PLACES} decimal places but received ${price}`);
+  }
+  return { usd, pico };
+}
