@@ -5,7 +5,11 @@ export { OtlpDecodeError } from './otlp/reader.ts';
 export { encodeExportResponse, encodeStatus, exportResponseJson, RPC_CODE, statusJson } from './otlp/encode.ts';
 export type { DecodedTraces, Rejected } from './otlp/build.ts';
 export type { Limits } from './otlp/limits.ts';
-export type { PartialSuccess, RpcStatus } from './otlp/encode.ts';
+export type { PartialSuccess, RejectedMember, RpcStatus } from './otlp/encode.ts';
+export { decodeLogsJson, decodeLogsProtobuf } from './otlp/logs.ts';
+export type { DecodedLogs, LogRecord } from './otlp/logs.ts';
+export { decodeMetricsJson, decodeMetricsProtobuf } from './otlp/metrics.ts';
+export type { DataPoint, DecodedMetrics, Metric, MetricKind, Temporality } from './otlp/metrics.ts';
 export { Span, SpanFields, USAGE_FIELDS } from './span.ts';
 export type {
   Attributes,

@@ -8,7 +8,101 @@ const MESSAGES: Record<string, Record<string, FieldSpec>> = {
   ExportTraceServiceRequest: { resourceSpans: [1, 'ResourceSpans', 'repeated'] },
   ExportTraceServiceResponse: { partialSuccess: [1, 'ExportTracePartialSuccess'] },
   ExportTracePartialSuccess: { rejectedSpans: [1, 'int64'], errorMessage: [2, 'string'] },
-  RpcStatus: { code: [1, 'int32'], message: [2, 'string'] },
+  RpcStatus: { code: [1, 'int32'], message: [2, 'string'], details: [3, 'Any', 'repeated'] },
+  Any: { typeUrl: [1, 'string'], value: [2, 'bytes'] },
+  RetryInfo: { retryDelay: [1, 'Duration'] },
+  Duration: { seconds: [1, 'int64'], nanos: [2, 'int32'] },
+  ExportLogsServiceRequest: { resourceLogs: [1, 'ResourceLogs', 'repeated'] },
+  ResourceLogs: { resource: [1, 'Resource'], scopeLogs: [2, 'ScopeLogs', 'repeated'], schemaUrl: [3, 'string'] },
+  ScopeLogs: { scope: [1, 'InstrumentationScope'], logRecords: [2, 'LogRecord', 'repeated'], schemaUrl: [3, 'string'] },
+  LogRecord: {
+    timeUnixNano: [1, 'fixed64'],
+    severityNumber: [2, 'int32'],
+    severityText: [3, 'string'],
+    body: [5, 'AnyValue'],
+    attributes: [6, 'KeyValue', 'repeated'],
+    droppedAttributesCount: [7, 'uint32'],
+    flags: [8, 'fixed32'],
+    traceId: [9, 'bytes'],
+    spanId: [10, 'bytes'],
+    observedTimeUnixNano: [11, 'fixed64'],
+    eventName: [12, 'string'],
+  },
+  ExportMetricsServiceRequest: { resourceMetrics: [1, 'ResourceMetrics', 'repeated'] },
+  ResourceMetrics: {
+    resource: [1, 'Resource'],
+    scopeMetrics: [2, 'ScopeMetrics', 'repeated'],
+    schemaUrl: [3, 'string'],
+  },
+  ScopeMetrics: { scope: [1, 'InstrumentationScope'], metrics: [2, 'Metric', 'repeated'], schemaUrl: [3, 'string'] },
+  Metric: {
+    name: [1, 'string'],
+    description: [2, 'string'],
+    unit: [3, 'string'],
+    gauge: [5, 'NumberData', 'oneof'],
+    sum: [7, 'NumberData', 'oneof'],
+    histogram: [9, 'HistogramData', 'oneof'],
+    exponentialHistogram: [10, 'ExponentialHistogramData', 'oneof'],
+    summary: [11, 'SummaryData', 'oneof'],
+  },
+  // Gauge and Sum: the first has no fields 2 and 3
+  NumberData: {
+    dataPoints: [1, 'NumberDataPoint', 'repeated'],
+    aggregationTemporality: [2, 'int32'],
+    isMonotonic: [3, 'bool'],
+  },
+  NumberDataPoint: {
+    startTimeUnixNano: [2, 'fixed64'],
+    timeUnixNano: [3, 'fixed64'],
+    asDouble: [4, 'double', 'oneof'],
+    asInt: [6, 'sfixed64', 'oneof'],
+    attributes: [7, 'KeyValue', 'repeated'],
+    flags: [8, 'uint32'],
+  },
+  HistogramData: { dataPoints: [1, 'HistogramDataPoint', 'repeated'], aggregationTemporality: [2, 'int32'] },
+  HistogramDataPoint: {
+    startTimeUnixNano: [2, 'fixed64'],
+    timeUnixNano: [3, 'fixed64'],
+    count: [4, 'fixed64'],
+    sum: [5, 'double'],
+    bucketCounts: [6, 'fixed64', 'repeated'],
+    explicitBounds: [7, 'double', 'repeated'],
+    attributes: [9, 'KeyValue', 'repeated'],
+    flags: [10, 'uint32'],
+    min: [11, 'double'],
+    max: [12, 'double'],
+  },
+  ExponentialHistogramData: {
+    dataPoints: [1, 'ExponentialHistogramDataPoint', 'repeated'],
+    aggregationTemporality: [2, 'int32'],
+  },
+  ExponentialHistogramDataPoint: {
+    attributes: [1, 'KeyValue', 'repeated'],
+    startTimeUnixNano: [2, 'fixed64'],
+    timeUnixNano: [3, 'fixed64'],
+    count: [4, 'fixed64'],
+    sum: [5, 'double'],
+    scale: [6, 'sint32'],
+    zeroCount: [7, 'fixed64'],
+    positive: [8, 'Buckets'],
+    negative: [9, 'Buckets'],
+    flags: [10, 'uint32'],
+    min: [12, 'double'],
+    max: [13, 'double'],
+    zeroThreshold: [14, 'double'],
+  },
+  Buckets: { offset: [1, 'sint32'], bucketCounts: [2, 'uint64', 'repeated'] },
+  SummaryData: { dataPoints: [1, 'SummaryDataPoint', 'repeated'] },
+  SummaryDataPoint: {
+    startTimeUnixNano: [2, 'fixed64'],
+    timeUnixNano: [3, 'fixed64'],
+    count: [4, 'fixed64'],
+    sum: [5, 'double'],
+    quantileValues: [6, 'QuantileValue', 'repeated'],
+    attributes: [7, 'KeyValue', 'repeated'],
+    flags: [8, 'uint32'],
+  },
+  QuantileValue: { quantile: [1, 'double'], value: [2, 'double'] },
   ResourceSpans: { resource: [1, 'Resource'], scopeSpans: [2, 'ScopeSpans', 'repeated'], schemaUrl: [3, 'string'] },
   Resource: { attributes: [1, 'KeyValue', 'repeated'], droppedAttributesCount: [2, 'uint32'] },
   ScopeSpans: { scope: [1, 'InstrumentationScope'], spans: [2, 'Span', 'repeated'], schemaUrl: [3, 'string'] },
@@ -137,8 +231,8 @@ export function decode(message: string, bytes: Uint8Array): Record<string, unkno
 }
 
 /** An OTLP/JSON request as protobuf: the same content, with hex ids as bytes. */
-export function encodeRequest(request: RequestJson): Uint8Array {
-  return encode('ExportTraceServiceRequest', JSON.parse(JSON.stringify(request), withIds) as object);
+export function encodeRequest(request: object, message = 'ExportTraceServiceRequest'): Uint8Array {
+  return encode(message, JSON.parse(JSON.stringify(request), withIds) as object);
 }
 
 const ID_FIELDS = new Set(['traceId', 'spanId', 'parentSpanId']);

@@ -92,8 +92,8 @@ function encodingOf(contentType: string | null): Encoding | undefined {
 }
 
 function exportAnswer({ rejectedSpans, messages }: IngestOutcome, encoding: Encoding): Response {
-  const partial = rejectedSpans === 0 ? undefined : { rejectedSpans, errorMessage: messages.join('; ') };
-  return answer(200, encoding, encoding === 'json' ? exportResponseJson(partial) : encodeExportResponse(partial));
+  const partial = rejectedSpans === 0 ? undefined : { rejected: rejectedSpans, errorMessage: messages.join('; ') };
+  return answer(200, encoding, encoding === 'json' ? exportResponseJson('rejectedSpans', partial) : encodeExportResponse(partial));
 }
 
 /** HTTP status → google.rpc.Code; what is not here is the caller's argument. */

@@ -12,7 +12,7 @@ const REQUESTS = 40;
 const ROUNDS = 9;
 
 const requests = Array.from({ length: REQUESTS }, (_, seed) => trafficRequest(SPANS, seed + 1));
-const protobuf = requests.map(encodeRequest);
+const protobuf = requests.map((request) => encodeRequest(request));
 const json = requests.map((request) => Buffer.from(JSON.stringify(request)));
 const bytesPerSpan = Math.round(protobuf.reduce((sum, { length }) => sum + length, 0) / (SPANS * REQUESTS));
 const gzipBytesPerSpan = Math.round(

@@ -70,7 +70,7 @@ function readResourceSpans(reader: Reader, end: number, decoded: DecodedTraces, 
 }
 
 // Resource: attributes = 1.
-function readResource(reader: Reader, end: number, attributes: Attributes): void {
+export function readResource(reader: Reader, end: number, attributes: Attributes): void {
   let position = 0;
   while (reader.pos < end) {
     const tag = reader.tag(end);
@@ -79,7 +79,7 @@ function readResource(reader: Reader, end: number, attributes: Attributes): void
   }
 }
 
-interface ResourceParts {
+export interface ResourceParts {
   attributes: Attributes;
   raw: Uint8Array;
   schemaUrl: string;
@@ -119,7 +119,7 @@ function readScopeSpans(
 }
 
 // InstrumentationScope: name = 1, version = 2, attributes = 3.
-function readScope(reader: Reader, end: number): ScopeParts {
+export function readScope(reader: Reader, end: number): ScopeParts {
   const scope: ScopeParts = { name: '', version: '', attributes: newAttributes() };
   let position = 0;
   while (reader.pos < end) {
@@ -240,7 +240,7 @@ function readLinkInto(reader: Reader, end: number, span: Span): void {
 }
 
 /** Keeps one attribute of anything but a span; answers how many were dropped, 0 or 1. */
-function readKeyValue(reader: Reader, end: number, attributes: Attributes, position: number): number {
+export function readKeyValue(reader: Reader, end: number, attributes: Attributes, position: number): number {
   if (position >= MAX_ATTRIBUTES) {
     reader.pos = end;
     return 1;
@@ -274,7 +274,7 @@ function readSpanAttribute(reader: Reader, end: number, span: Span, position: nu
 }
 
 // AnyValue: string = 1, bool = 2, int = 3, double = 4, array = 5, kvlist = 6, bytes = 7; the last member on the wire counts.
-function readAnyValue(reader: Reader, end: number, depth: number): AttributeValue {
+export function readAnyValue(reader: Reader, end: number, depth: number): AttributeValue {
   let value: AttributeValue = null;
   while (reader.pos < end) {
     const tag = reader.tag(end);

@@ -1,10 +1,14 @@
-// What an OTLP receiver answers: ExportTraceServiceResponse and google.rpc.Status, as protobuf and as JSON.
-// Schemas: opentelemetry-proto collector/trace/v1, googleapis google/rpc/status.proto.
+// What an OTLP receiver answers: Export…ServiceResponse and google.rpc.Status, as protobuf and as JSON.
+// Schemas: opentelemetry-proto collector/{trace,logs,metrics}/v1, googleapis google/rpc/{status,error_details}.proto.
 
+/** Nothing rejected and a message: a warning about a request that was taken. */
 export interface PartialSuccess {
-  rejectedSpans: number;
+  rejected: number;
   errorMessage: string;
 }
+
+/** What the count of the rejected is called in JSON; on the wire it is field 1 for every signal. */
+export type RejectedMember = 'rejectedSpans' | 'rejectedLogRecords' | 'rejectedDataPoints';
 
 /** google.rpc.Status: `code` is one of google.rpc.Code. */
 export interface RpcStatus {
@@ -26,18 +30,31 @@ export const RPC_CODE = {
 /** `partial_success` is left unset when everything was taken: the empty message. */
 export function encodeExportResponse(partial?: PartialSuccess): Uint8Array<ArrayBuffer> {
   if (partial === undefined) return new Uint8Array(0);
-  const message = [...int64(1, partial.rejectedSpans), ...text(2, partial.errorMessage)];
-  return Uint8Array.from([...lengthDelimited(1, message.length), ...message]);
+  return Uint8Array.from(message(1, [...int64(1, partial.rejected), ...text(2, partial.errorMessage)]));
 }
 
-export function exportResponseJson(partial?: PartialSuccess): string {
+export function exportResponseJson(member: RejectedMember, partial?: PartialSuccess): string {
   if (partial === undefined) return '{}';
-  const { rejectedSpans, errorMessage } = partial;
-  return JSON.stringify({ partialSuccess: { rejectedSpans: String(rejectedSpans), errorMessage } });
+  const { rejected, errorMessage } = partial;
+  return JSON.stringify({ partialSuccess: { [member]: String(rejected), errorMessage } });
 }
 
-export function encodeStatus(status: RpcStatus): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from([...int64(1, status.code), ...text(2, status.message)]);
+/** With `retryAfterSeconds` the status carries a google.rpc.RetryInfo, as OTLP/gRPC asks for when a client should wait. */
+export function encodeStatus(status: RpcStatus, retryAfterSeconds?: number): Uint8Array<ArrayBuffer> {
+  const details = retryAfterSeconds === undefined ? [] : retryInfo(retryAfterSeconds);
+  return Uint8Array.from([...int64(1, status.code), ...text(2, status.message), ...details]);
+}
+
+const RETRY_INFO = 'type.googleapis.com/google.rpc.RetryInfo';
+
+/** Status.details = 3: Any { type_url = 1, value = 2 } of RetryInfo { retry_delay = 1: Duration { seconds = 1 } }. */
+function retryInfo(seconds: number): number[] {
+  const info = message(1, int64(1, seconds));
+  return message(3, [...text(1, RETRY_INFO), ...message(2, info)]);
+}
+
+function message(field: number, bytes: readonly number[]): number[] {
+  return [...lengthDelimited(field, bytes.length), ...bytes];
 }
 
 export function statusJson({ code, message }: RpcStatus): string {

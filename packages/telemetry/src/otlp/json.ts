@@ -22,7 +22,7 @@ import { DEFAULT_LIMITS, MAX_ATTRIBUTES, MAX_DEPTH, MAX_ITEMS } from './limits.t
 import type { Limits } from './limits.ts';
 import { OtlpDecodeError } from './reader.ts';
 
-type JsonObject = { readonly [key: string]: unknown };
+export type JsonObject = { readonly [key: string]: unknown };
 
 /** A number that a double may not hold: where one stands, the text is parsed with its literals at hand. */
 const LONG_NUMBER = /[:[,\s]-?\d{16}/;
@@ -33,7 +33,7 @@ const MAX_INT64 = 0x7fff_ffff_ffff_ffffn;
 const MIN_INT64 = -0x8000_0000_0000_0000n;
 
 /** A value inside one span is not what OTLP/JSON allows: the span is refused, the rest of the request is kept. */
-class SpanRefusal extends Error {
+export class SpanRefusal extends Error {
   override readonly name = 'SpanRefusal';
 }
 
@@ -58,7 +58,7 @@ function readGroup(group: unknown, at: string, decoded: DecodedTraces, limits: L
   }
 }
 
-function textOf(body: string | Uint8Array): string {
+export function textOf(body: string | Uint8Array): string {
   if (typeof body === 'string') return body;
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(body);
@@ -73,7 +73,7 @@ interface WithSource {
 type Reviver = (this: unknown, key: string, value: unknown, context: WithSource) => unknown;
 const parseWithSource = JSON.parse as (text: string, reviver: Reviver) => unknown;
 
-function parse(text: string): unknown {
+export function parse(text: string): unknown {
   try {
     return LONG_NUMBER.test(text) ? parseWithSource(text, keepLongIntegers) : (JSON.parse(text) as unknown);
   } catch (cause) {
@@ -108,7 +108,7 @@ function readResourceSpans(group: JsonObject, decoded: DecodedTraces, limits: Li
 }
 
 /** The text of one part; refuses what is nested too deep to be written. */
-function rawOf(part: JsonObject, at: string): string {
+export function rawOf(part: JsonObject, at: string): string {
   try {
     return JSON.stringify(part);
   } catch (cause) {
@@ -116,7 +116,7 @@ function rawOf(part: JsonObject, at: string): string {
   }
 }
 
-function scopeOf(scope: JsonObject): ScopeParts {
+export function scopeOf(scope: JsonObject): ScopeParts {
   return {
     name: textAt(scope.name, 'scope.name'),
     version: textAt(scope.version, 'scope.version'),
@@ -194,7 +194,7 @@ function readLinkInto(json: JsonObject, span: Span): void {
   });
 }
 
-function attributesOf(json: unknown): { attributes: Attributes; dropped: number } {
+export function attributesOf(json: unknown): { attributes: Attributes; dropped: number } {
   const attributes = newAttributes();
   const list = listAt(json, 'attributes');
   for (const item of list.slice(0, MAX_ATTRIBUTES)) {
@@ -217,7 +217,7 @@ const MEMBERS: ReadonlyMap<string, ReadMember> = new Map<string, ReadMember>([
   ['bytesValue', (value) => bytesAt(value)],
 ]);
 
-function anyValueOf(json: unknown, depth: number): AttributeValue {
+export function anyValueOf(json: unknown, depth: number): AttributeValue {
   if (isAbsent(json)) return null;
   const object = objectAt(json, 'value');
   for (const member in object) {
@@ -247,11 +247,11 @@ function mapOf(json: JsonObject, depth: number): AttributeValue {
 
 // The primitives of the mapping. Absent and null mean the default of the type.
 
-function isAbsent(value: unknown): value is null | undefined {
+export function isAbsent(value: unknown): value is null | undefined {
   return value === undefined || value === null;
 }
 
-function refuse(expected: string, at: string, value: unknown): never {
+export function refuse(expected: string, at: string, value: unknown): never {
   throw new SpanRefusal(`Expected ${expected} for ${at} but received ${kindOf(value)}`);
 }
 
@@ -260,44 +260,44 @@ function kindOf(value: unknown): string {
   return typeof value === 'object' ? 'an object' : JSON.stringify(value).slice(0, 40);
 }
 
-function objectAt(value: unknown, at: string): JsonObject {
+export function objectAt(value: unknown, at: string): JsonObject {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
   throw new OtlpDecodeError(`Expected an object but received ${value === null ? 'null' : kindOf(value)}`, at);
 }
 
-function listAt(value: unknown, at: string): readonly unknown[] {
+export function listAt(value: unknown, at: string): readonly unknown[] {
   if (isAbsent(value)) return [];
   if (Array.isArray(value)) return value as unknown[];
   throw new OtlpDecodeError(`Expected an array but received ${kindOf(value)}`, at);
 }
 
-function textAt(value: unknown, at: string): string {
+export function textAt(value: unknown, at: string): string {
   if (isAbsent(value)) return '';
   return typeof value === 'string' ? clean(value) : refuse('text', at, value);
 }
 
-function idAt(value: unknown, at: string): string {
+export function idAt(value: unknown, at: string): string {
   const text = isAbsent(value) ? '' : value;
   if (typeof text !== 'string' || !HEX.test(text)) return refuse('hex digits', at, value);
   return text.toLowerCase();
 }
 
 /** 32-bit integers and enums: numbers, or (as the protobuf mapping allows for integers) their decimal text. */
-function numberAt(value: unknown, at: string): number {
+export function numberAt(value: unknown, at: string): number {
   if (isAbsent(value)) return 0;
   const number = typeof value === 'string' && DECIMAL_INTEGER.test(value) ? Number(value) : value;
   if (typeof number === 'number' && Number.isSafeInteger(number) && number >= 0) return number;
   return refuse('an integer', at, value);
 }
 
-function bigintAt(value: unknown, at: string, min: bigint, max: bigint): bigint {
+export function bigintAt(value: unknown, at: string, min: bigint, max: bigint): bigint {
   const isInteger =
     typeof value === 'number' ? Number.isSafeInteger(value) : typeof value === 'string' && DECIMAL_INTEGER.test(value);
   const integer = isInteger ? BigInt(value as number | string) : refuse('a 64-bit integer', at, value);
   return integer >= min && integer <= max ? integer : refuse('a 64-bit integer', at, value);
 }
 
-function timeAt(value: unknown, at: string): bigint {
+export function timeAt(value: unknown, at: string): bigint {
   return isAbsent(value) ? 0n : bigintAt(value, at, 0n, MAX_UINT64);
 }
 
@@ -309,7 +309,7 @@ function integerAt(value: unknown, at: string): AttributeValue {
 
 const NAMED_DOUBLES = new Set(['NaN', 'Infinity', '-Infinity']);
 
-function doubleAt(value: unknown): AttributeValue {
+export function doubleAt(value: unknown): AttributeValue {
   if (typeof value === 'number') return jsonDouble(value);
   if (typeof value === 'string' && NAMED_DOUBLES.has(value)) return value;
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN;
