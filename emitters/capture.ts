@@ -20,7 +20,9 @@ async function capture(emitter: Emitter): Promise<void> {
     await writeFile(`${folder}${name}.truth.json`, `${JSON.stringify(each.truth, null, 2)}\n`);
   }
   const bytes = sent.reduce((sum, { recorded }) => sum + recorded.body.length, 0);
-  process.stdout.write(`${emitter.name}: ${sent.length} requests, ${bytes} bytes\n`);
+  const silent = emitter.cases.filter((name) => !sent.some(({ truth }) => truth.case === name));
+  const note = silent.length === 0 ? '' : `; nothing for ${silent.join(', ')}`;
+  process.stdout.write(`${emitter.name}: ${sent.length} requests, ${bytes} bytes${note}\n`);
 }
 
 /** `CASE` for the traces, `CASE.logs` and `CASE.metrics` for the others; `-2` and so on when there are several. */

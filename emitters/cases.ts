@@ -50,6 +50,8 @@ export interface Case {
   tool?: Tool;
   /** What the tool answered, when the conversation goes on after a tool call. */
   toolResult?: string;
+  /** The answer is JSON of this schema. */
+  schema?: Record<string, unknown>;
   stream?: boolean;
   /** Reasoning is asked for (OpenAI `reasoning_effort`, Anthropic `thinking`). */
   reasoning?: boolean;
@@ -163,6 +165,18 @@ export const CASES: Readonly<Record<string, Case>> = {
     user: PICTURE.user,
     image: RED_SQUARE,
     turns: [{ answer: PICTURE.answer, usage: { input_tokens: 8514, output_tokens: 5 } }],
+  },
+  'openai-object': {
+    ...GPT,
+    api: 'openai.chat',
+    user: 'Which city is the capital of Peru?',
+    schema: {
+      type: 'object',
+      properties: { city: { type: 'string' } },
+      required: ['city'],
+      additionalProperties: false,
+    },
+    turns: [{ answer: '{"city":"Lima"}', usage: { input_tokens: 57, output_tokens: 6 } }],
   },
   'openai-error': { ...GPT, api: 'openai.chat', user: CAPITAL.user, failure: 429, turns: [] },
   'openai-embeddings': {

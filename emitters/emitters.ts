@@ -97,9 +97,79 @@ function otelOpenai(version: string, cases: readonly string[]): Emitter[] {
   );
 }
 
+function openllmetry(version: string, cases: readonly string[]): Emitter {
+  return javascript({
+    family: 'openllmetry',
+    package: '@traceloop/node-server-sdk',
+    version,
+    program: 'openllmetry.cjs',
+    cases,
+    // TRACELOOP_TELEMETRY is the SDK's own usage statistics: nothing of a test leaves the machine.
+    env: { ...ANONYMOUS_NODE, TRACELOOP_BASE_URL: '{http}', TRACELOOP_API_KEY: '{key}', TRACELOOP_TELEMETRY: 'false' },
+  });
+}
+
+function openinference(version: string, cases: readonly string[]): Emitter {
+  return javascript({
+    family: 'openinference',
+    package: '@arizeai/openinference-instrumentation-openai',
+    version,
+    program: 'openinference.cjs',
+    cases,
+    env: { ...ANONYMOUS_NODE, OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip' },
+  });
+}
+
+function vercelAi(version: string): Emitter {
+  const cases = [...CHAT, ...RESPONSES, ...ANTHROPIC];
+  return javascript({
+    family: 'vercel-ai',
+    package: 'ai',
+    version,
+    program: 'vercel-ai.cjs',
+    cases,
+    env: ANONYMOUS_NODE,
+  });
+}
+
+function langfuse(version: string): Emitter {
+  return javascript({
+    family: 'langfuse',
+    package: '@langfuse/otel',
+    version,
+    program: 'langfuse.cjs',
+    cases: [...CHAT, ...RESPONSES, 'anthropic-plain', 'anthropic-cached'],
+    env: {
+      OTEL_NODE_RESOURCE_DETECTORS: 'env',
+      LANGFUSE_BASE_URL: '{http}',
+      LANGFUSE_PUBLIC_KEY: 'pk-any-user',
+      LANGFUSE_SECRET_KEY: '{key}',
+    },
+  });
+}
+
 export const EMITTERS: readonly Emitter[] = [
   ...otelOpenai('0.22.0', [...CHAT, ...RESPONSES]),
   ...otelOpenai('0.3.0', CHAT),
+  openllmetry('0.27.0', [...CHAT, ...RESPONSES, ...ANTHROPIC]),
+  openllmetry('0.22.8', [...CHAT, ...ANTHROPIC]),
+  openllmetry('0.12.1', [...CHAT, ...ANTHROPIC]),
+  openinference('4.2.7', [...CHAT, ...RESPONSES, ...ANTHROPIC]),
+  openinference('2.0.3', [...CHAT, ...ANTHROPIC]),
+  vercelAi('4.3.19'),
+  vercelAi('5.0.277'),
+  vercelAi('6.0.326'),
+  vercelAi('7.0.173'),
+  javascript({
+    family: 'openinference-vercel',
+    package: '@arizeai/openinference-vercel',
+    version: '2.8.1',
+    program: 'vercel-ai.cjs',
+    cases: [...CHAT, ...RESPONSES],
+    env: { ...ANONYMOUS_NODE, OPENINFERENCE: '1' },
+  }),
+  langfuse('5.11.1'),
+  langfuse('4.0.0'),
 ];
 
 /** The exact version of a package as it is installed for an emitter. */

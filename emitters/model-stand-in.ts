@@ -374,7 +374,7 @@ function messageContent(turn: Turn): JsonObject[] {
   const content: JsonObject[] = [];
   if (turn.thinking !== undefined)
     content.push({ type: 'thinking', thinking: turn.thinking, signature: 'c3RhbmQtaW4=' });
-  if (turn.answer !== '') content.push({ type: 'text', text: turn.answer, citations: null });
+  if (turn.answer !== '') content.push({ type: 'text', text: turn.answer });
   for (const call of turn.tool_calls ?? []) {
     content.push({ type: 'tool_use', id: call.id, name: call.name, input: call.arguments });
   }

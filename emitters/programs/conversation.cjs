@@ -61,6 +61,10 @@ async function converseInChat(client, scripted) {
   messages.push({ role: 'user', content: chatContent(scripted) });
   const request = { model: scripted.model, messages };
   if (scripted.reasoning) request.reasoning_effort = 'medium';
+  if (scripted.schema !== undefined) {
+    const json_schema = { name: 'capital', schema: scripted.schema, strict: true };
+    request.response_format = { type: 'json_schema', json_schema };
+  }
   if (scripted.tool !== undefined) request.tools = [{ type: 'function', function: scripted.tool }];
   if (scripted.stream) {
     return drain(
