@@ -311,17 +311,20 @@ const BY_KEY = Map.groupBy(
   CONTENT_ROWS.filter(({ key }) => !key.endsWith(FAMILY)),
   ({ key }) => key,
 );
-const FAMILIES = CONTENT_ROWS.filter(({ key }) => key.endsWith(FAMILY)).map((row) => ({
-  row,
-  prefix: row.key.slice(0, -1),
-}));
+/** First character of a key → the families that begin with it. */
+const FAMILIES = Map.groupBy(
+  CONTENT_ROWS.filter(({ key }) => key.endsWith(FAMILY)).map((row) => ({ row, prefix: row.key.slice(0, -1) })),
+  ({ prefix }) => prefix.charCodeAt(0),
+);
 
-function familyOf(key: string): (typeof FAMILIES)[number] | undefined {
-  if (key.charCodeAt(0) > 0x72) return undefined; // none begins beyond `r`
-  return FAMILIES.find(({ prefix }) => {
+function familyOf(key: string): ContentRow | undefined {
+  const families = FAMILIES.get(key.charCodeAt(0));
+  if (families === undefined) return undefined;
+  for (const { row, prefix } of families) {
     const digit = key.charCodeAt(prefix.length) - 0x30;
-    return digit >= 0 && digit <= 9 && key.startsWith(prefix);
-  });
+    if (digit >= 0 && digit <= 9 && key.startsWith(prefix)) return row;
+  }
+  return undefined;
 }
 
 /** Whether a key carries content: such keys are kept where a limit cuts others. */
@@ -364,15 +367,15 @@ function presentRows({ attributes }: ContentSource, families: Map<ContentRow, st
     else {
       const family = familyOf(key);
       if (family === undefined) continue;
-      const keys = families.get(family.row);
+      const keys = families.get(family);
       if (keys !== undefined) keys.push(key);
       else {
-        families.set(family.row, [key]);
-        rows.push(family.row);
+        families.set(family, [key]);
+        rows.push(family);
       }
     }
   }
-  return rows.sort((a, b) => a.rank - b.rank);
+  return rows.length > 1 ? rows.sort((a, b) => a.rank - b.rank) : rows;
 }
 
 function applies(row: ContentRow, { scopeName, operation }: ContentSource): boolean {
@@ -386,20 +389,26 @@ function readRow(row: ContentRow, keys: string[] | undefined, source: ContentSou
   if (value === undefined || value === null || value === '') return;
   const read = row.read(value, source, row.key);
   if ((read[row.field]?.length ?? 0) === 0) return;
-  for (const field of FIELDS)
-    take(content, { ...noMessages(), [field]: read[field] ?? [], from: { [field]: row.key } });
+  for (const field of FIELDS) fill(content, field, read[field], row.key);
 }
 
 const FIELDS = ['input', 'output', 'systemInstructions', 'toolDefinitions'] as const satisfies readonly ContentField[];
 
 /** Fills what is still empty. */
 function take(content: SpanMessages, more: SpanMessages): void {
-  for (const field of FIELDS) {
-    if (content[field].length > 0 || more[field].length === 0) continue;
-    Object.assign(content, { [field]: more[field] });
-    const from = more.from[field];
-    if (from !== undefined) content.from[field] = from;
-  }
+  for (const field of FIELDS) fill(content, field, more[field], more.from[field] ?? '');
+}
+
+function fill<F extends ContentField>(
+  content: SpanMessages,
+  field: F,
+  value: Messages[F] | undefined,
+  from: string,
+): void {
+  if (value === undefined || value.length === 0 || content[field].length > 0) return;
+  const messages: Messages = content;
+  messages[field] = value;
+  content.from[field] = from;
 }
 
 interface EventRow {

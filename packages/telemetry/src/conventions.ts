@@ -568,15 +568,14 @@ const BY_KEY: ReadonlyMap<string, readonly Convention[]> = Map.groupBy(
   ({ key }) => key.split(INSIDE)[0]!,
 );
 
-/** First segment of a key → the families whose keys begin with it: `ai` → `ai.telemetry.metadata.*`. */
-const FAMILIES: ReadonlyMap<string, readonly (readonly [prefix: string, row: Convention])[]> = Map.groupBy(
-  CONVENTIONS.filter(({ key }) => key.endsWith(FAMILY)).map((row) => [row.key.slice(0, -1), row] as const),
-  ([prefix]) => prefix.slice(0, prefix.indexOf('.')),
+/** First character of a key → the families whose keys begin with it. */
+const FAMILIES: ReadonlyMap<number, readonly { readonly prefix: string; readonly row: Convention }[]> = Map.groupBy(
+  CONVENTIONS.filter(({ key }) => key.endsWith(FAMILY)).map((row) => ({ prefix: row.key.slice(0, -1), row })),
+  ({ prefix }) => prefix.charCodeAt(0),
 );
 
-function familyOf(key: string): readonly [prefix: string, row: Convention] | undefined {
-  const families = FAMILIES.get(key.slice(0, key.indexOf('.')));
-  return families?.find(([prefix]) => key.startsWith(prefix) && key.length > prefix.length);
+function familyOf(key: string): { readonly prefix: string; readonly row: Convention } | undefined {
+  return FAMILIES.get(key.charCodeAt(0))?.find(({ prefix }) => key.length > prefix.length && key.startsWith(prefix));
 }
 
 /** Whether the table knows the key: such attributes are kept where a limit cuts others. */
@@ -593,7 +592,7 @@ export function recognise(span: Span, key: string, value: AttributeValue): void 
 
 function recogniseFamily(span: Span, key: string, value: AttributeValue): void {
   const family = familyOf(key);
-  if (family !== undefined) merge(span, family[1], { [key.slice(family[0].length)]: value });
+  if (family !== undefined) merge(span, family.row, { [key.slice(family.prefix.length)]: value });
 }
 
 function readRow(span: Span, row: Convention, value: AttributeValue): void {

@@ -152,6 +152,8 @@ const KNOWN_MEMBERS: ReadonlySet<string> = new Set([
 
 export function isMessage(value: Json): boolean {
   if (!isObject(value)) return false;
+  // nearly every message: told before anything is looked up
+  if (typeof value.role === 'string' && (value.parts !== undefined || value.content !== undefined)) return true;
   if (isPart(value) || isSerialized(value)) return true;
   if (typeof value.role === 'string' && Object.keys(value).every((key) => KNOWN_MEMBERS.has(key))) return true;
   if (!CONTENT_MEMBERS.some((member) => value[member] !== undefined)) return false;
