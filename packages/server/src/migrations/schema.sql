@@ -167,6 +167,40 @@ alter table kek_check add constraint kek_check_pkey PRIMARY KEY (version);
 alter table kek_check add constraint kek_check_value_check CHECK ((octet_length(value) = 32));
 alter table kek_check add constraint kek_check_version_check CHECK ((version > 0));
 
+create table log_records (
+  tenant_id uuid not null,
+  day date not null,
+  record_id uuid not null,
+  retention_class smallint not null,
+  trace_id uuid,
+  span_id bigint,
+  time_ns bigint not null,
+  severity smallint not null,
+  service text not null,
+  event_name text not null,
+  block_id uuid not null,
+  block_day date not null,
+  block_index integer not null,
+  preview bytea storage external
+) partition by LIST (retention_class);
+alter table log_records add constraint log_records_pkey PRIMARY KEY (tenant_id, day, record_id, retention_class);
+CREATE INDEX log_records_trace ON ONLY public.log_records USING btree (tenant_id, trace_id, time_ns) WHERE (trace_id IS NOT NULL);
+alter table log_records enable row level security;
+alter table log_records force row level security;
+create policy backup on log_records for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant on log_records using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select on log_records to lumatrace_app;
+
+create table log_records_1 partition of log_records FOR VALUES IN ('1') partition by RANGE (day);
+
+create table log_records_30 partition of log_records FOR VALUES IN ('30') partition by RANGE (day);
+
+create table log_records_365 partition of log_records FOR VALUES IN ('365') partition by RANGE (day);
+
+create table log_records_7 partition of log_records FOR VALUES IN ('7') partition by RANGE (day);
+
+create table log_records_90 partition of log_records FOR VALUES IN ('90') partition by RANGE (day);
+
 create table memberships (
   tenant_id uuid not null,
   account_id uuid not null,
@@ -184,6 +218,62 @@ create policy backup on memberships for select to <owner> using ((current_settin
 create policy membership_of_account on memberships for select using ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid));
 create policy tenant_isolation on memberships using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant delete, insert, select, update on memberships to lumatrace_app;
+
+create table metric_points (
+  tenant_id uuid not null,
+  day date not null,
+  series_id uuid not null,
+  time_ns bigint not null,
+  retention_class smallint not null,
+  start_ns bigint not null,
+  value double precision,
+  count double precision,
+  sum double precision,
+  min double precision,
+  max double precision,
+  shape jsonb
+) partition by LIST (retention_class);
+alter table metric_points add constraint metric_points_pkey PRIMARY KEY (tenant_id, day, series_id, time_ns, retention_class);
+alter table metric_points enable row level security;
+alter table metric_points force row level security;
+create policy backup on metric_points for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant on metric_points using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select, update on metric_points to lumatrace_app;
+
+create table metric_points_1 partition of metric_points FOR VALUES IN ('1') partition by RANGE (day);
+
+create table metric_points_30 partition of metric_points FOR VALUES IN ('30') partition by RANGE (day);
+
+create table metric_points_365 partition of metric_points FOR VALUES IN ('365') partition by RANGE (day);
+
+create table metric_points_7 partition of metric_points FOR VALUES IN ('7') partition by RANGE (day);
+
+create table metric_points_90 partition of metric_points FOR VALUES IN ('90') partition by RANGE (day);
+
+create table metric_series (
+  tenant_id uuid not null,
+  series_id uuid not null,
+  name text not null,
+  unit text not null,
+  description text not null,
+  kind text not null,
+  temporality text not null,
+  monotonic boolean not null,
+  service text not null,
+  environment text,
+  attributes jsonb not null,
+  first_day date not null,
+  last_day date not null
+);
+alter table metric_series add constraint metric_series_kind_check CHECK ((kind = ANY (ARRAY['gauge'::text, 'sum'::text, 'histogram'::text, 'exponential_histogram'::text, 'summary'::text])));
+alter table metric_series add constraint metric_series_pkey PRIMARY KEY (tenant_id, series_id);
+alter table metric_series add constraint metric_series_temporality_check CHECK ((temporality = ANY (ARRAY['unspecified'::text, 'delta'::text, 'cumulative'::text])));
+CREATE INDEX metric_series_name ON public.metric_series USING btree (tenant_id, name);
+alter table metric_series enable row level security;
+alter table metric_series force row level security;
+create policy backup on metric_series for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant on metric_series using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select, update on metric_series to lumatrace_app;
 
 create table photo_keys (
   kid text not null,
@@ -326,6 +416,29 @@ create table schema_migrations (
   applied_at timestamp with time zone not null default now()
 );
 alter table schema_migrations add constraint schema_migrations_pkey PRIMARY KEY (version);
+
+create table scores (
+  tenant_id uuid not null,
+  trace_id uuid not null,
+  span_id bigint not null,
+  name text not null,
+  source text not null,
+  score_id uuid not null,
+  time_ns bigint not null,
+  value double precision,
+  label text,
+  content_hash bigint not null,
+  sealed bytea not null,
+  expires date not null
+);
+alter table scores add constraint scores_pkey PRIMARY KEY (tenant_id, trace_id, span_id, name, source);
+alter table scores add constraint scores_source_check CHECK ((source = ANY (ARRAY['sdk'::text, 'api'::text, 'evaluator'::text])));
+CREATE INDEX scores_expiring ON public.scores USING btree (tenant_id, expires);
+alter table scores enable row level security;
+alter table scores force row level security;
+create policy backup on scores for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant on scores using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select, update on scores to lumatrace_app;
 
 create table service_accounts (
   tenant_id uuid not null,
@@ -522,7 +635,9 @@ create table usage (
   spans bigint not null,
   duplicates bigint not null,
   replaced bigint not null,
-  bytes bigint not null
+  bytes bigint not null,
+  log_records bigint not null default 0,
+  metric_points bigint not null default 0
 ) with (fillfactor=50);
 alter table usage add constraint usage_pkey PRIMARY KEY (tenant_id, day);
 alter table usage add constraint usage_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);

@@ -3,7 +3,7 @@
 import { sqlState, type Database, type Sql } from '../database.ts';
 
 /** Tables whose class partitions, named TABLE_CLASS, are divided by day. */
-const TABLES = ['spans', 'content_blocks'] as const;
+const TABLES = ['spans', 'content_blocks', 'log_records', 'metric_points'] as const;
 const RETENTION_CLASSES = new Set([1, 7, 30, 90, 365]);
 
 const DAY_MS = 86_400_000;
