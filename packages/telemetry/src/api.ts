@@ -30,7 +30,9 @@ export { CONTENT_ROWS, contentOf, joinMessages, messagesFromLog } from './conven
 export { messagesOf, partsOf, previewOf } from './messages.ts';
 export type { Message, Messages, Part, Preview, SpanMessages } from './messages.ts';
 export { bundledPrices, isPriced, PriceBook, priceOf, priceOfSpan } from './cost.ts';
-export type { Call, CostComponent, Priced, Unpriced, UnpricedReason } from './cost.ts';
+export type { Call, CostComponent, Priced, PriceOverride, Unpriced, UnpricedReason } from './cost.ts';
+export { notBilled } from './billing.ts';
+export type { BillingSpan, NotBilled, NotBilledReason } from './billing.ts';
 export { decimalOf, picoOf, usdOf } from './decimal.ts';
 export { criticalPathOf, treeOf } from './trace.ts';
 export type { CriticalSection, TraceNode, TraceSpan, TraceTree } from './trace.ts';
