@@ -3,7 +3,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { Sketch, usdOf } from '@lumatrace/telemetry';
 import { divideHalfEven } from '@lumatrace/telemetry/decimal.ts';
 import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
-import { decodeBlock, spanFrom, statusName, type ContentBlock } from '../storage/content-block.ts';
+import { decodeBlock, spanFrom, spanIdNumber, statusName, type ContentBlock } from '../storage/content-block.ts';
 import type { Database, Sql } from '../storage/database.ts';
 import {
   chartCells,
@@ -15,10 +15,10 @@ import {
 } from '../storage/postgres/charts.ts';
 import type { Dimension } from '../storage/postgres/rollups.ts';
 import { blockAad, readBlocks } from '../storage/postgres/content.ts';
-import { spansOfTrace, type SpanRow } from '../storage/postgres/spans.ts';
+import { findSpan, outlineOfTrace, spansOfTrace, type SpanRow } from '../storage/postgres/spans.ts';
 import { countListed, findTrace, hasTraces, listTraces, type TraceFilter } from '../storage/postgres/trace-list.ts';
 import { readCursor, writeCursor } from './cursor.ts';
-import { spanItem, traceItem, type SpanItem, type TraceItem } from './item.ts';
+import { outlineSpan, spanItem, traceItem, type OutlineSpan, type SpanItem, type TraceItem } from './item.ts';
 import { ExploreRefusal } from './refusal.ts';
 
 export { LATENCY_GROUPS } from '../storage/postgres/charts.ts';
@@ -39,6 +39,11 @@ export interface TracePage {
 export interface TraceAnswer extends TraceItem {
   spans: SpanItem[];
   /** True when the trace has more spans than one answer holds; the earliest are here. */
+  spans_truncated: boolean;
+}
+
+export interface TraceOutline extends TraceItem {
+  spans: OutlineSpan[];
   spans_truncated: boolean;
 }
 
@@ -122,6 +127,10 @@ export interface Explore {
   ): Promise<TracePage>;
   /** Throws ExploreRefusal NOT_FOUND for what is not there and for what is another tenant's. */
   trace(tenantId: string, traceId: string): Promise<TraceAnswer>;
+  /** The trace and the shape of its spans, without what they said. Throws as `trace` does. */
+  outline(tenantId: string, traceId: string): Promise<TraceOutline>;
+  /** One span with what it said. Throws as `trace` does. `spanId` is 16 hexadecimal digits. */
+  span(tenantId: string, traceId: string, spanId: string): Promise<SpanItem>;
   cost(tenantId: string, range: Range, group: CostGroup): Promise<CostAnswer>;
   latency(tenantId: string, range: Range, group: LatencyGroup): Promise<LatencyAnswer>;
   series(
@@ -198,6 +207,35 @@ export function createExplore(options: ExploreOptions): Explore {
         spans: await spanItems(rows, await openBlocks(read.blocks, key)),
         spans_truncated: read.rows.length > rows.length,
       };
+    },
+
+    async outline(tenantId, traceId) {
+      const key = await tenantKeys.forTenant(tenantId);
+      const read = await database.inTenant(tenantId, async (sql) => {
+        const trace = await findTrace(sql, tenantId, traceId);
+        if (trace === undefined) return undefined;
+        return { trace, rows: await outlineOfTrace(sql, tenantId, traceId, trace.days, MAX_SPANS_SHOWN + 1) };
+      });
+      if (read === undefined) throw new ExploreRefusal('NOT_FOUND', 'There is no trace with this id.');
+      return {
+        ...traceItem(read.trace, key),
+        spans: read.rows.slice(0, MAX_SPANS_SHOWN).map(outlineSpan),
+        spans_truncated: read.rows.length > MAX_SPANS_SHOWN,
+      };
+    },
+
+    async span(tenantId, traceId, spanId) {
+      const key = await tenantKeys.forTenant(tenantId);
+      const read = await database.inTenant(tenantId, async (sql) => {
+        const trace = await findTrace(sql, tenantId, traceId);
+        if (trace === undefined) return undefined;
+        const row = await findSpan(sql, tenantId, { traceId, spanId: spanIdNumber(spanId) }, trace.days);
+        if (row === undefined) return undefined;
+        return { row, blocks: await readBlocks(sql, tenantId, [row.blockDay], [row.blockId]) };
+      });
+      if (read === undefined) throw new ExploreRefusal('NOT_FOUND', 'There is no span with these ids.');
+      const [item] = await spanItems([read.row], await openBlocks(read.blocks, key));
+      return item as SpanItem;
     },
 
     async cost(tenantId, range, group) {

@@ -2,7 +2,7 @@
 import { usdOf, previewOf, type Json, type Message, type Part, type Span } from '@lumatrace/telemetry';
 import type { TenantKey } from '../keys/tenant-key.ts';
 import { spanIdText, statusName, type StoredComponent, type StoredPrice } from '../storage/content-block.ts';
-import type { SpanRow } from '../storage/postgres/spans.ts';
+import type { OutlinedSpan, SpanRow } from '../storage/postgres/spans.ts';
 import type { ListedTrace } from '../storage/postgres/trace-list.ts';
 import { traceAad, type SealedSummary } from '../storage/postgres/traces.ts';
 
@@ -113,6 +113,45 @@ export function traceItem(trace: ListedTrace, key: TenantKey): TraceItem {
 
 function sealedSummary({ traceId, sealed }: ListedTrace, key: TenantKey): SealedSummary {
   return JSON.parse(key.open('preview', traceAad(traceId), sealed).toString('utf8')) as SealedSummary;
+}
+
+/** A span as the waterfall shows it; what is null, zero or false is left out, since there are thousands. */
+export interface OutlineSpan {
+  span_id: string;
+  parent_span_id?: string;
+  name: string;
+  service_name: string;
+  start_ns: string;
+  end_ns: string;
+  operation?: string;
+  model?: string;
+  status?: Status;
+  prompt_tokens?: number;
+  completion_tokens?: number;
+  billable?: true;
+  /** Of billable spans: null = unpriced. */
+  cost_usd?: string | null;
+}
+
+export function outlineSpan(row: OutlinedSpan): OutlineSpan {
+  const span: OutlineSpan = {
+    span_id: spanIdText(BigInt(row.spanId)),
+    name: row.name,
+    service_name: row.service,
+    start_ns: row.startNs,
+    end_ns: row.endNs,
+  };
+  if (row.parentSpanId !== null) span.parent_span_id = spanIdText(BigInt(row.parentSpanId));
+  if (row.operation !== null) span.operation = row.operation;
+  if (row.model !== null) span.model = row.model;
+  if (row.status !== 0) span.status = statusName(row.status);
+  if (row.inputTokens !== null && row.inputTokens !== '0') span.prompt_tokens = Number(row.inputTokens);
+  if (row.outputTokens !== null && row.outputTokens !== '0') span.completion_tokens = Number(row.outputTokens);
+  if (row.billable) {
+    span.billable = true;
+    span.cost_usd = row.costPico === null ? null : usdOf(BigInt(row.costPico));
+  }
+  return span;
 }
 
 /** `content` is undefined when the block of the span is gone; the row is shown all the same. */

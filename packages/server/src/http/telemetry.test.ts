@@ -519,6 +519,33 @@ test('facets count the traces that have each value', async () => {
   });
 });
 
+test('the outline has the shape of every span, and one span alone is what the whole trace says of it', async () => {
+  const tenantId = await fill([
+    { trace: 1, minutesAgo: 5, model: 'house-model' },
+    { trace: 2, minutesAgo: 4, status: 2 },
+  ]);
+  for (const trace of [1, 2]) {
+    const { spans, ...item } = (await served.get<Detail>(tenantId, `/api/traces/${hex(trace, 32)}`)).body;
+    const { body } = await served.get<Detail>(tenantId, `/api/traces/${hex(trace, 32)}/outline`);
+    const { spans: outlined, ...outlinedItem } = body;
+    assert.deepEqual(outlinedItem, item);
+    assert.equal(outlined.length, spans.length);
+    for (const [i, span] of spans.entries()) {
+      const whole: Record<string, unknown> = { ...span };
+      for (const [name, value] of Object.entries(outlined[i] as object)) assert.deepEqual(value, whole[name], name);
+      const alone = await served.get<unknown>(tenantId, `/api/traces/${hex(trace, 32)}/spans/${span.span_id}`);
+      assert.deepEqual(alone.body, span);
+    }
+  }
+  const other = await served.newTenant();
+  for (const path of ['/outline', `/spans/${hex(1, 16)}`]) {
+    const { status } = await served.get(other, `/api/traces/${hex(1, 32)}${path}`);
+    assert.equal(status, 404, 'another tenant finds nothing');
+  }
+  const missing = await served.get(tenantId, `/api/traces/${hex(1, 32)}/spans/${hex(99, 16)}`);
+  assert.equal(missing.status, 404);
+});
+
 test('a trace of ten thousand spans opens', async () => {
   const tenantId = await served.newTenant();
   const traceId = hex(7, 32);

@@ -210,6 +210,29 @@ const traceParams = z.object({
     .pipe(z.string().regex(/^[0-9a-f]{32}$/)),
 });
 
+const spanParams = traceParams.extend({
+  spanId: z
+    .string()
+    .transform((id) => id.toLowerCase())
+    .pipe(z.string().regex(/^[0-9a-f]{16}$/)),
+});
+
+const outlineSpan = z.object({
+  span_id: z.string(),
+  parent_span_id: z.string().optional(),
+  name: z.string(),
+  service_name: z.string(),
+  start_ns: z.string(),
+  end_ns: z.string(),
+  operation: z.string().optional(),
+  model: z.string().optional(),
+  status: statusName.optional(),
+  prompt_tokens: z.number().int().optional(),
+  completion_tokens: z.number().int().optional(),
+  billable: z.literal(true).optional(),
+  cost_usd: cost.nullable().optional().describe('Of billable spans; null: unpriced'),
+});
+
 const rangeShape = {
   startDate: instant.optional().describe('Inclusive; 7 days before the end unless told'),
   endDate: instant.optional().describe('Exclusive; now unless told'),
@@ -319,6 +342,47 @@ export function telemetryRoutes({ explore, nowMs = Date.now }: TelemetryOptions)
     }),
     route({
       method: 'GET',
+      path: '/api/traces/{traceId}/outline',
+      summary: 'One trace and the shape of its spans, without what they said',
+      tag: TAG,
+      policy: READ,
+      limit: 'api',
+      params: traceParams,
+      answers: {
+        200: {
+          description: 'For a waterfall of thousands of spans. What is null, zero, unset or false is left out.',
+          schema: z.object({
+            ...traceShape,
+            spans: z.array(outlineSpan),
+            spans_truncated: z.boolean().describe('True beyond 50,000 spans'),
+          }),
+        },
+        ...REFUSED,
+        404: { description: 'There is no such trace here.' },
+      },
+      async handle({ principal, params }) {
+        return json(await explore.outline(principal.tenantId, params.traceId));
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/api/traces/{traceId}/spans/{spanId}',
+      summary: 'One span with what it said',
+      tag: TAG,
+      policy: READ,
+      limit: 'api',
+      params: spanParams,
+      answers: {
+        200: { description: 'The span as the trace answers it.', schema: spanItem },
+        ...REFUSED,
+        404: { description: 'There is no such span here.' },
+      },
+      async handle({ principal, params }) {
+        return json(await explore.span(principal.tenantId, params.traceId, params.spanId));
+      },
+    }),
+    route({
+      method: 'GET',
       path: '/api/analytics/cost',
       summary: 'What the traces of a range cost, by group',
       tag: TAG,
@@ -366,7 +430,8 @@ export function telemetryRoutes({ explore, nowMs = Date.now }: TelemetryOptions)
       answers: {
         200: {
           description:
-            'Exact percentiles of the rows, interpolated between neighbours; the overall ones are of traces.',
+            'Percentiles, interpolated between neighbours; the overall ones are of traces. Those of the rows up to 5,000 ' +
+            'spans, beyond it from sketches, at most 1 % off. Count and average are exact.',
           schema: z.object({
             ...latencyShape,
             breakdown: z.array(z.object({ groupKey, traceCount: z.number().int(), ...latencyShape })),
@@ -398,8 +463,10 @@ export function telemetryRoutes({ explore, nowMs = Date.now }: TelemetryOptions)
       answers: {
         200: {
           description:
-            'Sums per step by the time of each span, from the rollups (traces: by their start). latency: p50, p95 and p99 ' +
-            'of model calls from sketches, at most 1 % off; steps without calls are left out.',
+            'Sums per step over the traces that began in it, so that each equals the list of that time: a span counts to ' +
+            'the start of its trace, and a trace in each of its services and models. The first and the last step hold ' +
+            'what lies in the range. latency: p50, p95 and p99 of model calls from sketches, at most 1 % off; steps ' +
+            'without calls are left out.',
           schema: z.object({
             intervalMs: z.number().int(),
             startDate: z.string(),

@@ -1,7 +1,7 @@
 // What telemetry needs by the clock: rollup deltas merged into cells, and whatever has been kept long enough taken out.
 import type { Database } from '../storage/database.ts';
 import { everyTenant } from '../storage/postgres/idempotency.ts';
-import { compactRollups, deleteRollups } from '../storage/postgres/rollups.ts';
+import { compactRollups, deleteRollups, daysOfRollups } from '../storage/postgres/rollups.ts';
 import { deleteExpiredTraces } from '../storage/postgres/traces.ts';
 import { deleteUsage, readTerms } from '../storage/postgres/usage.ts';
 
@@ -53,13 +53,15 @@ export async function upkeepTelemetry(database: Database, nowMs: number): Promis
   return expired;
 }
 
+/** Day by day, so that no statement reads more than a day's deltas; what carries a time of tomorrow is there too. */
 async function mergeAllRollups(database: Database, tenantId: string, nowMs: number): Promise<void> {
-  const minute = Math.floor(nowMs / MINUTE_MS);
-  // what carries a time of tomorrow is there too
-  const range = { from: 0, until: minute + 2 * MINUTES_PER_DAY, settled: minute - SETTLED_MINUTES };
-  for (let before = 1; before > 0;) {
-    const merged = await database.inTenant(tenantId, (sql) => compactRollups(sql, tenantId, range));
-    before = merged.before;
+  const settled = Math.floor(nowMs / MINUTE_MS) - SETTLED_MINUTES;
+  for (const day of await database.inTenant(tenantId, (sql) => daysOfRollups(sql, tenantId))) {
+    const range = { from: day * MINUTES_PER_DAY, until: (day + 1) * MINUTES_PER_DAY, settled };
+    for (let before = 1; before > 0;) {
+      const merged = await database.inTenant(tenantId, (sql) => compactRollups(sql, tenantId, range));
+      before = merged.before;
+    }
   }
 }
 

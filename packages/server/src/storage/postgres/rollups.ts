@@ -195,6 +195,20 @@ export async function compactRollups(
 /** A thousand slots of some ten keys, each a few deltas: some seconds at worst. */
 const MOST_SLOTS = 2_000;
 
+/** Days since 1970 that have cells. */
+export async function daysOfRollups(sql: Sql, tenantId: string): Promise<number[]> {
+  const { rows } = await sql.query<{ slot: number }>(
+    `
+      select distinct slot
+      from rollups
+      where tenant_id = $1 and tier = 2 and dimension in (0, 6)
+      order by slot
+    `,
+    [tenantId],
+  );
+  return rows.map(({ slot }) => slot);
+}
+
 /** Takes out the cells of minutes before `minute`; an hour or a day goes when its last minute has. */
 export async function deleteRollups(sql: Sql, tenantId: string, minute: number): Promise<number> {
   const { rowCount } = await sql.query(

@@ -39,6 +39,10 @@ export interface SpanRow {
   userId: string | null;
   sessionId: string | null;
   errorType: string | null;
+  /** Equal for equal response ids; null without one. */
+  responseHash: bigint | null;
+  /** The span that is billed for this one, which looks like a call too; then `billable` is false. */
+  repeatsSpanId: bigint | null;
 }
 
 /** Which span of a tenant, wherever it is kept. */
@@ -58,7 +62,7 @@ export async function insertSpans(sql: Sql, tenantId: string, rows: readonly Spa
         input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens, reasoning_tokens,
         status, kind, billable,
         name, service, environment, endpoint, operation, provider, model, price_version,
-        user_id, session_id, error_type
+        user_id, session_id, error_type, response_hash, repeats_span_id
       )
       select $1::uuid, *
       from unnest(
@@ -67,7 +71,7 @@ export async function insertSpans(sql: Sql, tenantId: string, rows: readonly Spa
         $15::int8[], $16::int8[], $17::int8[], $18::int8[], $19::int8[],
         $20::int2[], $21::int2[], $22::bool[],
         $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[], $29::text[], $30::text[],
-        $31::text[], $32::text[], $33::text[]
+        $31::text[], $32::text[], $33::text[], $34::int8[], $35::int8[]
       )
     `,
     [
@@ -104,6 +108,8 @@ export async function insertSpans(sql: Sql, tenantId: string, rows: readonly Spa
       texts(rows.map((row) => row.userId)),
       texts(rows.map((row) => row.sessionId)),
       texts(rows.map((row) => row.errorType)),
+      bigints(rows.map((row) => row.responseHash)),
+      bigints(rows.map((row) => row.repeatsSpanId)),
     ],
   );
 }
@@ -141,7 +147,9 @@ const COLUMNS = `
   price_version as "priceVersion",
   user_id as "userId",
   session_id as "sessionId",
-  error_type as "errorType"
+  error_type as "errorType",
+  response_hash as "responseHash",
+  repeats_span_id as "repeatsSpanId"
 `;
 
 type Integral =
@@ -156,7 +164,9 @@ type Integral =
   | 'outputTokens'
   | 'cacheReadTokens'
   | 'cacheCreationTokens'
-  | 'reasoningTokens';
+  | 'reasoningTokens'
+  | 'responseHash'
+  | 'repeatsSpanId';
 type Sent = Omit<SpanRow, Integral> & { [K in Integral]: string | null };
 
 function rowOf(row: Sent): SpanRow {
@@ -174,6 +184,8 @@ function rowOf(row: Sent): SpanRow {
     cacheReadTokens: numberOr(row.cacheReadTokens),
     cacheCreationTokens: numberOr(row.cacheCreationTokens),
     reasoningTokens: numberOr(row.reasoningTokens),
+    responseHash: bigintOr(row.responseHash),
+    repeatsSpanId: bigintOr(row.repeatsSpanId),
   };
 }
 
@@ -233,6 +245,70 @@ export async function spansOfTrace(
   return rows.map(rowOf);
 }
 
+/** What the waterfall shows of a span; 64-bit numbers are decimal text. */
+export interface OutlinedSpan {
+  spanId: string;
+  parentSpanId: string | null;
+  startNs: string;
+  endNs: string;
+  costPico: string | null;
+  inputTokens: string | null;
+  outputTokens: string | null;
+  status: number;
+  billable: boolean;
+  name: string;
+  service: string;
+  operation: string | null;
+  model: string | null;
+}
+
+/** At most `limit` spans of one trace, by start, without what was said: a third of the columns and no content block. */
+export async function outlineOfTrace(
+  sql: Sql,
+  tenantId: string,
+  traceId: string,
+  days: readonly number[],
+  limit: number,
+): Promise<OutlinedSpan[]> {
+  const { rows } = await sql.query<OutlinedSpan>(
+    `
+      select
+        span_id as "spanId", parent_span_id as "parentSpanId", start_ns as "startNs", end_ns as "endNs",
+        cost_pico as "costPico", input_tokens as "inputTokens", output_tokens as "outputTokens",
+        status, billable, name, service, operation, model
+      from spans
+      where tenant_id = $1
+        and day = any ($2::date[])
+        and trace_id = $3
+      order by start_ns, span_id
+      limit $4
+    `,
+    [tenantId, days.map(isoDay), traceId, limit],
+  );
+  return rows;
+}
+
+/** One span of a trace. */
+export async function findSpan(
+  sql: Sql,
+  tenantId: string,
+  key: SpanKey,
+  days: readonly number[],
+): Promise<SpanRow | undefined> {
+  const { rows } = await sql.query<Sent>(
+    `
+      select ${COLUMNS}
+      from spans
+      where tenant_id = $1
+        and day = any ($2::date[])
+        and trace_id = $3
+        and span_id = $4
+    `,
+    [tenantId, days.map(isoDay), key.traceId, key.spanId],
+  );
+  return rows[0] === undefined ? undefined : rowOf(rows[0]);
+}
+
 /**
  * Takes out rows that newer ones replace. The list of traces beside the join is for the planner: with it the scan
  * begins at those traces, without it every span of the day is read, 0.8 s for 60,000.
@@ -256,6 +332,38 @@ export async function deleteSpans(sql: Sql, tenantId: string, rows: readonly Spa
       dates(rows.map(({ day }) => day)),
       uuids(rows.map(({ traceId }) => traceId)),
       bigints(rows.map(({ spanId }) => spanId)),
+      uuids([...new Set(rows.map(({ traceId }) => traceId))]),
+    ],
+  );
+}
+
+/** Writes what of `rows` is billed and what it costs; everything else of a span stays. The caller holds the trace's lock. */
+export async function updateBills(sql: Sql, tenantId: string, rows: readonly SpanRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  await sql.query(
+    `
+      update spans
+      set billable = sent.billable, repeats_span_id = sent.repeats_span_id, cost_pico = sent.cost_pico,
+        price_version = sent.price_version
+      from unnest($3::date[], $4::uuid[], $5::int8[], $6::bool[], $7::int8[], $8::int8[], $9::text[])
+        as sent (day, trace_id, span_id, billable, repeats_span_id, cost_pico, price_version)
+      where spans.tenant_id = $1
+        and spans.day = any ($2::date[])
+        and spans.trace_id = any ($10::uuid[])
+        and spans.day = sent.day
+        and spans.trace_id = sent.trace_id
+        and spans.span_id = sent.span_id
+    `,
+    [
+      tenantId,
+      [...new Set(rows.map(({ day }) => day))].map(isoDay),
+      dates(rows.map(({ day }) => day)),
+      uuids(rows.map(({ traceId }) => traceId)),
+      bigints(rows.map(({ spanId }) => spanId)),
+      booleans(rows.map(({ billable }) => billable)),
+      bigints(rows.map(({ repeatsSpanId }) => repeatsSpanId)),
+      bigints(rows.map(({ costPico }) => costPico)),
+      texts(rows.map(({ priceVersion }) => priceVersion)),
       uuids([...new Set(rows.map(({ traceId }) => traceId))]),
     ],
   );
