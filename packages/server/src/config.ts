@@ -167,6 +167,18 @@ const VARIABLES = {
     description: 'New traces that a tenant may send a day (UTC), unless the tenant has a limit of its own.',
     read: asInteger(0, MOST),
   }),
+  logRecordsPerDay: withDefault('1000000', {
+    name: 'LUMATRACE_LOG_RECORDS_PER_DAY',
+    kind: 'number',
+    description: 'Log records and scores that a tenant may send a day (UTC).',
+    read: asInteger(0, MOST),
+  }),
+  metricPointsPerDay: withDefault('1000000', {
+    name: 'LUMATRACE_METRIC_POINTS_PER_DAY',
+    kind: 'number',
+    description: 'Data points of GenAI metrics that a tenant may send a day (UTC).',
+    read: asInteger(0, MOST),
+  }),
   requestsPerHour: withDefault('5000', {
     name: 'LUMATRACE_REQUESTS_PER_HOUR',
     kind: 'number',

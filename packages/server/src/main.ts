@@ -22,6 +22,8 @@ import type { Route } from './http/route.ts';
 import { createHttp, type Http } from './http/server.ts';
 import { telemetryRoutes } from './http/telemetry.ts';
 import { createIngest, type Ingest } from './ingest/ingest.ts';
+import { createLogIngest, type LogIngest, type LogRedactor } from './ingest/logs.ts';
+import { createMetricIngest, type AttributeRedactor, type MetricIngest } from './ingest/metrics.ts';
 import { upkeepTelemetry } from './ingest/upkeep.ts';
 import { createInstallationKeys } from './keys/installation-keys.ts';
 import { kekFromBytes } from './keys/kek.ts';
@@ -87,6 +89,8 @@ interface House {
   tenantKeys: TenantKeys;
   access: Access;
   ingest: Ingest;
+  logs: LogIngest;
+  metricIngest: MetricIngest;
   explore: Explore;
   photoCredentials: PhotoCredentials;
   photos: PhotosRoom;
@@ -253,12 +257,25 @@ function telemetry(house: House): Part {
         tracesPerDay: house.config.tracesPerDay,
         ensurePartitions: (retentionClass, days) => ensureDayPartitions(database, retentionClass, days),
       });
+      const lane = {
+        database,
+        ensurePartitions: (retentionClass: number, days: readonly number[]) =>
+          ensureDayPartitions(database, retentionClass, days),
+        nowMs: Date.now,
+        redactorOf: async () => KEPT_AS_SENT,
+      };
+      house.logs = createLogIngest({ ...lane, tenantKeys, recordsPerDay: house.config.logRecordsPerDay });
+      house.metricIngest = createMetricIngest({ ...lane, pointsPerDay: house.config.metricPointsPerDay });
       house.explore = createExplore({ database, tenantKeys, cursorKey: house.cursorKey });
-      const { ingest } = house;
+      const { ingest, logs, metricIngest } = house;
       for (const [name, help, read] of INGEST_GAUGES) metrics.gauge(name, help, () => read(ingest.counts()));
+      for (const [name, help, read] of LOG_GAUGES) metrics.gauge(name, help, () => read(logs.counts()));
+      for (const [name, help, read] of METRIC_GAUGES) metrics.gauge(name, help, () => read(metricIngest.counts()));
       return Promise.resolve();
     },
-    stop: () => house.ingest.drain(),
+    async stop() {
+      await Promise.all([house.ingest.drain(), house.logs.drain(), house.metricIngest.drain()]);
+    },
   };
 }
 
@@ -270,6 +287,31 @@ const INGEST_GAUGES: ReadonlyArray<readonly [string, string, (counts: IngestCoun
   ['lumatrace_spans_rejected_total', 'Spans that were refused alone.', ({ rejected }) => rejected],
   ['lumatrace_ingest_queued_spans', 'Spans that wait to be written.', ({ queuedSpans }) => queuedSpans],
 ];
+
+type LogCounts = ReturnType<LogIngest['counts']>;
+const LOG_GAUGES: ReadonlyArray<readonly [string, string, (counts: LogCounts) => number]> = [
+  ['lumatrace_log_records_stored_total', 'Log records written and committed.', ({ stored }) => stored],
+  ['lumatrace_log_records_duplicate_total', 'Log records and scores that came again.', ({ duplicates }) => duplicates],
+  ['lumatrace_log_records_rejected_total', 'Log records that were refused alone.', ({ rejected }) => rejected],
+  ['lumatrace_scores_stored_total', 'Scores written, replacements included.', ({ scores }) => scores],
+];
+
+type MetricCounts = ReturnType<MetricIngest['counts']>;
+const METRIC_GAUGES: ReadonlyArray<readonly [string, string, (counts: MetricCounts) => number]> = [
+  ['lumatrace_metric_points_stored_total', 'Data points written and committed.', ({ stored }) => stored],
+  ['lumatrace_metric_points_duplicate_total', 'Data points that came again unchanged.', ({ duplicates }) => duplicates],
+  ['lumatrace_metric_points_rejected_total', 'Data points that were refused alone.', ({ rejected }) => rejected],
+  [
+    'lumatrace_metric_points_not_kept_total',
+    'Data points of no GenAI metric: taken, not kept.',
+    ({ notKept }) => notKept,
+  ],
+];
+
+const KEPT_AS_SENT: LogRedactor & AttributeRedactor = {
+  redactLogs: (records) => records,
+  redactAttributes: (attributes) => attributes,
+};
 
 function photos(house: House): Part {
   const { config } = house;
@@ -363,7 +405,7 @@ function listeners(house: House): Part {
 function routesOf(house: House): Route[] {
   const { storage, signer: signerProcess, metrics } = house;
   const described = [
-    ...otlpRoutes({ ingest: house.ingest }),
+    ...otlpRoutes({ ingest: house.ingest, logs: house.logs, metrics: house.metricIngest }),
     ...telemetryRoutes({ explore: house.explore }),
     ...photoRoutes(house.photos),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
