@@ -1,4 +1,4 @@
-// One trace with all its spans.
+// One trace: the outline of its spans for the waterfall, and a span with what it said when it is chosen.
 import { queryOptions } from '@tanstack/react-query';
 import type { Message, Part } from '@lumatrace/telemetry/messages.ts';
 import { fetchJson } from './client.ts';
@@ -29,6 +29,8 @@ export interface SpanItem extends Omit<TraceItem, 'span_count'> {
   end_ns: string;
   /** Counts in the cost of the trace; wrappers that repeat usage do not. */
   billable: boolean;
+  /** Of a span that looks like a call and is not billed: which span is billed for it, and why. */
+  repeats: { span_id: string; reason: string } | null;
   cost_components: CostComponent[] | null;
   price_version: string | null;
   /** The provider and model of the price table that the call was matched to. */
@@ -46,16 +48,45 @@ export interface SpanItem extends Omit<TraceItem, 'span_count'> {
   issues: string[];
 }
 
-export interface TraceAnswer extends TraceItem {
-  spans: SpanItem[];
+/** A span of the outline; what is null, zero, unset or false is left out of the answer. */
+export interface OutlineSpan {
+  span_id: string;
+  parent_span_id?: string;
+  name: string;
+  service_name: string;
+  start_ns: string;
+  end_ns: string;
+  operation?: string;
+  model?: string;
+  status?: TraceItem['status'];
+  prompt_tokens?: number;
+  completion_tokens?: number;
+  billable?: true;
+  cost_usd?: string | null;
+}
+
+export interface TraceOutline extends TraceItem {
+  spans: OutlineSpan[];
   /** The trace has more spans than one answer holds; the earliest are here. */
   spans_truncated: boolean;
 }
 
+/** Thousands of spans in some milliseconds: no messages, no attributes. */
 export function traceQuery(traceId: string) {
   return queryOptions({
     queryKey: ['trace', traceId],
-    queryFn: ({ signal }) => fetchJson<TraceAnswer>(`/api/traces/${encodeURIComponent(traceId)}`, { signal }),
+    queryFn: ({ signal }) => fetchJson<TraceOutline>(`/api/traces/${encodeURIComponent(traceId)}/outline`, { signal }),
+    staleTime: 30_000,
+    // a trace of ten thousand spans need not be compared with itself when it is read again
+    structuralSharing: false,
+  });
+}
+
+export function spanQuery(traceId: string, spanId: string) {
+  return queryOptions({
+    queryKey: ['trace', traceId, 'span', spanId],
+    queryFn: ({ signal }) =>
+      fetchJson<SpanItem>(`/api/traces/${encodeURIComponent(traceId)}/spans/${encodeURIComponent(spanId)}`, { signal }),
     staleTime: 30_000,
   });
 }

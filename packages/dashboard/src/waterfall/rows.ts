@@ -1,9 +1,26 @@
-// The waterfall without React: spans of the API → rows in order, with bars as shares of the trace's time.
+// The waterfall without React: the outline of the API → rows in order, with bars as shares of the trace's time.
 import { criticalPathOf, treeOf, type TraceNode, type TraceSpan, type TraceTree } from '@lumatrace/telemetry/trace.ts';
-import type { SpanItem } from '../api/trace.ts';
+import type { OutlineSpan } from '../api/trace.ts';
+
+/** A span as a row shows it. */
+export interface ShownSpan {
+  span_id: string;
+  parent_span_id: string | null;
+  name: string;
+  service_name: string;
+  operation: string | null;
+  model: string | null;
+  status: 'ok' | 'error' | 'unset';
+  latency_ms: number;
+  /** In and out. */
+  tokens: number;
+  billable: boolean;
+  /** null = unpriced. */
+  cost_usd: string | null;
+}
 
 interface PlacedSpan extends TraceSpan {
-  item: SpanItem;
+  item: ShownSpan;
 }
 
 /** A stretch of time as shares of the whole trace, 0…1. */
@@ -13,7 +30,7 @@ export interface Stretch {
 }
 
 export interface Row {
-  span: SpanItem;
+  span: ShownSpan;
   depth: number;
   childCount: number;
   /** Spans below it, all levels. */
@@ -56,24 +73,31 @@ const KINDS: ReadonlyMap<string, Kind> = new Map([
   ['plan', 'agent'],
 ]);
 
-export function kindOf(span: Pick<SpanItem, 'operation' | 'attributes' | 'model'>): Kind {
-  const operation = span.operation ?? span.attributes?.['gen_ai.operation.name'];
-  const kind = KINDS.get(typeof operation === 'string' ? operation : '');
-  return kind ?? (span.model === null ? 'other' : 'llm');
+export function kindOf({ operation, model }: Pick<ShownSpan, 'operation' | 'model'>): Kind {
+  return KINDS.get(operation ?? '') ?? (model === null ? 'other' : 'llm');
 }
 
-function placed(item: SpanItem): PlacedSpan {
-  return {
-    item,
-    spanId: item.span_id,
-    parentSpanId: item.parent_span_id ?? undefined,
-    startNs: BigInt(item.start_ns),
-    endNs: BigInt(item.end_ns),
+function placed(span: OutlineSpan): PlacedSpan {
+  const startNs = BigInt(span.start_ns);
+  const endNs = BigInt(span.end_ns);
+  const item: ShownSpan = {
+    span_id: span.span_id,
+    parent_span_id: span.parent_span_id ?? null,
+    name: span.name,
+    service_name: span.service_name,
+    operation: span.operation ?? null,
+    model: span.model ?? null,
+    status: span.status ?? 'unset',
+    latency_ms: Number(endNs - startNs) / 1e6,
+    tokens: (span.prompt_tokens ?? 0) + (span.completion_tokens ?? 0),
+    billable: span.billable ?? false,
+    cost_usd: span.cost_usd ?? null,
   };
+  return { item, spanId: span.span_id, parentSpanId: span.parent_span_id, startNs, endNs };
 }
 
 /** All rows of a trace, every branch open. 10,000 spans take some ten milliseconds. */
-export function waterfallOf(spans: readonly SpanItem[]): Waterfall {
+export function waterfallOf(spans: readonly OutlineSpan[]): Waterfall {
   const tree = treeOf(spans.map(placed));
   const critical = criticalSections(tree);
   const lengthNs = Number(tree.endNs - tree.startNs);

@@ -1,11 +1,14 @@
 // The chosen span: its figures, and tabs for what was said, what it cost, and everything that was sent.
+import { useQuery } from '@tanstack/react-query';
 import { Tabs } from 'radix-ui';
 import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
-import type { SpanItem } from '../../api/trace.ts';
+import { spanQuery, type SpanItem } from '../../api/trace.ts';
 import { CopyButton, ShortId } from '../../elements/copy.tsx';
 import { Duration, Money, StatusMark } from '../../elements/figures.tsx';
 import { JsonView } from '../../elements/json-view.tsx';
+import { ProblemNotice } from '../../elements/notice.tsx';
+import { SkeletonRows } from '../../elements/skeleton.tsx';
 import { SPAN_TABS, type SpanTab } from '../../routes.tsx';
 import type { Row } from '../../waterfall/rows.ts';
 import { TAB } from '../connect-lines.tsx';
@@ -31,11 +34,21 @@ const CONTENT: Record<SpanTab, (props: { span: SpanItem }) => ReactNode> = {
   raw: RawTab,
 };
 
-export function SpanPanel({ row, tab, onTab }: { row: Row; tab: SpanTab; onTab: (tab: SpanTab) => void }) {
-  const { span } = row;
+interface SpanPanelProps {
+  traceId: string;
+  row: Row;
+  /** Undefined: where the span says something. */
+  tab: SpanTab | undefined;
+  onTab(tab: SpanTab): void;
+}
+
+export function SpanPanel({ traceId, row, tab: asked, onTab }: SpanPanelProps) {
+  const { span: shown } = row;
+  const { data: span, error, refetch } = useQuery(spanQuery(traceId, shown.span_id));
+  const tab = asked ?? (span === undefined ? 'messages' : tabWorthReading(span));
   const counts: Partial<Record<SpanTab, number>> = {
-    events: span.events?.length ?? 0,
-    attributes: Object.keys(span.attributes ?? {}).length,
+    events: span?.events?.length ?? 0,
+    attributes: Object.keys(span?.attributes ?? {}).length,
   };
   return (
     <aside
@@ -45,24 +58,24 @@ export function SpanPanel({ row, tab, onTab }: { row: Row; tab: SpanTab; onTab: 
       <header className="flex flex-col gap-1 px-4 pt-3 pb-2">
         <h2 className="flex items-center gap-2 font-semibold">
           <KindIcon kind={row.kind} size={16} />
-          <span className="truncate">{span.name}</span>
+          <span className="truncate">{shown.name}</span>
         </h2>
         <p className="flex flex-wrap items-center gap-x-3 text-xs text-ink-2">
           <span>{KINDS[row.kind].word}</span>
-          <StatusMark status={span.status} />
+          <StatusMark status={shown.status} />
           <span>
-            <Duration ms={span.latency_ms} />, <Duration ms={row.selfMs} /> by itself
+            <Duration ms={shown.latency_ms} />, <Duration ms={row.selfMs} /> by itself
           </span>
-          {span.billable && <Money usd={span.cost_usd} priced={span.cost_priced_usd} />}
-          <ShortId id={span.span_id} label="span id" length={16} />
+          {shown.billable && <Money usd={shown.cost_usd} />}
+          <ShortId id={shown.span_id} label="span id" length={16} />
         </p>
-        <Failure span={span} />
-        {span.issues.map((issue) => (
+        {span && <Failure span={span} />}
+        {span?.issues.map((issue) => (
           <p key={issue} className="text-xs text-warn">
             {issue}
           </p>
         ))}
-        {span.photo_id && (
+        {span?.photo_id && (
           <Link
             to="/photos/$photoId"
             params={{ photoId: span.photo_id }}
@@ -89,13 +102,23 @@ export function SpanPanel({ row, tab, onTab }: { row: Row; tab: SpanTab; onTab: 
               value={name}
               className="scroll-quiet min-h-0 flex-1 overflow-y-auto p-4 -outline-offset-2"
             >
-              <Content span={span} />
+              {span && <Content span={span} />}
+              {error && (
+                <ProblemNotice error={error} retry={() => void refetch()} title="The span could not be read." />
+              )}
+              {span === undefined && !error && <SkeletonRows rows={6} />}
             </Tabs.Content>
           );
         })}
       </Tabs.Root>
     </aside>
   );
+}
+
+// a span without messages opens where it says something
+function tabWorthReading({ messages, events }: SpanItem): SpanTab {
+  if (messages !== null && messages.input.length + messages.output.length > 0) return 'messages';
+  return (events?.length ?? 0) > 0 ? 'events' : 'attributes';
 }
 
 function Failure({ span }: { span: SpanItem }) {

@@ -4,7 +4,7 @@ import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { ArrowLeft, CircleAlert } from 'lucide-react';
 import { useEffect, useMemo, useState, type ReactNode } from 'react';
 import type { TraceItem } from '../../api/telemetry.ts';
-import { traceQuery, type SpanItem, type TraceAnswer } from '../../api/trace.ts';
+import { traceQuery, type TraceOutline } from '../../api/trace.ts';
 import { Button } from '../../elements/button.tsx';
 import { ShortId } from '../../elements/copy.tsx';
 import { Count, Duration, Moment, Money, StatusMark, Tag } from '../../elements/figures.tsx';
@@ -73,7 +73,7 @@ function Missing({ error, retry }: { error: Error; retry: () => void }) {
   );
 }
 
-function Opened({ trace }: { trace: TraceAnswer }) {
+function Opened({ trace }: { trace: TraceOutline }) {
   const search = useSearch({ from: '/shell/traces/$traceId' });
   const navigate = useNavigate({ from: '/traces/$traceId' });
   const [folded, setFolded] = useState<ReadonlySet<string>>(new Set());
@@ -117,7 +117,8 @@ function Opened({ trace }: { trace: TraceAnswer }) {
           <SpanPanel
             key={row.span.span_id}
             row={row}
-            tab={search.tab ?? tabWorthReading(row.span)}
+            traceId={trace.trace_id}
+            tab={search.tab}
             onTab={(tab: SpanTab) => void navigate({ search: (before) => ({ ...before, tab }), replace: true })}
           />
         )}
@@ -126,18 +127,15 @@ function Opened({ trace }: { trace: TraceAnswer }) {
   );
 }
 
-// what people come for is an error, else the first span that says something
+// what people come for is an error, else the first call of a model
 function firstWorthReading({ rows, errors }: Waterfall): number {
-  const talking = rows.findIndex(
-    ({ span }) => (span.messages?.input.length ?? 0) + (span.messages?.output.length ?? 0) > 0,
+  return (
+    errors.at(-1) ??
+    Math.max(
+      0,
+      rows.findIndex(({ kind }) => kind === 'llm'),
+    )
   );
-  return errors.at(-1) ?? Math.max(0, talking);
-}
-
-// a span without messages opens where it says something
-function tabWorthReading({ messages, events }: SpanItem): SpanTab {
-  if (messages !== null && messages.input.length + messages.output.length > 0) return 'messages';
-  return (events?.length ?? 0) > 0 ? 'events' : 'attributes';
 }
 
 interface SummaryProps {

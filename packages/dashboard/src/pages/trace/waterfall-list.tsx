@@ -135,7 +135,7 @@ const SpanRow = memo(function SpanRow({
   onFold,
 }: SpanRowProps) {
   const { span } = row;
-  const tokens = span.prompt_tokens + span.completion_tokens;
+  const { tokens } = span;
   const failed = span.status === 'error';
   return (
     <div
@@ -179,7 +179,7 @@ const SpanRow = memo(function SpanRow({
             {tokens > 0 && <Count value={tokens} noun="tokens" />}
           </div>
           <div role="gridcell" className="text-right text-xs text-ink-2">
-            {span.billable && <Money usd={span.cost_usd} priced={span.cost_priced_usd} />}
+            {span.billable && <Money usd={span.cost_usd} />}
           </div>
         </>
       )}
