@@ -2,7 +2,7 @@
 // or an event) with the field that it fills and the reader of its shape; the order of the rows is the precedence.
 import { listFromKeys, isObject, jsonOrText, listOf, parsed } from './messages-json.ts';
 import type { JsonObject } from './messages-json.ts';
-import { messagesOf, noMessages, requestOf, textMessage } from './messages.ts';
+import { isMessage, messagesOf, noMessages, requestOf, textMessage } from './messages.ts';
 import type { Message, Messages, SpanMessages } from './messages.ts';
 import { MAX_MESSAGES, partsOf, responseOf } from './messages-parts.ts';
 import type { Part } from './messages-parts.ts';
@@ -41,10 +41,25 @@ export interface ContentRow {
 // Readers: value → what it holds. The field of the row must come out of it; the others are taken where nothing better is.
 
 const conversation: Read = (value) => ({ input: messagesOf(value, 'user') });
+/** OpenLLMetry for the Responses API writes the list of input items as JSON into the text of one message. */
+const nestedConversation: Read = (value) => {
+  const [message, ...others] = messagesOf(value, 'user');
+  const [part, ...more] = message?.parts ?? [];
+  if (part?.type !== 'text' || others.length + more.length > 0 || !part.content.startsWith('[')) return {};
+  const items = jsonOrText(part.content);
+  return Array.isArray(items) && items.every(isMessage) ? { input: messagesOf(items, 'user') } : {};
+};
 const answer: Read = (value) => ({ output: messagesOf(value, 'assistant') });
 const request: Read = requestOf;
 const words: Read = (value) => ({ input: textMessage('user', value) });
 const instructions: Read = (value) => ({ systemInstructions: partsOf(parsed(value)) });
+/** Instructions and tools beside a conversation that other keys already gave: members of the request's parameters. */
+const beside: (field: 'systemInstructions' | 'toolDefinitions') => Read = (field) => (value) => {
+  const json = parsed(value);
+  if (!isObject(json)) return {};
+  if (field === 'toolDefinitions') return { toolDefinitions: listOf(json.tools ?? json.functions).map(toolDefinition) };
+  return { systemInstructions: partsOf(json.system ?? json.instructions ?? json.system_instruction) };
+};
 const tools: Read = (value) => ({ toolDefinitions: listOf(parsed(value)).map(toolDefinition) });
 
 /** A tool as JSON text inside a list (Vercel), or wrapped by OpenInference's `tool.json_schema`. */
@@ -200,6 +215,12 @@ interface Group {
 const SPECIFIC: readonly Group[] = [
   { field: 'input', read: toolInput, keys: ['gen_ai.tool.call.arguments', 'ai.toolCall.args'] },
   { field: 'output', read: toolOutput, keys: ['gen_ai.tool.call.result', 'ai.toolCall.result'] },
+  {
+    field: 'input',
+    read: nestedConversation,
+    keys: ['gen_ai.input.messages'],
+    scope: '@traceloop/instrumentation-openai',
+  },
   { field: 'input', read: conversation, keys: ['gen_ai.input.messages', 'gen_ai.prompt.*', 'gen_ai.prompt'] },
   { field: 'output', read: answer, keys: ['gen_ai.output.messages', 'gen_ai.completion.*', 'gen_ai.completion'] },
   { field: 'input', read: conversation, keys: ['llm.input_messages.*', 'llm.input_messages'] },
@@ -251,6 +272,13 @@ const SPECIFIC: readonly Group[] = [
 ];
 
 const GENERAL: readonly Group[] = [
+  { field: 'systemInstructions', read: instructions, keys: ['langfuse.observation.metadata.instructions'] },
+  {
+    field: 'systemInstructions',
+    read: beside('systemInstructions'),
+    keys: ['llm.invocation_parameters', 'input.value'],
+  },
+  { field: 'toolDefinitions', read: beside('toolDefinitions'), keys: ['llm.invocation_parameters', 'input.value'] },
   { field: 'input', read: toolInput, keys: ['langfuse.observation.input'], operation: 'execute_tool' },
   { field: 'output', read: toolOutput, keys: ['langfuse.observation.output'], operation: 'execute_tool' },
   { field: 'input', read: request, keys: ['langfuse.observation.input'] },
@@ -348,7 +376,17 @@ export function contentOf(source: ContentSource): SpanMessages {
   }
   if (!eventsRead) take(content, contentOfEvents(source.events, 'event:'));
   addFinishReasons(content.output, source.finishReasons ?? []);
+  leaveOutRepeatedInstructions(content);
   return content;
+}
+
+/** Instructions that the conversation begins with are not shown twice. */
+function leaveOutRepeatedInstructions(content: SpanMessages): void {
+  const first = content.input[0];
+  if (content.systemInstructions.length === 0 || first?.role !== 'system') return;
+  if (JSON.stringify(first.parts) !== JSON.stringify(content.systemInstructions)) return;
+  content.systemInstructions = [];
+  delete content.from.systemInstructions;
 }
 
 /** One reason per answer, where the span gives them beside the answers. */
@@ -388,11 +426,16 @@ function readRow(row: ContentRow, keys: string[] | undefined, source: ContentSou
     keys === undefined ? source.attributes[row.key] : listFromKeys(source.attributes, keys, row.key.slice(0, -1));
   if (value === undefined || value === null || value === '') return;
   const read = row.read(value, source, row.key);
-  if ((read[row.field]?.length ?? 0) === 0) return;
+  if ((read[row.field]?.length ?? 0) === 0 || isSilent(read, row.field)) return;
   for (const field of FIELDS) fill(content, field, read[field], row.key);
 }
 
 const FIELDS = ['input', 'output', 'systemInstructions', 'toolDefinitions'] as const satisfies readonly ContentField[];
+
+/** Messages without any part say nothing: another key may. */
+function isSilent(read: Partial<Messages>, field: ContentField): boolean {
+  return (field === 'input' || field === 'output') && (read[field] ?? []).every(({ parts }) => parts.length === 0);
+}
 
 /** Fills what is still empty. */
 function take(content: SpanMessages, more: SpanMessages): void {

@@ -127,7 +127,13 @@ export const USAGE_RULES: readonly UsageRule[] = [
   {
     scope: '@traceloop/instrumentation-anthropic',
     inputWithout: CACHE,
-    evidence: '@traceloop/instrumentation-anthropic 0.27.0: span.setAttribute(input_tokens, result.usage.input_tokens)',
+    evidence: 'openllmetry-0.27.0/anthropic-cached',
+  },
+  {
+    scope: '@arizeai/openinference-instrumentation-anthropic',
+    before: '0.2.0',
+    inputWithout: CACHE,
+    evidence: 'openinference-2.0.3/anthropic-cached',
   },
   {
     scope: 'opentelemetry.instrumentation.bedrock',
@@ -235,4 +241,14 @@ function completeFromTotal(span: Span): void {
 function noteOrigin(span: Span, field: 'inputTokens' | 'outputTokens'): void {
   const total = span.origins.find((row) => row.field === 'totalTokens');
   if (total !== undefined) span.origins.push({ ...total, field });
+}
+
+/**
+ * Scopes that describe a streamed call twice: by a span that ends before the answer came, without usage, and by a later
+ * one with usage and answer. The first is not a call of unknown price. Evidence: python-logfire-5.2.0/openai-stream.
+ */
+const STREAMS_TOLD_LATER: ReadonlySet<string> = new Set(['logfire.openai', 'logfire.anthropic']);
+
+export function isToldLater(span: Span): boolean {
+  return STREAMS_TOLD_LATER.has(span.context.scopeName) && span.attributes['gen_ai.output.messages'] === undefined;
 }

@@ -39,7 +39,15 @@ interface Row<F extends Field> {
 /** One row of the table. */
 export type Convention = Row<Field>;
 
-const noText: Parse<string> = (value, key, issues) => (value === '{}' ? undefined : label(value, key, issues));
+/** An id inside an answer is a response's only in the form that the APIs give it: an answer in JSON has ids of its own. */
+const responseId: Parse<string> = (value) =>
+  typeof value === 'string' && /^(?:chatcmpl|cmpl|msg|resp|gen)[-_][\w-]{1,180}$/.test(value) ? value : undefined;
+
+/** The host of an address, where an emitter sends the whole URL. */
+const host: Parse<string> = (value, key, issues) => {
+  const text = label(value, key, issues);
+  return text === undefined ? undefined : (/^[a-z]+:\/\/([^/:?#]+)/i.exec(text)?.[1] ?? text);
+};
 
 /** Vercel names a model class, not a provider: `openai.chat`, `anthropic.messages`, `google.generative-ai`. */
 const vercelProvider: Parse<string> = (value, key, issues) => {
@@ -180,6 +188,7 @@ const LEVELS = knownWord(
 /** Keys of one field, the preferred one first. */
 type Group = { [F in Field]: readonly [F, ParseField<F>, ...string[]] }[Field];
 
+// Proof of each row that fixtures/otlp/emitters has seen: dialects.test.ts replays it.
 // Sources: open-telemetry/semantic-conventions-genai 1.42 (first key of most rows), open-telemetry/semantic-conventions
 // 1.27 to 1.36 (gen_ai.system, gen_ai.prompt, …), OpenLLMetry 0.x (traceloop.*, gen_ai.usage.cache_read_input_tokens, …),
 // OpenInference 2.12 (llm.*, tool.*, reranker.*), Vercel AI SDK 3 to 7 (ai.*), Langfuse SDK 5 (langfuse.*), the Lumina SDK
@@ -228,11 +237,13 @@ const GROUPS: readonly Group[] = [
     'llm.model_name',
   ],
   ['responseId', label, 'gen_ai.response.id', 'ai.response.id', 'llm.response.id'],
+  ['responseId', responseId, 'output.value/id', 'output.value/llm_output.id'],
   [
     'finishReasons',
     labels,
     'gen_ai.response.finish_reasons',
     'gen_ai.response.finish_reason',
+    'anthropic.message.stop_reason',
     'llm.finish_reasons',
     'llm.finish_reason',
     'ai.response.finishReason',
@@ -338,15 +349,18 @@ const GROUPS: readonly Group[] = [
     'gen_ai.openai.response.service_tier',
     'openai.request.service_tier',
     'gen_ai.openai.request.service_tier',
+    'anthropic.response.service_tier',
     'ai.response.providerMetadata/openai.serviceTier',
     'ai.response.providerMetadata/anthropic.usage.service_tier',
+    'output.value/service_tier',
+    'output.value/llm_output.service_tier',
     'llm.invocation_parameters/service_tier',
     'langfuse.observation.model.parameters/service_tier',
   ],
   ['errorType', label, 'error.type', 'gen_ai.error.type'],
   ['level', LEVELS, 'langfuse.observation.level'],
   ['statusText', label, 'langfuse.observation.status_message'],
-  ['serverAddress', label, 'server.address', 'gen_ai.openai.api_base', 'openai.api_base'],
+  ['serverAddress', host, 'server.address', 'gen_ai.openai.api_base', 'openai.api_base'],
   ['endpoint', label, 'lumina.endpoint', 'http.route'],
   ['environment', label, 'lumina.environment', 'langfuse.environment', 'langfuse.trace.environment'],
   ['release', label, 'langfuse.release', 'langfuse.version', 'traceloop.entity.version'],
@@ -414,8 +428,17 @@ const GROUPS: readonly Group[] = [
     'llm.prompt_template.version',
     'ai.telemetry.metadata.langfusePrompt/version',
   ],
-  ['title', noText, 'logfire.msg'],
-  ['tags', tags, 'lumina.tags', 'langfuse.trace.tags', 'langfuse.tags', 'tag.tags', 'ai.telemetry.metadata.tags'],
+  ['title', label, 'logfire.msg'],
+  [
+    'tags',
+    tags,
+    'lumina.tags',
+    'langfuse.trace.tags',
+    'langfuse.tags',
+    'tag.tags',
+    'ai.telemetry.metadata.tags',
+    'logfire.tags',
+  ],
   [
     'metadata',
     metadata,
@@ -499,6 +522,12 @@ const GROUPS: readonly Group[] = [
     'ai.response.providerMetadata/bedrock.usage.cacheReadInputTokens',
     'ai.response.providerMetadata/openai.cachedPromptTokens',
     'mlflow.chat.tokenUsage/cache_read_input_tokens',
+    'gen_ai.usage.raw/prompt_tokens_details.cached_tokens',
+    'gen_ai.usage.raw/input_tokens_details.cached_tokens',
+    'gen_ai.usage.raw/cache_read_input_tokens',
+    'output.value/usage.prompt_tokens_details.cached_tokens',
+    'output.value/usage.input_tokens_details.cached_tokens',
+    'output.value/usage.cache_read_input_tokens',
   ],
   ['cacheReadTokens', partOfUsage('cacheReadTokens'), 'langfuse.observation.usage_details'],
   [
@@ -506,6 +535,7 @@ const GROUPS: readonly Group[] = [
     count,
     'gen_ai.usage.cache_creation.input_tokens',
     'gen_ai.usage.cache_creation_input_tokens',
+    'gen_ai.usage.cache_write.input_tokens',
     'gen_ai.usage.details.cache_write_tokens',
     'gen_ai.usage.details.cache_creation_input_tokens',
     'llm.token_count.prompt_details.cache_write',
@@ -515,6 +545,8 @@ const GROUPS: readonly Group[] = [
     'ai.response.providerMetadata/anthropic.cacheCreationInputTokens',
     'ai.response.providerMetadata/bedrock.usage.cacheWriteInputTokens',
     'mlflow.chat.tokenUsage/cache_creation_input_tokens',
+    'gen_ai.usage.raw/cache_creation_input_tokens',
+    'output.value/usage.cache_creation_input_tokens',
   ],
   ['cacheCreationTokens', partOfUsage('cacheCreationTokens'), 'langfuse.observation.usage_details'],
   [
@@ -530,6 +562,10 @@ const GROUPS: readonly Group[] = [
     'ai.usage.outputTokenDetails.reasoningTokens',
     'ai.usage.reasoningTokens',
     'ai.response.providerMetadata/openai.reasoningTokens',
+    'gen_ai.usage.raw/completion_tokens_details.reasoning_tokens',
+    'gen_ai.usage.raw/output_tokens_details.reasoning_tokens',
+    'output.value/usage.completion_tokens_details.reasoning_tokens',
+    'output.value/usage.output_tokens_details.reasoning_tokens',
   ],
   ['reasoningTokens', partOfUsage('reasoningTokens'), 'langfuse.observation.usage_details'],
   ['inputTextTokens', count, 'gen_ai.usage.text.input_tokens'],

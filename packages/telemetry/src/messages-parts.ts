@@ -89,8 +89,8 @@ export function partOf(value: Json): Part[] {
   if (typeof value === 'string') return [{ type: 'text', content: value }];
   if (!isObject(value)) return [jsonText(value)];
   const type = typeOf(value);
-  const part = PARTS.get(type)?.(value);
-  return [part ?? { type: 'generic', name: type, value }];
+  const part = PARTS.get(type)?.(value) ?? { type: 'generic', name: type, value };
+  return (part.type === 'text' || part.type === 'reasoning') && part.content === '' ? [] : [part];
 }
 
 /** Whether an object is a part of a type that the table knows. */
@@ -134,6 +134,8 @@ const BESIDE = new Set([
   'videoMetadata',
   'annotations',
   'id',
+  // OpenInference's Anthropic parts carry their call beside an empty content
+  'tool_call',
 ]);
 
 export function untypedPart(part: JsonObject): string {
@@ -188,7 +190,17 @@ export function toolCallOf(call: JsonObject): ToolCallPart {
 
 function optionalArguments(args: Json | undefined): { arguments?: Json } {
   if (args === undefined || args === null) return {};
-  return { arguments: typeof args === 'string' ? jsonOrText(args) : args };
+  return { arguments: typeof args === 'string' ? jsonOrText(unquoted(args)) : args };
+}
+
+/** Arguments that were written as JSON twice: JSON text of JSON text. */
+function unquoted(text: string): string {
+  if (!text.startsWith('"{')) return text;
+  try {
+    return String(JSON.parse(text));
+  } catch {
+    return text;
+  }
 }
 
 const toolCallResponse: ReadPart = (part) => ({
@@ -236,6 +248,7 @@ const geminiResponse = inside(['function_response', 'functionResponse'], (answer
 
 const openInferenceContent: ReadPart = (part) => {
   const content = part.message_content;
+  if (isObject(part.tool_call)) return toolCallOf(part.tool_call);
   if (!isObject(content)) return undefined;
   for (const medium of ['image', 'audio', 'video', 'document'] as const) {
     const url = urlIn(content[medium], medium);

@@ -269,8 +269,8 @@ function messageParts(message: JsonObject, role: string): Part[] {
   const parts = isContentObject(said) ? [jsonText(said)] : partsOf(contentFrom(said));
   const callParts = callsOf(message).map(toolCallOf);
   const reasoning = typeof message.reasoning_content === 'string' ? reasoningOf(message.reasoning_content) : [];
-  const isToolAnswer =
-    (role === 'tool' || role === 'function') && !parts.some((part) => part.type === 'tool_call_response');
+  const answersCall = role === 'tool' || role === 'function' || typeof message.tool_call_id === 'string';
+  const isToolAnswer = answersCall && !parts.some((part) => part.type === 'tool_call_response');
   if (!isToolAnswer) return [...reasoning, ...parts, ...newCalls(parts, callParts)];
   const answer = responseOf(message.parts ?? message.content ?? message.contents ?? null);
   return [{ type: 'tool_call_response', ...idOf(message), response: answer }];

@@ -1,6 +1,7 @@
 // The normalised span: what one unit of work was, whoever reported it and in whichever dialect of OpenTelemetry.
 // otlp/decode.ts and otlp/json.ts fill it through the table in conventions.ts; everything above them reads only this.
 import { contentOf } from './conventions-content.ts';
+import { isToldLater } from './conventions-usage.ts';
 import type { Convention } from './conventions.ts';
 import type { SpanMessages } from './messages.ts';
 
@@ -267,6 +268,7 @@ export class Span extends SpanFields {
   get billable(): boolean {
     if (this.operation !== undefined && UNBILLED_OPERATIONS.has(this.operation)) return false;
     if (this.hasUsage) return true;
+    if (isToldLater(this)) return false;
     return (
       this.operation !== undefined &&
       MODEL_OPERATIONS.has(this.operation) &&
