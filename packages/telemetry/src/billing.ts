@@ -30,8 +30,15 @@ export interface BillingSpan {
  * `told_inside`: it reports no tokens, a call of the same model inside it does.
  * `told_outside`: it reports no tokens, the span around it does.
  */
-export type NotBilledReason =
-  'same_response' | 'same_usage' | 'sum_of_calls' | 'wrapper' | 'told_inside' | 'told_outside';
+export const NOT_BILLED_REASONS = [
+  'same_response',
+  'same_usage',
+  'sum_of_calls',
+  'wrapper',
+  'told_inside',
+  'told_outside',
+] as const;
+export type NotBilledReason = (typeof NOT_BILLED_REASONS)[number];
 
 export interface NotBilled {
   /** The billed span that stands for the call; of several the first. */

@@ -1,5 +1,14 @@
 // What a trace and its spans look like to those who ask: the shapes of the public contract.
-import { usdOf, previewOf, type Json, type Message, type Part, type Span } from '@lumatrace/telemetry';
+import {
+  NOT_BILLED_REASONS,
+  previewOf,
+  usdOf,
+  type Json,
+  type Message,
+  type NotBilledReason,
+  type Part,
+  type Span,
+} from '@lumatrace/telemetry';
 import type { TenantKey } from '../keys/tenant-key.ts';
 import { spanIdText, statusName, type StoredComponent, type StoredPrice } from '../storage/content-block.ts';
 import type { OutlinedSpan, SpanRow } from '../storage/postgres/spans.ts';
@@ -52,6 +61,8 @@ export interface SpanItem extends Item {
   status_message: string | null;
   error_type: string | null;
   billable: boolean;
+  /** Of a span that looks like a call and is not billed: which span is billed for it, and why. */
+  repeats: { span_id: string; reason: NotBilledReason } | null;
   usage: Record<string, number>;
   cost_components: Array<Omit<StoredComponent, 'costPico'> & { costUsd: string }> | null;
   price_version: string | null;
@@ -167,8 +178,8 @@ export function spanItem(row: SpanRow, content: { span: Span; price: StoredPrice
     model: row.model,
     provider: row.provider,
     ...preview,
-    cost_usd: row.billable && row.costPico === null ? null : usdOf(row.costPico ?? 0n),
-    cost_priced_usd: usdOf(row.costPico ?? 0n),
+    cost_usd: row.billable && row.costPico === null ? null : usdOf(billedPico(row)),
+    cost_priced_usd: usdOf(billedPico(row)),
     latency_ms: Number(row.endNs - row.startNs) / 1e6,
     prompt_tokens: row.inputTokens ?? 0,
     completion_tokens: row.outputTokens ?? 0,
@@ -189,12 +200,23 @@ export function spanItem(row: SpanRow, content: { span: Span; price: StoredPrice
     status_message: span === undefined || span.statusMessage === '' ? null : span.statusMessage,
     error_type: row.errorType,
     billable: row.billable,
+    repeats: repeatsOf(row),
     usage: usageOf(span),
     ...billOf(row, price),
     client_cost_usd: row.clientCostPico === null ? null : usdOf(row.clientCostPico),
     photo_id: span?.photoId ?? null,
     ...contentOf(span),
   };
+}
+
+/** A span that is not billed may have a price of its own: what it would cost alone. */
+function billedPico({ billable, costPico }: SpanRow): bigint {
+  return billable ? (costPico ?? 0n) : 0n;
+}
+
+function repeatsOf({ repeatsSpanId, repeatsReason }: SpanRow): SpanItem['repeats'] {
+  const reason = NOT_BILLED_REASONS[repeatsReason ?? 0];
+  return repeatsSpanId === null || reason === undefined ? null : { span_id: spanIdText(repeatsSpanId), reason };
 }
 
 function usageOf(span: Span | undefined): Record<string, number> {

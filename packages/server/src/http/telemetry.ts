@@ -1,6 +1,6 @@
 // Routes of telemetry out: parse the question, ask explore, answer.
 import { z } from 'zod';
-import { picoOf } from '@lumatrace/telemetry';
+import { NOT_BILLED_REASONS, picoOf } from '@lumatrace/telemetry';
 import { COST_GROUPS, LATENCY_GROUPS, type Explore, type TraceFilter } from '../explore/explore.ts';
 import { Problem } from './errors.ts';
 import { json, route, type Answer, type Policy, type Route } from './route.ts';
@@ -167,6 +167,33 @@ const traceShape = {
   unpriced_count: z.number().int(),
 };
 const traceItem = z.object(traceShape);
+const scoreItem = z.object({
+  score_id: z.string(),
+  trace_id: z.string(),
+  span_id: z.string().nullable().describe('null: of the trace as a whole'),
+  name: z.string(),
+  value: z.number().nullable(),
+  label: z.string().nullable(),
+  explanation: z.string().nullable(),
+  source: z.enum(['sdk', 'api', 'evaluator']),
+  timestamp: z.string(),
+  metadata: jsonObject,
+});
+const eventItem = z.object({
+  name: z.string(),
+  time: z.string(),
+  time_ns: z.string(),
+  attributes: jsonObject,
+  log: z
+    .object({
+      severity_number: z.number().int(),
+      severity_text: z.string(),
+      body: z.unknown(),
+      service_name: z.string(),
+    })
+    .optional()
+    .describe('Present when the event came as a log record'),
+});
 const messages = z.object({
   input: z.array(jsonObject),
   output: z.array(jsonObject),
@@ -181,6 +208,10 @@ const spanItem = z.object({
   status_message: z.string().nullable(),
   error_type: z.string().nullable(),
   billable: z.boolean(),
+  repeats: z
+    .object({ span_id: z.string(), reason: z.enum(NOT_BILLED_REASONS) })
+    .nullable()
+    .describe('Of a span that looks like a call and is not billed: which span is billed for it, and why'),
   usage: z.record(z.string(), z.number()),
   cost_components: z
     .array(z.object({ unit: z.string(), quantity: z.number(), usd: z.string(), per: z.number(), costUsd: z.string() }))
@@ -192,9 +223,8 @@ const spanItem = z.object({
   photo_id: z.string().nullable(),
   messages: messages.nullable(),
   attributes: jsonObject.nullable(),
-  events: z
-    .array(z.object({ name: z.string(), time: z.string(), time_ns: z.string(), attributes: jsonObject }))
-    .nullable(),
+  events: z.array(eventItem).nullable(),
+  scores: z.array(scoreItem),
   links: z.array(z.object({ trace_id: z.string(), span_id: z.string(), attributes: jsonObject })).nullable(),
   mapped_from: z.record(z.string(), z.string()).nullable().describe('Field → the attribute key that it came from'),
   resource: jsonObject.nullable(),
@@ -330,6 +360,7 @@ export function telemetryRoutes({ explore, nowMs = Date.now }: TelemetryOptions)
           schema: z.object({
             ...traceShape,
             spans: z.array(spanItem),
+            scores: z.array(scoreItem).describe('Of the trace and of its spans'),
             spans_truncated: z.boolean().describe('True beyond 50,000 spans'),
           }),
         },
@@ -354,6 +385,7 @@ export function telemetryRoutes({ explore, nowMs = Date.now }: TelemetryOptions)
           schema: z.object({
             ...traceShape,
             spans: z.array(outlineSpan),
+            scores: z.array(scoreItem).describe('Of the trace and of its spans'),
             spans_truncated: z.boolean().describe('True beyond 50,000 spans'),
           }),
         },

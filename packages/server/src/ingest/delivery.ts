@@ -1,9 +1,10 @@
 // One export request made ready to be written: everything that needs the processor but not the database.
 import { randomUUID } from 'node:crypto';
-import type { Span } from '@lumatrace/telemetry';
+import type { PriceBook, Span } from '@lumatrace/telemetry';
 import type { TenantKey } from '../keys/tenant-key.ts';
 import { encodeBlock } from '../storage/content-block.ts';
 import { blockAad, type BlockRow } from '../storage/postgres/content.ts';
+import { markBilled } from './billing.ts';
 import { contentHasher, recorded, type Recorded } from './record.ts';
 import { summaryOf, type Summary } from './summary.ts';
 
@@ -39,17 +40,19 @@ export interface DeliveryTerms {
   key: TenantKey;
   retentionClass: number;
   redact: Redactor;
+  /** The tenant's prices; the release's table without. */
+  prices?: PriceBook | undefined;
   bytes: number;
 }
 
 /** Of spans with the same id in one request the last counts. Undefined when nothing may be kept. */
 export function deliveryOf(spans: readonly Span[], terms: DeliveryTerms): Delivery | undefined {
-  const { key, retentionClass, redact, bytes } = terms;
+  const { key, retentionClass, redact, prices, bytes } = terms;
   // The hash is of what was sent, so that a repetition stays one whatever the redaction of the day is.
   const kept = lastOfEach(spans);
   const redacted = redact(key.tenantId, kept.spans);
   if (redacted.length === 0) return undefined;
-  const records = redacted.map((span) => recorded(span, kept.hashes.get(idOf(span)) ?? 0n, retentionClass));
+  const records = redacted.map((span) => recorded(span, kept.hashes.get(idOf(span)) ?? 0n, retentionClass, prices));
   const { block, blockDay } = sealedBlock(records, key, retentionClass);
   return {
     spanCount: records.length,
@@ -121,6 +124,7 @@ function byTrace(records: readonly Recorded[]): Map<string, DeliveredTrace> {
   const spans = Map.groupBy(records, ({ row }) => row.traceId);
   const traces = new Map<string, DeliveredTrace>();
   for (const [traceId, own] of spans) {
+    markBilled(own.map(({ row }) => row));
     traces.set(traceId, { spans: own, ids: new Set(own.map(({ row }) => row.spanId)), summary: summaryOf(own) });
   }
   return traces;

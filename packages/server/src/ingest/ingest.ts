@@ -1,6 +1,6 @@
 // The way in: who may send how much, which spans are too old or too new, and the group commit that writes whatever
 // arrived during the last flush. The answer waits for the commit.
-import type { DecodedTraces, Span } from '@lumatrace/telemetry';
+import type { DecodedTraces, PriceBook, Span } from '@lumatrace/telemetry';
 import type { TenantKeys } from '../keys/tenant-key.ts';
 import { sqlState, type Database } from '../storage/database.ts';
 import { countTraces } from '../storage/postgres/traces.ts';
@@ -21,6 +21,8 @@ export interface IngestOptions {
   tracesPerDay?: number;
   /** Every way in passes through it; by default spans are kept as they are. */
   redact?: Redactor;
+  /** The tenant's prices; without it those of the release. */
+  priceBookOf?: (tenantId: string) => Promise<PriceBook>;
   /** Makes day partitions that are not there yet; days count from 1970. */
   ensurePartitions(retentionClass: number, days: readonly number[]): Promise<void>;
   nowMs?: () => number;
@@ -105,7 +107,7 @@ export function createIngest(options: IngestOptions): Ingest {
 }
 
 class Queue implements Ingest {
-  readonly #options: Required<IngestOptions>;
+  readonly #options: Required<Omit<IngestOptions, 'priceBookOf'>> & Pick<IngestOptions, 'priceBookOf'>;
   readonly #lanes = new Map<string, Lane>();
   readonly #terms = new Map<string, { terms: Promise<Terms>; day: string; staleAtMs: number }>();
   readonly #counts: IngestCounts = {
@@ -147,7 +149,8 @@ class Queue implements Ingest {
       await this.#refuseBeyondQuota(tenantId, spans);
       this.#refuseBeyondQueue(tenantId, spans.length, bytes);
       const key = await this.#options.tenantKeys.forTenant(tenantId);
-      const delivery = deliveryOf(spans, { key, retentionClass, redact: this.#options.redact, bytes });
+      const prices = await this.#options.priceBookOf?.(tenantId);
+      const delivery = deliveryOf(spans, { key, retentionClass, redact: this.#options.redact, prices, bytes });
       if (delivery !== undefined) await this.#enqueue(tenantId, delivery);
     }
     this.#counts.rejected += outcome.rejectedSpans;

@@ -1,6 +1,6 @@
 // From a span to its row: hashed, priced, its times and ids as the columns hold them.
 import { hash } from 'node:crypto';
-import { isPriced, picoOf, priceOfSpan, type Span, type SpanContext } from '@lumatrace/telemetry';
+import { isPriced, picoOf, priceOfSpan, type PriceBook, type Span, type SpanContext } from '@lumatrace/telemetry';
 import { KIND_NUMBERS, STATUS_NUMBERS, spanIdNumber, type StoredPrice } from '../storage/content-block.ts';
 import type { SpanRow } from '../storage/postgres/spans.ts';
 
@@ -16,8 +16,9 @@ export const DAY_NS = 86_400_000_000_000n;
 /** What fits a 64-bit column: nine million dollars. A call beyond it is no call: it is shown as unpriced. */
 const MAX_PICO = 0x7fff_ffff_ffff_ffffn;
 
-export function recorded(span: Span, contentHash: bigint, retentionClass: number): Recorded {
-  const price = priceOf(span);
+/** `prices`: the tenant's; the release's table without. */
+export function recorded(span: Span, contentHash: bigint, retentionClass: number, prices?: PriceBook): Recorded {
+  const price = rowPriceOf(span, prices);
   const row: SpanRow = {
     traceId: span.traceId,
     spanId: spanIdNumber(span.spanId),
@@ -51,24 +52,29 @@ export function recorded(span: Span, contentHash: bigint, retentionClass: number
     userId: span.userId ?? null,
     sessionId: span.sessionId ?? null,
     errorType: span.errorType ?? null,
+    responseHash: span.responseId === undefined ? null : BigInt.asIntN(64, digest64(span.responseId)),
+    repeatsSpanId: null,
+    repeatsReason: null,
   };
   return { span, row, price: price.stored };
 }
 
-interface RowPrice {
+export interface RowPrice {
   costPico: bigint | null;
   version: string | null;
   stored: StoredPrice | undefined;
 }
 
-function priceOf(span: Span): RowPrice {
-  const price = priceOfSpan(span);
+/** What a span costs as its row and its block keep it. */
+export function rowPriceOf(span: Span, prices?: PriceBook): RowPrice {
+  const price = priceOfSpan(span, prices);
   if (price === null) return { costPico: null, version: null, stored: undefined };
   if (!isPriced(price)) return { costPico: null, version: null, stored: price };
   if (price.costPico > MAX_PICO) return { costPico: null, version: null, stored: { unpriced: 'implausible' } };
-  const { providerId, modelId, priceVersion } = price;
+  const { providerId, modelId, priceVersion, overrideId } = price;
   const components = price.components.map((line) => ({ ...line, costPico: String(line.costPico) }));
-  return { costPico: price.costPico, version: priceVersion, stored: { providerId, modelId, components } };
+  const stored = { providerId, modelId, ...(overrideId !== undefined && { overrideId }), components };
+  return { costPico: price.costPico, version: priceVersion, stored };
 }
 
 function clientCostOf(span: Span): bigint | null {

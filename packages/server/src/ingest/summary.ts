@@ -3,6 +3,7 @@
 import { previewOf, type Json, type Preview, type Span } from '@lumatrace/telemetry';
 import type { TenantKey } from '../keys/tenant-key.ts';
 import { traceAad, type SealedSummary, type TraceRow, type TraceState } from '../storage/postgres/traces.ts';
+import { looksLikeCall } from './billing.ts';
 import type { Recorded } from './record.ts';
 
 /** Where a span stands among those of its trace: the preferred kind first, then the earliest, then the smaller id. */
@@ -45,6 +46,8 @@ export interface Summary {
   startNs: bigint;
   endNs: bigint;
   spanCount: number;
+  /** Spans that look like calls, billed or described by another. */
+  callCount: number;
   billableCount: number;
   unpricedCount: number;
   errorCount: number;
@@ -108,6 +111,7 @@ function emptySummary(traceId: string, startNs: bigint): Sums {
     startNs,
     endNs: startNs,
     spanCount: 0,
+    callCount: 0,
     billableCount: 0,
     unpricedCount: 0,
     errorCount: 0,
@@ -133,6 +137,7 @@ function addTo(summary: Sums, { span, row }: Recorded): void {
   if (row.model !== null) summary.models.add(row.model);
   if (span.tags !== undefined) for (const tag of span.tags) summary.tags.add(tag);
   summary.days.add(row.day);
+  if (looksLikeCall(row)) summary.callCount++;
   if (!row.billable) return;
   summary.billableCount++;
   if (row.costPico === null) {
@@ -157,7 +162,7 @@ function precedes(a: Rank, b: Rank): boolean {
 }
 
 function isModelCall({ row }: Recorded): boolean {
-  return row.billable || (row.operation !== null && MODEL_OPERATIONS.has(row.operation));
+  return looksLikeCall(row) || (row.operation !== null && MODEL_OPERATIONS.has(row.operation));
 }
 
 function callRankOf({ row }: Recorded): Rank {
@@ -203,6 +208,7 @@ export function merged(a: Summary, b: Summary): Summary {
     startNs: a.startNs < b.startNs ? a.startNs : b.startNs,
     endNs: a.endNs > b.endNs ? a.endNs : b.endNs,
     spanCount: a.spanCount + b.spanCount,
+    callCount: a.callCount + b.callCount,
     billableCount: a.billableCount + b.billableCount,
     unpricedCount: a.unpricedCount + b.unpricedCount,
     errorCount: a.errorCount + b.errorCount,
@@ -229,13 +235,26 @@ function first<R extends Rank>(a: R | null, b: R | null): R | null {
 
 /** The row, with everything that was said sealed. */
 export function traceRow(summary: Summary, key: TenantKey): TraceRow {
-  const { lead, call, user, session, services, models, tags, unpricedModels, unpricedServices, days, ...sums } =
-    summary;
+  const {
+    lead,
+    call,
+    user,
+    session,
+    services,
+    models,
+    tags,
+    unpricedModels,
+    unpricedServices,
+    days,
+    callCount,
+    ...sums
+  } = summary;
   const kept = {
     lead: { ...written(lead), parentSpanId: lead.parentSpanId === null ? null : String(lead.parentSpanId) },
     call: written(call),
     user: written(user),
     session: written(session),
+    calls: callCount,
   };
   return {
     ...sums,
@@ -261,7 +280,7 @@ export function traceRow(summary: Summary, key: TenantKey): TraceRow {
 }
 
 /** What is sealed beside the row; {@link SealedSummary} is the part of it that readers know. */
-type Kept = Pick<Summary, 'lead' | 'call' | 'user' | 'session'> & SealedSummary;
+type Kept = Pick<Summary, 'lead' | 'call' | 'user' | 'session'> & SealedSummary & { calls?: number };
 
 function sorted(names: Set<string>, most: number): string[] {
   return [...names].sort().slice(0, most);
@@ -287,6 +306,8 @@ export function summaryFrom(state: TraceState, key: TenantKey): Summary {
   const kept = JSON.parse(key.open('preview', traceAad(state.traceId), sealed).toString('utf8')) as Kept;
   return {
     ...sums,
+    // before repetitions were told apart every call was billed
+    callCount: kept.calls ?? sums.billableCount,
     services: new Set(services),
     models: new Set(models),
     tags: new Set(tags),

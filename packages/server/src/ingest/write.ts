@@ -4,7 +4,14 @@ import { decodeBlock, spanFrom, spanWithoutContent, type ContentBlock } from '..
 import type { Database, Sql } from '../storage/database.ts';
 import { blockAad, insertBlocks, readBlocks, type BlockRow } from '../storage/postgres/content.ts';
 import { insertRollups } from '../storage/postgres/rollups.ts';
-import { deleteSpans, findSpans, insertSpans, spansOfTrace, type SpanRow } from '../storage/postgres/spans.ts';
+import {
+  deleteSpans,
+  findSpans,
+  insertSpans,
+  spansOfTrace,
+  updateBills,
+  type SpanRow,
+} from '../storage/postgres/spans.ts';
 import {
   insertNewTraces,
   lockTraces,
@@ -13,6 +20,7 @@ import {
   type TraceState,
 } from '../storage/postgres/traces.ts';
 import { addUsage } from '../storage/postgres/usage.ts';
+import { looksLikeCall, markBilled, MAX_SPANS_TO_BILL } from './billing.ts';
 import type { Delivery } from './delivery.ts';
 import type { Recorded } from './record.ts';
 import { minuteOf, RollupDeltas } from './rollup.ts';
@@ -125,22 +133,50 @@ class Transaction {
       const fresh = spans.filter((record) => !dropped.has(record));
       if (fresh.length === 0) continue;
       const gone = replacedOf.get(state.traceId) ?? [];
-      const own = fresh.length === spans.length ? summary : summaryOf(fresh);
+      const freshRows = fresh.map(({ row: span }) => span);
+      const before = summaryFrom(state, this.#terms.key);
+      const { changed, isFreshChanged } = await this.#billAgain(state, before.callCount, freshRows);
+      const isOwn = fresh.length === spans.length && !isFreshChanged;
       const now =
-        gone.length > 0 ? await this.#summedAgain(state, fresh) : merged(summaryFrom(state, this.#terms.key), own);
+        gone.length > 0 || changed.length > 0
+          ? await this.#summedAgain(state, fresh)
+          : merged(before, isOwn ? summary : summaryOf(fresh));
       const row = traceRow(now, this.#terms.key);
       updates.push(row);
-      await this.#countChange(state, row, { gone, fresh: fresh.map(({ row: span }) => span) });
+      await this.#countChange(state, row, { gone, changed, fresh: freshRows });
     }
     await updateTraces(this.#sql, this.#tenantId, updates);
     return { dropped, replaced: replaced.length };
   }
 
+  /**
+   * Decides again what of the trace is billed, what is fresh included: a late span may be the one that another repeats.
+   * Rows that are there already are written; answers them as they were and as they are.
+   */
+  async #billAgain(state: TraceState, keptCalls: number, fresh: readonly SpanRow[]): Promise<Rebilled> {
+    if (keptCalls + fresh.filter(looksLikeCall).length < 2) return NOTHING_REBILLED;
+    const { traceId, days } = state;
+    const kept = await spansOfTrace(this.#sql, this.#tenantId, traceId, days, MAX_SPANS_TO_BILL + 1);
+    const before = new Map(kept.filter(looksLikeCall).map((row) => [row, { ...row }]));
+    const marked = new Set(markBilled([...kept, ...fresh]));
+    const changed = [...before].flatMap(([is, was]) => (marked.has(is) ? [{ was, is }] : []));
+    await updateBills(
+      this.#sql,
+      this.#tenantId,
+      changed.map(({ is }) => is),
+    );
+    return { changed, isFreshChanged: fresh.some((row) => marked.has(row)) };
+  }
+
   /** Charts after the change of one trace; where its start moves to another minute, all its spans move along. */
-  async #countChange(before: TraceState, after: TraceRow, spans: { gone: SpanRow[]; fresh: SpanRow[] }): Promise<void> {
+  async #countChange(before: TraceState, after: TraceRow, spans: SpanChanges): Promise<void> {
     this.#deltas.addTrace(before, -1);
     this.#deltas.addTrace(after, 1);
     this.#deltas.addSpans(spans.gone, before.startNs, -1);
+    for (const { was, is } of spans.changed) {
+      this.#deltas.addSpans([was], before.startNs, -1);
+      this.#deltas.addSpans([is], before.startNs, 1);
+    }
     this.#deltas.addSpans(spans.fresh, after.startNs, 1);
     if (minuteOf(before.startNs) === minuteOf(after.startNs)) return;
     const { traceId, days } = before;
@@ -202,6 +238,25 @@ interface Meeting {
 
 const NOTHING_MET: Meeting = { dropped: new Set(), replaced: 0 };
 
+/** A row that is there already, before and after it was decided again whether it is billed. */
+interface RebilledSpan {
+  was: SpanRow;
+  is: SpanRow;
+}
+
+interface Rebilled {
+  changed: readonly RebilledSpan[];
+  isFreshChanged: boolean;
+}
+
+const NOTHING_REBILLED: Rebilled = { changed: [], isFreshChanged: false };
+
+interface SpanChanges {
+  gone: readonly SpanRow[];
+  changed: readonly RebilledSpan[];
+  fresh: readonly SpanRow[];
+}
+
 interface Group {
   spans: Recorded[];
   summary: Summary;
@@ -212,8 +267,14 @@ function tracesOf(deliveries: readonly Delivery[]): Map<string, Group> {
   for (const delivery of deliveries) {
     for (const [traceId, { spans, summary }] of delivery.traces) {
       const known = traces.get(traceId);
+      const all = known === undefined ? spans : [...known.spans, ...spans];
+      // also what an earlier try decided together with spans that are not written now
+      const changed = markBilled(all.map(({ row }) => row));
       if (known === undefined) traces.set(traceId, { spans, summary });
-      else traces.set(traceId, { spans: [...known.spans, ...spans], summary: merged(known.summary, summary) });
+      else {
+        const sum = changed.length > 0 ? summaryOf(all) : merged(known.summary, summary);
+        traces.set(traceId, { spans: all, summary: sum });
+      }
     }
   }
   return traces;

@@ -94,6 +94,7 @@ alter table content_blocks force row level security;
 create policy backup on content_blocks for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy tenant on content_blocks using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant delete, insert, select on content_blocks to lumatrace_app;
+grant update (sealed) on content_blocks to lumatrace_app;
 
 create table content_blocks_1 partition of content_blocks FOR VALUES IN ('1') partition by RANGE (day);
 
@@ -321,6 +322,35 @@ create policy backup on photos for select to <owner> using ((current_setting('ap
 create policy photos_of_tenant on photos using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant insert, select, update on photos to lumatrace_app;
 
+create table price_overrides (
+  tenant_id uuid not null,
+  version integer not null,
+  overrides jsonb not null,
+  created_at timestamp with time zone not null default now(),
+  created_by text not null
+);
+alter table price_overrides add constraint price_overrides_pkey PRIMARY KEY (tenant_id, version);
+alter table price_overrides add constraint price_overrides_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
+alter table price_overrides enable row level security;
+alter table price_overrides force row level security;
+create policy backup on price_overrides for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant on price_overrides using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant insert, select on price_overrides to lumatrace_app;
+
+create table price_tables (
+  table_id bigint not null generated always as identity,
+  source text not null,
+  version text not null,
+  sha256 text not null,
+  models integer not null,
+  compressed bytea not null storage external,
+  installed_at timestamp with time zone not null default now(),
+  installed_by text not null
+);
+alter table price_tables add constraint price_tables_pkey PRIMARY KEY (table_id);
+alter table price_tables add constraint price_tables_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text));
+grant insert, select on price_tables to lumatrace_app;
+
 create table protections (
   tenant_id uuid not null,
   photo_id uuid not null,
@@ -366,6 +396,38 @@ alter table rate_limits add constraint rate_limits_pkey PRIMARY KEY (key);
 alter table rate_limits enable row level security;
 create policy counter_by_key on rate_limits using ((key = NULLIF(current_setting('app.lookup'::text, true), ''::text))) with check ((key = NULLIF(current_setting('app.lookup'::text, true), ''::text)));
 grant delete, insert, select, update on rate_limits to lumatrace_app;
+
+create table recosts (
+  tenant_id uuid not null,
+  recost_id uuid not null,
+  state text not null,
+  from_ns bigint not null,
+  until_ns bigint not null,
+  price_version text not null,
+  traces_total integer not null,
+  traces_done integer not null default 0,
+  spans_seen bigint not null default 0,
+  spans_changed bigint not null default 0,
+  unpriced_before bigint not null default 0,
+  unpriced_after bigint not null default 0,
+  old_pico numeric not null default 0,
+  new_pico numeric not null default 0,
+  after_ns bigint,
+  after_trace uuid,
+  error text,
+  created_by text not null,
+  created_at timestamp with time zone not null default now(),
+  updated_at timestamp with time zone not null default now()
+);
+alter table recosts add constraint recosts_pkey PRIMARY KEY (tenant_id, recost_id);
+alter table recosts add constraint recosts_state_check CHECK ((state = ANY (ARRAY['queued'::text, 'running'::text, 'completed'::text, 'cancelled'::text, 'failed'::text])));
+alter table recosts add constraint recosts_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
+CREATE UNIQUE INDEX recosts_active ON public.recosts USING btree (tenant_id) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text]));
+alter table recosts enable row level security;
+alter table recosts force row level security;
+create policy backup on recosts for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant on recosts using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant insert, select, update on recosts to lumatrace_app;
 
 create table revoked_tokens (
   tenant_id uuid not null,
@@ -529,7 +591,10 @@ create table spans (
   price_version text,
   user_id text,
   session_id text,
-  error_type text
+  error_type text,
+  response_hash bigint,
+  repeats_span_id bigint,
+  repeats_reason smallint
 ) partition by LIST (retention_class);
 alter table spans add constraint spans_pkey PRIMARY KEY (tenant_id, day, trace_id, span_id, retention_class);
 alter table spans enable row level security;
@@ -537,6 +602,7 @@ alter table spans force row level security;
 create policy backup on spans for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy tenant on spans using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant delete, insert, select on spans to lumatrace_app;
+grant update (cost_pico), update (billable), update (price_version), update (repeats_span_id), update (repeats_reason) on spans to lumatrace_app;
 
 create table spans_1 partition of spans FOR VALUES IN ('1') partition by RANGE (day);
 

@@ -20,7 +20,8 @@ const MAX_BLOCK_BYTES = 512 * 1024 * 1024;
 const COMPRESSION = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 /** How a span was priced: the lines of the bill, or why there is none. */
-export type StoredPrice = { providerId: string; modelId: string; components: StoredComponent[] } | { unpriced: string };
+export type StoredPrice =
+  { providerId: string; modelId: string; overrideId?: string; components: StoredComponent[] } | { unpriced: string };
 export type StoredComponent = Omit<CostComponent, 'costPico'> & { costPico: string };
 
 // Member names are short because there are a hundred spans in a block and thousands of blocks.

@@ -39,6 +39,12 @@ export interface SpanRow {
   userId: string | null;
   sessionId: string | null;
   errorType: string | null;
+  /** Equal for equal response ids; null without one. */
+  responseHash: bigint | null;
+  /** The span that is billed for this one, which looks like a call too; then `billable` is false. */
+  repeatsSpanId: bigint | null;
+  /** Why, a position in NOT_BILLED_REASONS. */
+  repeatsReason: number | null;
 }
 
 /** Which span of a tenant, wherever it is kept. */
@@ -58,7 +64,7 @@ export async function insertSpans(sql: Sql, tenantId: string, rows: readonly Spa
         input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens, reasoning_tokens,
         status, kind, billable,
         name, service, environment, endpoint, operation, provider, model, price_version,
-        user_id, session_id, error_type
+        user_id, session_id, error_type, response_hash, repeats_span_id, repeats_reason
       )
       select $1::uuid, *
       from unnest(
@@ -67,7 +73,7 @@ export async function insertSpans(sql: Sql, tenantId: string, rows: readonly Spa
         $15::int8[], $16::int8[], $17::int8[], $18::int8[], $19::int8[],
         $20::int2[], $21::int2[], $22::bool[],
         $23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[], $29::text[], $30::text[],
-        $31::text[], $32::text[], $33::text[]
+        $31::text[], $32::text[], $33::text[], $34::int8[], $35::int8[], $36::int8[]
       )
     `,
     [
@@ -104,6 +110,9 @@ export async function insertSpans(sql: Sql, tenantId: string, rows: readonly Spa
       texts(rows.map((row) => row.userId)),
       texts(rows.map((row) => row.sessionId)),
       texts(rows.map((row) => row.errorType)),
+      bigints(rows.map((row) => row.responseHash)),
+      bigints(rows.map((row) => row.repeatsSpanId)),
+      integers(rows.map((row) => row.repeatsReason)),
     ],
   );
 }
@@ -141,7 +150,10 @@ const COLUMNS = `
   price_version as "priceVersion",
   user_id as "userId",
   session_id as "sessionId",
-  error_type as "errorType"
+  error_type as "errorType",
+  response_hash as "responseHash",
+  repeats_span_id as "repeatsSpanId",
+  repeats_reason as "repeatsReason"
 `;
 
 type Integral =
@@ -156,7 +168,9 @@ type Integral =
   | 'outputTokens'
   | 'cacheReadTokens'
   | 'cacheCreationTokens'
-  | 'reasoningTokens';
+  | 'reasoningTokens'
+  | 'responseHash'
+  | 'repeatsSpanId';
 type Sent = Omit<SpanRow, Integral> & { [K in Integral]: string | null };
 
 function rowOf(row: Sent): SpanRow {
@@ -174,6 +188,8 @@ function rowOf(row: Sent): SpanRow {
     cacheReadTokens: numberOr(row.cacheReadTokens),
     cacheCreationTokens: numberOr(row.cacheCreationTokens),
     reasoningTokens: numberOr(row.reasoningTokens),
+    responseHash: bigintOr(row.responseHash),
+    repeatsSpanId: bigintOr(row.repeatsSpanId),
   };
 }
 
@@ -320,6 +336,39 @@ export async function deleteSpans(sql: Sql, tenantId: string, rows: readonly Spa
       dates(rows.map(({ day }) => day)),
       uuids(rows.map(({ traceId }) => traceId)),
       bigints(rows.map(({ spanId }) => spanId)),
+      uuids([...new Set(rows.map(({ traceId }) => traceId))]),
+    ],
+  );
+}
+
+/** Writes what of `rows` is billed and what it costs; everything else of a span stays. The caller holds the trace's lock. */
+export async function updateBills(sql: Sql, tenantId: string, rows: readonly SpanRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  await sql.query(
+    `
+      update spans
+      set billable = sent.billable, repeats_span_id = sent.repeats_span_id, repeats_reason = sent.repeats_reason,
+        cost_pico = sent.cost_pico, price_version = sent.price_version
+      from unnest($3::date[], $4::uuid[], $5::int8[], $6::bool[], $7::int8[], $8::int8[], $9::int8[], $10::text[])
+        as sent (day, trace_id, span_id, billable, repeats_span_id, repeats_reason, cost_pico, price_version)
+      where spans.tenant_id = $1
+        and spans.day = any ($2::date[])
+        and spans.trace_id = any ($11::uuid[])
+        and spans.day = sent.day
+        and spans.trace_id = sent.trace_id
+        and spans.span_id = sent.span_id
+    `,
+    [
+      tenantId,
+      [...new Set(rows.map(({ day }) => day))].map(isoDay),
+      dates(rows.map(({ day }) => day)),
+      uuids(rows.map(({ traceId }) => traceId)),
+      bigints(rows.map(({ spanId }) => spanId)),
+      booleans(rows.map(({ billable }) => billable)),
+      bigints(rows.map(({ repeatsSpanId }) => repeatsSpanId)),
+      integers(rows.map(({ repeatsReason }) => repeatsReason)),
+      bigints(rows.map(({ costPico }) => costPico)),
+      texts(rows.map(({ priceVersion }) => priceVersion)),
       uuids([...new Set(rows.map(({ traceId }) => traceId))]),
     ],
   );
