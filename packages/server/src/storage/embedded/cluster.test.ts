@@ -117,14 +117,14 @@ test('when only the process that started it is killed, the next start finds ever
 
 test('a server that outlived its process is ended before the next one starts', async () => {
   const dataDir = newFolder();
-  const first = await started(dataDir);
-  const orphan = first.pid();
-  running.delete(first); // forgotten, as if its process were gone and could not take it along
-  const cluster = await started(dataDir, { log: () => {} });
+  const other = await otherProcess(dataDir);
+  await saysReady(other);
+  const orphan = (await readPidFile(join(dataDir, 'postgres')))?.pid ?? 0;
+  await killed(other.pid as number);
+  const cluster = await started(dataDir);
   assert.notEqual(cluster.pid(), orphan);
   assert.equal(await servesCluster(orphan, cluster.folder), false);
   await stopped(cluster);
-  await first.stop();
 });
 
 test('a lock file of a dead server is removed, also when its pid belongs to somebody else now', async () => {
