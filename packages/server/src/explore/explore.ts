@@ -3,7 +3,14 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { Sketch, usdOf } from '@lumatrace/telemetry';
 import { divideHalfEven } from '@lumatrace/telemetry/decimal.ts';
 import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
-import { decodeBlock, spanFrom, spanIdNumber, statusName, type ContentBlock } from '../storage/content-block.ts';
+import {
+  decodeBlock,
+  spanFrom,
+  spanIdNumber,
+  spanIdText,
+  statusName,
+  type ContentBlock,
+} from '../storage/content-block.ts';
 import type { Database, Sql } from '../storage/database.ts';
 import {
   chartCells,
@@ -20,8 +27,19 @@ import { countListed, findTrace, hasTraces, listTraces, type TraceFilter } from 
 import { readCursor, writeCursor } from './cursor.ts';
 import { outlineSpan, spanItem, traceItem, type OutlineSpan, type SpanItem, type TraceItem } from './item.ts';
 import { ExploreRefusal } from './refusal.ts';
+import {
+  joinPreviews,
+  joinSignals,
+  openSignals,
+  readScores,
+  readSignals,
+  scoreItem,
+  type ScoreItem,
+  type TraceSignals,
+} from './signals.ts';
 
 export { LATENCY_GROUPS } from '../storage/postgres/charts.ts';
+import type { ListedTrace } from '../storage/postgres/trace-list.ts';
 export type { TraceFilter } from '../storage/postgres/trace-list.ts';
 
 export interface ExploreOptions {
@@ -37,13 +55,19 @@ export interface TracePage {
 }
 
 export interface TraceAnswer extends TraceItem {
-  spans: SpanItem[];
+  spans: SignalledSpan[];
+  /** Of the trace and of its spans, the earliest first. */
+  scores: ScoreItem[];
   /** True when the trace has more spans than one answer holds; the earliest are here. */
   spans_truncated: boolean;
 }
 
+/** A span with what came beside it. */
+export type SignalledSpan = SpanItem & { scores: ScoreItem[] };
+
 export interface TraceOutline extends TraceItem {
   spans: OutlineSpan[];
+  scores: ScoreItem[];
   spans_truncated: boolean;
 }
 
@@ -130,7 +154,7 @@ export interface Explore {
   /** The trace and the shape of its spans, without what they said. Throws as `trace` does. */
   outline(tenantId: string, traceId: string): Promise<TraceOutline>;
   /** One span with what it said. Throws as `trace` does. `spanId` is 16 hexadecimal digits. */
-  span(tenantId: string, traceId: string, spanId: string): Promise<SpanItem>;
+  span(tenantId: string, traceId: string, spanId: string): Promise<SignalledSpan>;
   cost(tenantId: string, range: Range, group: CostGroup): Promise<CostAnswer>;
   latency(tenantId: string, range: Range, group: LatencyGroup): Promise<LatencyAnswer>;
   series(
@@ -170,16 +194,19 @@ export function createExplore(options: ExploreOptions): Explore {
     async list(tenantId, filter, { cursor, limit, offset }) {
       const after = cursor === undefined ? null : readCursor(cursorKey, tenantId, filter, cursor);
       const key = await tenantKeys.forTenant(tenantId);
-      const { rows, total } = await database.inTenant(tenantId, async (sql) => ({
-        rows: await listTraces(sql, tenantId, filter, { after, limit: limit + 1, offset: offset ?? 0 }),
-        total: after === null ? await countListed(sql, tenantId, filter, MAX_COUNTED) : undefined,
-      }));
-      const shown = rows.slice(0, limit);
-      const last = shown.at(-1);
+      const { rows, items, total } = await database.inTenant(tenantId, async (sql) => {
+        const listed = await listTraces(sql, tenantId, filter, { after, limit: limit + 1, offset: offset ?? 0 });
+        return {
+          rows: listed,
+          items: await itemsOf(sql, tenantId, listed.slice(0, limit), key),
+          total: after === null ? await countListed(sql, tenantId, filter, MAX_COUNTED) : undefined,
+        };
+      });
+      const last = rows.slice(0, limit).at(-1);
       const hasMore = rows.length > limit && last !== undefined;
       const position = hasMore ? { startNs: BigInt(last.startNs), traceId: last.traceId } : undefined;
       return {
-        data: shown.map((trace) => traceItem(trace, key)),
+        data: items,
         pagination: {
           ...(total === undefined ? {} : { total }),
           limit,
@@ -198,13 +225,21 @@ export function createExplore(options: ExploreOptions): Explore {
         const rows = await spansOfTrace(sql, tenantId, traceId, trace.days, MAX_SPANS_SHOWN + 1);
         const days = new Set(rows.map(({ blockDay }) => blockDay));
         const blockIds = new Set(rows.map(({ blockId }) => blockId));
-        return { trace, rows, blocks: await readBlocks(sql, tenantId, [...days], [...blockIds]) };
+        return {
+          items: await itemsOf(sql, tenantId, [trace], key),
+          rows,
+          blocks: await readBlocks(sql, tenantId, [...days], [...blockIds]),
+          signals: await readSignals(sql, tenantId, trace),
+        };
       });
-      if (read === undefined) throw new ExploreRefusal('NOT_FOUND', 'There is no trace with this id.');
+      const item = read?.items[0];
+      if (read === undefined || item === undefined) throw noTrace();
       const rows = read.rows.slice(0, MAX_SPANS_SHOWN);
+      const signals = openSignals(read.signals, key);
       return {
-        ...traceItem(read.trace, key),
-        spans: await spanItems(rows, await openBlocks(read.blocks, key)),
+        ...item,
+        spans: await spanItems(rows, await openBlocks(read.blocks, key), { signals, leadId: item.span_id }),
+        scores: signals.scores,
         spans_truncated: read.rows.length > rows.length,
       };
     },
@@ -214,12 +249,18 @@ export function createExplore(options: ExploreOptions): Explore {
       const read = await database.inTenant(tenantId, async (sql) => {
         const trace = await findTrace(sql, tenantId, traceId);
         if (trace === undefined) return undefined;
-        return { trace, rows: await outlineOfTrace(sql, tenantId, traceId, trace.days, MAX_SPANS_SHOWN + 1) };
+        return {
+          items: await itemsOf(sql, tenantId, [trace], key),
+          rows: await outlineOfTrace(sql, tenantId, traceId, trace.days, MAX_SPANS_SHOWN + 1),
+          scores: await readScores(sql, tenantId, traceId),
+        };
       });
-      if (read === undefined) throw new ExploreRefusal('NOT_FOUND', 'There is no trace with this id.');
+      const item = read?.items[0];
+      if (read === undefined || item === undefined) throw noTrace();
       return {
-        ...traceItem(read.trace, key),
+        ...item,
         spans: read.rows.slice(0, MAX_SPANS_SHOWN).map(outlineSpan),
+        scores: read.scores.map((score) => scoreItem(score, key)),
         spans_truncated: read.rows.length > MAX_SPANS_SHOWN,
       };
     },
@@ -231,11 +272,18 @@ export function createExplore(options: ExploreOptions): Explore {
         if (trace === undefined) return undefined;
         const row = await findSpan(sql, tenantId, { traceId, spanId: spanIdNumber(spanId) }, trace.days);
         if (row === undefined) return undefined;
-        return { row, blocks: await readBlocks(sql, tenantId, [row.blockDay], [row.blockId]) };
+        return {
+          row,
+          leadId: spanIdText(BigInt(trace.spanId)),
+          blocks: await readBlocks(sql, tenantId, [row.blockDay], [row.blockId]),
+          signals: await readSignals(sql, tenantId, trace),
+        };
       });
       if (read === undefined) throw new ExploreRefusal('NOT_FOUND', 'There is no span with these ids.');
-      const [item] = await spanItems([read.row], await openBlocks(read.blocks, key));
-      return item as SpanItem;
+      const { row, leadId } = read;
+      const beside = { signals: openSignals(read.signals, key), leadId };
+      const [item] = await spanItems([row], await openBlocks(read.blocks, key), beside);
+      return item as SignalledSpan;
     },
 
     async cost(tenantId, range, group) {
@@ -344,14 +392,36 @@ async function openBlocks(
   return blocks;
 }
 
-async function spanItems(rows: readonly SpanRow[], blocks: ReadonlyMap<string, ContentBlock>): Promise<SpanItem[]> {
-  const items: SpanItem[] = [];
+async function spanItems(
+  rows: readonly SpanRow[],
+  blocks: ReadonlyMap<string, ContentBlock>,
+  { signals, leadId }: { signals: TraceSignals; leadId: string },
+): Promise<SignalledSpan[]> {
+  const items: SignalledSpan[] = [];
   for (const row of rows) {
     if (items.length % SPANS_PER_BREATH === SPANS_PER_BREATH - 1) await breathe();
     const block = blocks.get(row.blockId);
-    items.push(spanItem(row, block === undefined ? undefined : spanFrom(row, block)));
+    const content = block === undefined ? undefined : spanFrom(row, block);
+    const item = spanItem(row, content);
+    items.push(joinSignals(item, content?.span.messages, signals, item.span_id === leadId));
   }
   return items;
+}
+
+/** The items of listed traces, with previews from log records where their spans have none. */
+async function itemsOf(
+  sql: Sql,
+  tenantId: string,
+  traces: readonly ListedTrace[],
+  key: TenantKey,
+): Promise<TraceItem[]> {
+  const items = traces.map((trace) => traceItem(trace, key));
+  await joinPreviews(sql, tenantId, key, items, [...new Set(traces.flatMap(({ days }) => days))]);
+  return items;
+}
+
+function noTrace(): ExploreRefusal {
+  return new ExploreRefusal('NOT_FOUND', 'There is no trace with this id.');
 }
 
 const NOTHING: ChartCell = {

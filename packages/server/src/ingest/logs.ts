@@ -239,7 +239,8 @@ function sealedPreview(record: LogRecord, recordId: string, key: TenantKey): Buf
   if (messages === undefined) return null;
   const preview = previewOf(messages);
   if (preview.prompt === null && preview.response === null) return null;
-  return key.seal('preview', logPreviewAad(recordId), Buffer.from(JSON.stringify(preview), 'utf8'));
+  const isUser = messages.input.some(({ role }) => role === 'user');
+  return key.seal('preview', logPreviewAad(recordId), Buffer.from(JSON.stringify({ ...preview, isUser }), 'utf8'));
 }
 
 /** 128 bits of HMAC-SHA-256 over the record as it was sent, with its resource and scope, in hex. */
