@@ -46,6 +46,8 @@ export interface SpanItem extends Omit<TraceItem, 'span_count'> {
   scope: { name: string; version: string } | null;
   /** What was odd about the span and what was done about it, one sentence each. */
   issues: string[];
+  /** What the client, or the reader at its limits, left out. */
+  dropped: { attributes: number; events: number; links: number };
 }
 
 /** A span of the outline; what is null, zero, unset or false is left out of the answer. */

@@ -4,13 +4,14 @@ import type { SpanItem } from '../../api/trace.ts';
 import { CopyButton } from '../../elements/copy.tsx';
 import { INPUT } from '../../elements/field.tsx';
 import { JsonView } from '../../elements/json-view.tsx';
+import { fieldsReadFrom, originsElsewhere, originsOf, originText, type Origin } from './origins.ts';
 
 const MOST_AT_ONCE = 200;
 
 export function AttributesTab({ span }: { span: SpanItem }) {
   const [wanted, setWanted] = useState('');
   const [all, setAll] = useState(false);
-  const fieldsOf = fieldsByKey(span.mapped_from ?? {});
+  const origins = originsOf(span.mapped_from ?? {});
   const found = Object.entries(span.attributes ?? {}).filter(([key, value]) => holds(key, value, wanted.toLowerCase()));
   const shown = all ? found : found.slice(0, MOST_AT_ONCE);
   return (
@@ -33,15 +34,7 @@ export function AttributesTab({ span }: { span: SpanItem }) {
               <code className="min-w-0 truncate font-mono text-xs text-ink-2" title={key}>
                 {key}
               </code>
-              {(fieldsOf.get(key) ?? []).map((field) => (
-                <span
-                  key={field}
-                  className="rounded-sm bg-accent-wash px-1 text-2xs whitespace-nowrap text-accent"
-                  title={`${field} was read from ${key}`}
-                >
-                  → {field}
-                </span>
-              ))}
+              <Fields origins={fieldsReadFrom(key, origins)} />
               <span className="ml-auto h-6 opacity-0 group-focus-within:opacity-100 group-hover:opacity-100">
                 <CopyButton
                   text={typeof value === 'string' ? value : JSON.stringify(value)}
@@ -63,7 +56,7 @@ export function AttributesTab({ span }: { span: SpanItem }) {
       )}
       <Others title="Resource" value={span.resource} />
       <Others title="Scope" value={span.scope} />
-      <Elsewhere mapped={span.mapped_from ?? {}} attributes={span.attributes ?? {}} />
+      <Elsewhere origins={originsElsewhere(origins, span.attributes ?? {})} />
     </div>
   );
 }
@@ -73,23 +66,39 @@ function holds(key: string, value: unknown, wanted: string): boolean {
   return `${key} ${typeof value === 'string' ? value : JSON.stringify(value)}`.toLowerCase().includes(wanted);
 }
 
-function fieldsByKey(mapped: Record<string, string>): Map<string, string[]> {
-  const fields = new Map<string, string[]>();
-  for (const [field, key] of Object.entries(mapped)) fields.set(key, [...(fields.get(key) ?? []), field]);
-  return fields;
+const MOST_FIELDS = 4;
+
+/** What the attribute became: a few by name, all of them in the hint. */
+function Fields({ origins }: { origins: readonly Origin[] }) {
+  if (origins.length === 0) return null;
+  const hint = origins.map((origin) => `${origin.field} was read from ${originText(origin)}`).join('\n');
+  return (
+    <span className="flex shrink-0 flex-wrap gap-1" title={hint}>
+      {origins.slice(0, MOST_FIELDS).map(({ field, path }) => (
+        <span
+          key={`${field}/${path}`}
+          className="rounded-sm bg-accent-wash px-1 text-2xs whitespace-nowrap text-accent"
+        >
+          → {field}
+        </span>
+      ))}
+      {origins.length > MOST_FIELDS && (
+        <span className="text-2xs text-ink-3">and {origins.length - MOST_FIELDS} more</span>
+      )}
+    </span>
+  );
 }
 
-/** Fields that came from the resource, the scope or an event rather than from an attribute of the span. */
-function Elsewhere({ mapped, attributes }: { mapped: Record<string, string>; attributes: Record<string, unknown> }) {
-  const others = Object.entries(mapped).filter(([, key]) => !Object.hasOwn(attributes, key));
-  if (others.length === 0) return null;
+/** Fields that came from the resource, an event or a log record rather than from an attribute of the span. */
+function Elsewhere({ origins }: { origins: readonly Origin[] }) {
+  if (origins.length === 0) return null;
   return (
     <section>
       <h3 className="mb-1 text-xs font-medium text-ink-3">Read from elsewhere</h3>
       <ul className="flex flex-col gap-0.5 font-mono text-xs text-ink-2">
-        {others.map(([field, key]) => (
-          <li key={field}>
-            {key} <span className="text-accent">→ {field}</span>
+        {origins.map((origin) => (
+          <li key={`${origin.field} ${originText(origin)}`} className="break-words">
+            {originText(origin)} <span className="text-accent">→ {origin.field}</span>
           </li>
         ))}
       </ul>

@@ -1,6 +1,8 @@
 // What was said: messages in order, tool calls as folded cards, pictures by link, and the same as JSON.
+import { whyNoPrompt } from '@lumatrace/telemetry/conventions-capture.ts';
 import type { Message, Part } from '@lumatrace/telemetry/messages.ts';
-import { Braces, ChevronRight, FileText, ImageIcon, MessagesSquare, Wrench } from 'lucide-react';
+import type { Attributes } from '@lumatrace/telemetry/span.ts';
+import { Braces, ChevronRight, FileText, ImageIcon, MessagesSquare, Server, Wrench } from 'lucide-react';
 import { useState, type ReactNode } from 'react';
 import type { SpanItem } from '../../api/trace.ts';
 import { CopyButton } from '../../elements/copy.tsx';
@@ -8,6 +10,7 @@ import { JsonView } from '../../elements/json-view.tsx';
 import { Choice } from '../../elements/choice.tsx';
 import { Empty } from '../../elements/notice.tsx';
 import { bytes, plural } from '../../format/number.ts';
+import { originsOf, originText } from './origins.ts';
 
 const FORMS = [
   ['read', 'Read'],
@@ -30,6 +33,8 @@ export function MessagesTab({ span }: { span: SpanItem }) {
         </span>
         <Choice label="Form" value={form} options={FORMS} onChange={(next) => setForm(next)} />
       </div>
+      <ReadFrom mapped={span.mapped_from ?? {}} />
+      {input.length === 0 && <WhyNoPrompt span={span} />}
       {form === 'json' ? (
         <JsonView value={messages} openDepth={3} />
       ) : (
@@ -46,6 +51,32 @@ export function MessagesTab({ span }: { span: SpanItem }) {
         </>
       )}
     </div>
+  );
+}
+
+/** What messages are called for people, in the order in which they are told. */
+const SAID: readonly (readonly [field: string, word: string])[] = [
+  ['input', 'prompt'],
+  ['output', 'answer'],
+  ['systemInstructions', 'instructions'],
+  ['toolDefinitions', 'tools'],
+];
+
+/** A quiet line: which key each part of the conversation was read from. */
+function ReadFrom({ mapped }: { mapped: Readonly<Record<string, string>> }) {
+  const told = SAID.flatMap(([field, word]) => {
+    const from = mapped[field];
+    return from === undefined ? [] : [{ word, places: originsOf({ [field]: from }).map(originText) }];
+  });
+  if (told.length === 0) return null;
+  return (
+    <p className="flex flex-wrap gap-x-3 text-2xs text-ink-3">
+      {told.map(({ word, places }) => (
+        <span key={word} className="min-w-0 break-words" title={`The ${word} was read from ${places.join(' and ')}`}>
+          {word} from <code className="font-mono">{places.join(', ')}</code>
+        </span>
+      ))}
+    </p>
   );
 }
 
@@ -138,6 +169,18 @@ function PartView({ part }: { part: Part }): ReactNode {
           )}
         </Fold>
       );
+    case 'server_tool_call':
+      return (
+        <Fold icon={<Server size={13} />} title={part.name || 'tool call'} note="called by the provider">
+          <JsonView value={part.arguments ?? {}} openDepth={3} />
+        </Fold>
+      );
+    case 'server_tool_call_response':
+      return (
+        <Fold icon={<Server size={13} />} title="answer of the provider's tool" note={part.id ?? ''}>
+          <JsonView value={part.response} openDepth={2} />
+        </Fold>
+      );
     case 'uri':
       return (
         <MediaLine icon={<ImageIcon size={13} />} what={part.mime_type ?? part.modality ?? 'file'} where={part.uri} />
@@ -159,6 +202,7 @@ function PartView({ part }: { part: Part }): ReactNode {
         />
       );
     default:
+      if (part.name === 'document') return <Document value={part.value} />;
       return (
         <Fold icon={<Braces size={13} />} title={part.name || 'part'} note="">
           <JsonView value={part.value} openDepth={2} />
@@ -233,18 +277,82 @@ function Tools({ definitions }: { definitions: readonly unknown[] }) {
   );
 }
 
-function NoMessages({ span }: { span: SpanItem }) {
-  const isCall = span.model !== null;
+/** A document that a search found: its score, and its text where it came along. */
+function Document({ value }: { value: unknown }) {
+  const document = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  const { id, score, content } = document;
+  const name = typeof id === 'string' || typeof id === 'number' ? String(id) : 'document';
+  const note = typeof score === 'number' ? `score ${score}` : '';
   return (
-    <Empty
-      icon={<MessagesSquare size={24} />}
-      title={isCall ? 'The call came without its text' : 'No messages on this span'}
+    <Fold icon={<FileText size={13} />} title={name} note={note} open={typeof content === 'string'}>
+      {typeof content === 'string' ? <LongText text={content} /> : <JsonView value={value} openDepth={2} />}
+    </Fold>
+  );
+}
+
+function NoMessages({ span }: { span: SpanItem }) {
+  if (span.model === null && span.operation === null) {
+    return (
+      <Empty icon={<MessagesSquare size={24} />} title="No messages on this span">
+        <p>Only calls of models and tools carry messages. Its attributes hold what was sent.</p>
+      </Empty>
+    );
+  }
+  return (
+    <div className="flex flex-col gap-3">
+      <Empty icon={<MessagesSquare size={24} />} title="The call came without its text">
+        <p>Its emitter sent neither prompt nor answer with this span.</p>
+      </Empty>
+      <WhyNoPrompt span={span} />
+    </div>
+  );
+}
+
+const SHOWN_KEYS = 6;
+
+/** "Why is my prompt empty?": who sent the span, what was looked for, and what to set. */
+function WhyNoPrompt({ span }: { span: SpanItem }) {
+  const scope = span.scope ?? { name: '', version: '' };
+  const { capture, lookedFor, empty, dropped } = whyNoPrompt({
+    scopeName: scope.name,
+    operation: span.operation,
+    attributes: (span.attributes ?? {}) as Attributes,
+    dropped: span.dropped.attributes,
+  });
+  return (
+    <section
+      aria-label="Why is the prompt empty?"
+      className="flex flex-col gap-2 rounded-md border bg-sunken p-3 text-xs"
     >
+      <h3 className="font-medium">Why is the prompt empty?</h3>
       <p>
-        {isCall
-          ? 'Many instrumentations leave prompts out until they are asked for them: set OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true where your application runs.'
-          : 'Only model calls carry messages. Its attributes hold what was sent.'}
+        The span was sent by <code className="font-mono">{scope.name === '' ? 'an unnamed scope' : scope.name}</code>
+        {scope.version !== '' && ` ${scope.version}`}. To send prompts with {capture.emitter}, set
       </p>
-    </Empty>
+      <p className="flex items-start gap-1">
+        <code className="min-w-0 flex-1 rounded-sm bg-surface px-2 py-1 font-mono break-words">{capture.setting}</code>
+        <CopyButton text={capture.setting} label="Copy the setting" className="!h-6 !w-6" />
+      </p>
+      {capture.note !== undefined && <p className="text-ink-2">{capture.note}</p>}
+      {dropped > 0 && (
+        <p className="text-warn">
+          {plural(dropped, 'attribute')} of this span did not arrive, the prompt may be among them. SDKs keep 128 by
+          default: raise OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT.
+        </p>
+      )}
+      {empty.length > 0 && (
+        <p className="text-ink-2">
+          Sent without anything in it: <code className="font-mono">{empty.join(', ')}</code>
+        </p>
+      )}
+      <details className="text-ink-2">
+        <summary className="cursor-default">
+          Looked for <code className="font-mono">{lookedFor.slice(0, SHOWN_KEYS).join(', ')}</code>
+          {lookedFor.length > SHOWN_KEYS && ` and ${lookedFor.length - SHOWN_KEYS} more keys`}, span events and log
+          records
+        </summary>
+        <p className="mt-1 font-mono break-words text-ink-3">{lookedFor.join(', ')}</p>
+      </details>
+    </section>
   );
 }
