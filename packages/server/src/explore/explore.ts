@@ -19,6 +19,7 @@ import {
   type ExactLatency,
   type LatencyGroup,
   type Range,
+  type Sum,
 } from '../storage/postgres/charts.ts';
 import type { Dimension } from '../storage/postgres/rollups.ts';
 import { blockAad, readBlocks } from '../storage/postgres/content.ts';
@@ -181,6 +182,7 @@ const DAY_NS = 86_400_000_000_000n;
 const USER_FACET_NS = 7n * DAY_NS;
 /** Up to so many spans percentiles are those of the rows; beyond it they come from sketches, at most 1 % off. */
 const MAX_EXACT = 5_000;
+const COST_SUMS: readonly Sum[] = ['traces', 'unpriced_traces', 'billable', 'unpriced', 'cost_pico', 'spans'];
 /** Groups that each call of a trace may differ in. */
 const GROUPS_OF_CALLS: ReadonlySet<CostGroup> = new Set(['model', 'service']);
 const AUTO_POINTS = 120;
@@ -194,17 +196,22 @@ export function createExplore(options: ExploreOptions): Explore {
     async list(tenantId, filter, { cursor, limit, offset }) {
       const after = cursor === undefined ? null : readCursor(cursorKey, tenantId, filter, cursor);
       const key = await tenantKeys.forTenant(tenantId);
-      const { rows, items, total } = await database.inTenant(tenantId, async (sql) => {
+      const { listed, items, total } = await database.inTenant(tenantId, async (sql) => {
         const listed = await listTraces(sql, tenantId, filter, { after, limit: limit + 1, offset: offset ?? 0 });
+        const isAll = listed.rows.length <= limit && (offset ?? 0) === 0 && listed.scannedTo === undefined;
+        const count = () => (isAll ? listed.rows.length : countListed(sql, tenantId, filter, MAX_COUNTED));
         return {
-          rows: listed,
-          items: await itemsOf(sql, tenantId, listed.slice(0, limit), key),
-          total: after === null ? await countListed(sql, tenantId, filter, MAX_COUNTED) : undefined,
+          listed,
+          items: await itemsOf(sql, tenantId, listed.rows.slice(0, limit), key),
+          total: after === null ? await count() : undefined,
         };
       });
-      const last = rows.slice(0, limit).at(-1);
-      const hasMore = rows.length > limit && last !== undefined;
-      const position = hasMore ? { startNs: BigInt(last.startNs), traceId: last.traceId } : undefined;
+      const last = listed.rows.slice(0, limit).at(-1);
+      const position =
+        listed.rows.length > limit && last !== undefined
+          ? { startNs: BigInt(last.startNs), traceId: last.traceId }
+          : listed.scannedTo;
+      const hasMore = position !== undefined;
       return {
         data: items,
         pagination: {
@@ -291,6 +298,7 @@ export function createExplore(options: ExploreOptions): Explore {
         total: await totalOf(sql, tenantId, range),
         cells: await chartCells(sql, tenantId, range, {
           dimension: COST_DIMENSIONS[group],
+          needs: COST_SUMS,
           ...(group === 'date' ? { stepMinutes: MINUTES_PER_DAY } : {}),
         }),
       }));
@@ -358,7 +366,7 @@ export function createExplore(options: ExploreOptions): Explore {
       const recentDays = { ...days, fromNs: largerOf(days.fromNs, days.untilNs - USER_FACET_NS) };
       return database.inTenant(tenantId, async (sql) => {
         const of = async (dimension: Dimension, during: Range): Promise<FacetsAnswer['tags']> => {
-          const cells = await chartCells(sql, tenantId, during, { dimension });
+          const cells = await chartCells(sql, tenantId, during, { dimension, needs: ['traces'] });
           const values = cells.filter(({ key, traces }) => key !== '' && traces > 0);
           values.sort((a, b) => b.traces - a.traces || (a.key < b.key ? -1 : 1));
           return values.slice(0, MAX_FACET_VALUES).map(({ key, traces }) => ({ value: key, count: traces }));
@@ -488,6 +496,9 @@ function wholeDays({ fromNs, untilNs }: Range): Range {
   return { fromNs: (fromNs / DAY_NS) * DAY_NS, untilNs: ((untilNs + DAY_NS - 1n) / DAY_NS) * DAY_NS };
 }
 
+/** From two weeks on a step is a day at least: people think in days, and a month is read from thirty cells. */
+const leastOf = (minutes: number): number => (minutes >= 14 * MINUTES_PER_DAY ? MINUTES_PER_DAY : 1);
+
 /** Whole minutes that cover the range; a step is asked for or chosen so that some hundred points come out. */
 interface Steps {
   from: number;
@@ -502,7 +513,7 @@ function stepsOf({ fromNs, untilNs }: Range, intervalMs: number | 'auto'): Steps
   const longest = STEP_MINUTES.at(-1) as number;
   const stepMinutes =
     intervalMs === 'auto'
-      ? (STEP_MINUTES.find((step) => minutes / step <= AUTO_POINTS) ?? longest)
+      ? (STEP_MINUTES.find((step) => minutes / step <= AUTO_POINTS && step >= leastOf(minutes)) ?? longest)
       : Math.max(1, Math.round(intervalMs / MINUTE_MS));
   if (minutes / stepMinutes > MAX_POINTS) {
     throw new ExploreRefusal(

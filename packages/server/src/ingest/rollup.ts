@@ -20,10 +20,13 @@ const ERROR = 2;
 const CALLS = new Set(['', 'chat', 'generate_content', 'text_completion', 'embeddings']);
 
 /**
- * Thousands of users in every minute would be as many rows as traces: they have days only, and what is left of a day is
+ * Thousands of users in every minute would be as many rows as traces: they have days and weeks only, and what is left of a day is
  * read from the summaries.
  */
 const FIRST_TIER: Partial<Record<Dimension, Tier>> = { user: 'day', tag: 'day' };
+
+/** What is summed from the cells of the first tier. */
+const LARGER_TIERS: Partial<Record<Tier, readonly Tier[]>> = { minute: ['hour', 'day'], day: ['week'] };
 
 /** What counts of a summary. */
 export type CountedTrace = Omit<TraceState, 'traceId' | 'retentionClass' | 'days' | 'sealed'>;
@@ -59,10 +62,9 @@ export class RollupDeltas {
 
   /** What was added and not taken back, in every tier. Ends this collection. */
   deltas(): RollupDelta[] {
-    for (const cell of this.#cells.values()) {
-      if (cell.tier !== 'minute') continue;
-      merge(this.#cell('hour', cell.dimension, cell.slot, cell.key), cell);
-      merge(this.#cell('day', cell.dimension, cell.slot, cell.key), cell);
+    for (const cell of [...this.#cells.values()]) {
+      const minute = cell.slot * TIER_MINUTES[cell.tier];
+      for (const tier of LARGER_TIERS[cell.tier] ?? []) merge(this.#cell(tier, cell.dimension, minute, cell.key), cell);
     }
     return [...this.#cells.values()].filter(isSomething);
   }

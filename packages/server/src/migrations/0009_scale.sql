@@ -7,11 +7,11 @@ drop table rollups;
 -- Appended deltas, merged later; what is replaced or moves is taken back by negative deltas.
 create table rollups (
   tenant_id uuid not null,
-  -- 0 minute, 1 hour, 2 day
+  -- 0 minute, 1 hour, 2 day, 3 week
   tier smallint not null,
   -- storage/postgres/rollups.ts, DIMENSIONS
   dimension smallint not null,
-  -- minutes, hours or days since 1970, of the start of the trace
+  -- minutes, hours, days or weeks of seven days since 1970, of the start of the trace
   slot int not null,
   seq bigint generated always as identity,
   -- empty: none
@@ -123,9 +123,10 @@ with counted as (
     case when latency_ns > 0 then ceil(ln(latency_ns / 1e6::float8) / ln(1.01::float8 / 0.99))::smallint end as bucket
   from counted
   cross join (
-    values (0::smallint, 60000000000), (1::smallint, 3600000000000), (2::smallint, 86400000000000)
+    values (0::smallint, 60000000000), (1::smallint, 3600000000000), (2::smallint, 86400000000000),
+      (3::smallint, 604800000000000)
   ) as tiers (tier, length_ns)
-  where dimension not in (4, 10) or tier = 2
+  where case when dimension in (4, 10) then tier >= 2 else tier <= 2 end
 ), cell as (
   select
     tenant_id, tier, dimension, slot, key,

@@ -37,6 +37,8 @@ export interface ChartQuestion {
   /** Steps are aligned to 1970; undivided when left out. */
   stepMinutes?: number;
   latency?: boolean;
+  /** The sums that are read, all of them unless told. */
+  needs?: readonly Sum[];
 }
 
 const MINUTE_NS = 60_000_000_000n;
@@ -81,7 +83,7 @@ function cut(pieces: Piece[], tiers: readonly Tier[], from: number, until: numbe
 
 /** The tiers whose slots lie whole within one step, the largest first. */
 function tiersFor({ dimension, stepMinutes = UNDIVIDED }: ChartQuestion): Tier[] {
-  if (dimension === 'user' || dimension === 'tag') return ['day'];
+  if (dimension === 'user' || dimension === 'tag') return ['week', 'day'];
   const tiers: Tier[] = ['day', 'hour', 'minute'];
   return stepMinutes === UNDIVIDED ? tiers : tiers.filter((tier) => stepMinutes % TIER_MINUTES[tier] === 0);
 }
@@ -153,6 +155,7 @@ const SUMS = [
   'output_tokens',
   'latency_ns',
 ] as const;
+export type Sum = (typeof SUMS)[number];
 
 interface Sent {
   key: string;
@@ -173,9 +176,9 @@ export async function chartCells(
   range: Range,
   question: ChartQuestion,
 ): Promise<ChartCell[]> {
-  const { dimension, stepMinutes = UNDIVIDED, latency = false } = question;
+  const { dimension, stepMinutes = UNDIVIDED } = question;
   const { pieces, edges } = piecesOf(range, tiersFor(question));
-  const { rows } = await sql.query<Sent>(textOf(dimension, latency, edges.length > 0), [
+  const { rows } = await sql.query<Sent>(textOf(question, edges.length > 0), [
     tenantId,
     DIMENSIONS[dimension],
     stepMinutes,
@@ -190,7 +193,14 @@ export async function chartCells(
   return rows.map(cellOf);
 }
 
-function textOf(dimension: Dimension, latency: boolean, withEdges: boolean): string {
+/** The sums that a question is about; the others are left at zero, which halves the work where keys are many. */
+function sumOf(name: Sum, { latency = false, needs }: ChartQuestion): string {
+  const isNeeded = needs === undefined || needs.includes(name) || (latency && name === 'latency_ns');
+  return isNeeded ? `coalesce(sum(${name}), 0)::text` : `'0'`;
+}
+
+function textOf(question: ChartQuestion, withEdges: boolean): string {
+  const { dimension, latency = false } = question;
   const columns = `${SUMS.join(', ')}, latency_zeros, latency_buckets, latency_counts`;
   const rows = `
     select key, (start_ns / 60000000000)::int / $3::int * $3::int as minute, ${SUMS.join(', ')},
@@ -220,7 +230,7 @@ function textOf(dimension: Dimension, latency: boolean, withEdges: boolean): str
       ) as r
       ${withEdges ? `union all ${rows}` : ''}
     )
-    select key, minute, array[${SUMS.map((name) => `coalesce(sum(${name}), 0)::text`).join(', ')}] as sums,
+    select key, minute, array[${SUMS.map((name) => sumOf(name, question)).join(', ')}] as sums,
       ${latency ? sketches : none}
     from cell
     group by key, minute

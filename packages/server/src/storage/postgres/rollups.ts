@@ -4,14 +4,14 @@ import type { Sql } from '../database.ts';
 import { arrayLiteral, integers, ints, numerics, smallints, texts } from './binary.ts';
 
 /** Minutes of a slot of each tier, and the number by which the table knows it. */
-export const TIERS = { minute: 0, hour: 1, day: 2 } as const;
+export const TIERS = { minute: 0, hour: 1, day: 2, week: 3 } as const;
 export type Tier = keyof typeof TIERS;
-export const TIER_MINUTES: Readonly<Record<Tier, number>> = { minute: 1, hour: 60, day: 1_440 };
+export const TIER_MINUTES: Readonly<Record<Tier, number>> = { minute: 1, hour: 60, day: 1_440, week: 10_080 };
 
 /**
  * What a cell is about. Of whole traces (their cost, their latency): all, the service of the root, and so on. Of spans
  * (cost of the calls, latency of model calls): all, service, model, status; there `traces` counts the traces in which a
- * service or a model occurs, as for tags. Users and tags are many, so they have days only.
+ * service or a model occurs, as for tags. Users and tags are many, so they have days and weeks only.
  */
 export const DIMENSIONS = {
   traces: 0,
@@ -32,7 +32,7 @@ export type Dimension = keyof typeof DIMENSIONS;
 export interface RollupDelta {
   tier: Tier;
   dimension: Dimension;
-  /** Minutes, hours or days since 1970. */
+  /** Minutes, hours, days or weeks since 1970. */
   slot: number;
   /** Empty: none. */
   key: string;
@@ -120,7 +120,7 @@ export async function compactRollups(
   const { rows } = await sql.query<{ before: number; after: number }>(
     `
       with tiers (tier, minutes) as (
-        values (0::smallint, 1), (1::smallint, 60), (2::smallint, 1440)
+        values (0::smallint, 1), (1::smallint, 60), (2::smallint, 1440), (3::smallint, 10080)
       ), crowded as materialized (
         select r.tier, r.dimension, r.slot
         from tiers
@@ -214,7 +214,7 @@ export async function deleteRollups(sql: Sql, tenantId: string, minute: number):
   const { rowCount } = await sql.query(
     `
       delete from rollups
-      using (values (0::smallint, 1), (1::smallint, 60), (2::smallint, 1440)) as tiers (tier, minutes)
+      using (values (0::smallint, 1), (1::smallint, 60), (2::smallint, 1440), (3::smallint, 10080)) as tiers (tier, minutes)
       where tenant_id = $1 and rollups.tier = tiers.tier and (slot + 1) * minutes <= $2
     `,
     [tenantId, minute],

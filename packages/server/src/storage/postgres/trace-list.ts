@@ -90,36 +90,54 @@ const COLUMNS = `
   sealed
 `;
 
-// Every filter is in the text; the planner sees the values of each call and drops what was not asked.
-const FILTER = `
+// What an index answers: the range, one user, one session, the beginning of an id. The planner sees the values of each
+// call and drops what was not asked.
+const BY_INDEX = `
   tenant_id = $1
   and ($2::bigint is null or start_ns >= $2)
   and ($3::bigint is null or start_ns < $3)
-  and ($4::text is null or $4 = any (services))
-  and ($5::text is null or $5 = any (models))
-  and tags @> $6::text[]
-  and ($7::numeric is null or cost_pico >= $7)
-  and ($8::numeric is null or (unpriced_count = 0 and cost_pico <= $8))
-  and ($9::bigint is null or end_ns - start_ns >= $9)
-  and ($10::bigint is null or end_ns - start_ns <= $10)
-  and ($11::smallint is null or status = $11)
-  and ($12::text is null or user_id = $12)
-  and ($13::text is null or session_id = $13)
-  and ($14::text is null or environment = $14)
-  and ($15::text is null or endpoint = $15)
-  and ($16::text is null
-    or name ilike $16
-    or user_id ilike $16
-    or session_id ilike $16
-    or replace(trace_id::text, '-', '') like $17)
+  and ($4::text is null or user_id = $4)
+  and ($5::text is null or session_id = $5)
+  and ($6::uuid is null or trace_id between $6 and $7::uuid)
 `;
 
-function valuesOf(tenantId: string, filter: TraceFilter): unknown[] {
-  const q = filter.q === null ? null : filter.q.replace(/[\\%_]/g, '\\$&');
+// What is looked at row by row.
+const BY_ROW = `
+  ($8::text is null or $8 = any (services))
+  and ($9::text is null or $9 = any (models))
+  and tags @> $10::text[]
+  and ($11::numeric is null or cost_pico >= $11)
+  and ($12::numeric is null or (unpriced_count = 0 and cost_pico <= $12))
+  and ($13::bigint is null or end_ns - start_ns >= $13)
+  and ($14::bigint is null or end_ns - start_ns <= $14)
+  and ($15::smallint is null or status = $15)
+  and ($16::text is null or environment = $16)
+  and ($17::text is null or endpoint = $17)
+  and ($18::text is null
+    or name ilike $18
+    or user_id ilike $18
+    or session_id ilike $18
+    or replace(trace_id::text, '-', '') like $19)
+`;
+
+const NEWEST_FIRST = 'order by start_ns desc, trace_id desc';
+
+interface IdRange {
+  from: string;
+  until: string;
+}
+
+/** $1 to $19. */
+function valuesOf(tenantId: string, filter: TraceFilter, ids: IdRange | null): unknown[] {
+  const q = filter.q === null || ids !== null ? null : filter.q.replace(/[\\%_]/g, '\\$&');
   return [
     tenantId,
     filter.fromNs,
     filter.untilNs,
+    filter.user,
+    filter.session,
+    ids?.from ?? null,
+    ids?.until ?? null,
     filter.service,
     filter.model,
     filter.tags,
@@ -128,8 +146,6 @@ function valuesOf(tenantId: string, filter: TraceFilter): unknown[] {
     filter.minLatencyNs,
     filter.maxLatencyNs,
     filter.status,
-    filter.user,
-    filter.session,
     filter.environment,
     filter.endpoint,
     q === null ? null : `%${q}%`,
@@ -137,43 +153,134 @@ function valuesOf(tenantId: string, filter: TraceFilter): unknown[] {
   ];
 }
 
+/** Whether there are filters beside the indexed ones: rows may have to be looked at and passed over. */
+function passesOver(filter: TraceFilter): boolean {
+  const { fromNs: _from, untilNs: _until, user: _user, session: _session, tags, ...rest } = filter;
+  return tags.length > 0 || Object.values(rest).some((value) => value !== null);
+}
+
+export interface TracePageRows {
+  rows: ListedTrace[];
+  /** Where the search stopped for this page, although older traces may match. */
+  scannedTo?: TracePosition;
+}
+
+interface PageBounds {
+  after: TracePosition | null;
+  limit: number;
+  offset: number;
+}
+
+/**
+ * A page looks at so many traces at most, the newest first, and the next page goes on from there: what is rare is found
+ * page by page, each in bounded time, instead of by reading a month at once.
+ */
+const MOST_SCANNED = 20_000;
+/** So many digits are hardly a word of something else than an id. */
+const ID_BEGINNING = /^[0-9a-f]{8,32}$/i;
+
 /** Newest first, after `position`, skipping `offset`. */
 export async function listTraces(
   sql: Sql,
   tenantId: string,
   filter: TraceFilter,
-  page: { after: TracePosition | null; limit: number; offset: number },
+  page: PageBounds,
+): Promise<TracePageRows> {
+  if (filter.q !== null && ID_BEGINNING.test(filter.q)) {
+    const ids = { from: filter.q.padEnd(32, '0'), until: filter.q.padEnd(32, 'f') };
+    const rows = await listWithin(sql, tenantId, filter, page, { ids });
+    if (rows.length > 0 || page.after !== null) return { rows };
+  }
+  // an offset counts matches from the beginning, so nothing of it may be left out
+  if (page.offset > 0 || !passesOver(filter)) return { rows: await listWithin(sql, tenantId, filter, page, {}) };
+  const rows = await listWithin(sql, tenantId, filter, page, { most: MOST_SCANNED });
+  if (rows.length >= page.limit) return { rows };
+  const scannedTo = await lastScanned(sql, tenantId, filter, page.after);
+  return scannedTo === undefined ? { rows } : { rows, scannedTo };
+}
+
+async function listWithin(
+  sql: Sql,
+  tenantId: string,
+  filter: TraceFilter,
+  { after, limit, offset }: PageBounds,
+  { ids = null, most }: { ids?: IdRange | null; most?: number },
 ): Promise<ListedTrace[]> {
   const { rows } = await sql.query<ListedTrace>(
     `
       select ${COLUMNS}
-      from traces
-      where ${FILTER}
-        and ($18::bigint is null or (start_ns, trace_id) < ($18, $19::uuid))
-      order by start_ns desc, trace_id desc
-      limit $20 offset $21
+      from (
+        select *
+        from traces
+        where ${BY_INDEX}
+          and ($20::bigint is null or (start_ns, trace_id) < ($20, $21::uuid))
+        ${most === undefined ? '' : `${NEWEST_FIRST} limit ${most}`}
+      ) as scanned
+      where ${BY_ROW}
+      ${NEWEST_FIRST}
+      limit $22 offset $23
     `,
-    [...valuesOf(tenantId, filter), page.after?.startNs ?? null, page.after?.traceId ?? null, page.limit, page.offset],
+    [...valuesOf(tenantId, filter, ids), after?.startNs ?? null, after?.traceId ?? null, limit, offset],
   );
   return rows;
 }
 
-/** How many traces match, or undefined when there are more than `most`. */
+/** The last trace that a full scan of a page looks at; undefined when it came to the end. */
+async function lastScanned(
+  sql: Sql,
+  tenantId: string,
+  filter: TraceFilter,
+  after: TracePosition | null,
+): Promise<TracePosition | undefined> {
+  const { rows } = await sql.query<{ startNs: string; traceId: string }>(
+    `
+      select start_ns as "startNs", replace(trace_id::text, '-', '') as "traceId"
+      from traces
+      where tenant_id = $1
+        and ($2::bigint is null or start_ns >= $2)
+        and ($3::bigint is null or start_ns < $3)
+        and ($4::text is null or user_id = $4)
+        and ($5::text is null or session_id = $5)
+        and ($6::bigint is null or (start_ns, trace_id) < ($6, $7::uuid))
+      ${NEWEST_FIRST}
+      limit 1 offset ${MOST_SCANNED - 1}
+    `,
+    [
+      tenantId,
+      filter.fromNs,
+      filter.untilNs,
+      filter.user,
+      filter.session,
+      after?.startNs ?? null,
+      after?.traceId ?? null,
+    ],
+  );
+  const row = rows[0];
+  return row === undefined ? undefined : { startNs: BigInt(row.startNs), traceId: row.traceId };
+}
+
+/** How many traces match; undefined when more than `most` would have to be looked at. */
 export async function countListed(
   sql: Sql,
   tenantId: string,
   filter: TraceFilter,
   most: number,
 ): Promise<number | undefined> {
-  const { rows } = await sql.query<{ count: number }>(
+  const { rows } = await sql.query<{ count: number; scanned: number }>(
     `
-      select count(*)::int as count
-      from (select from traces where ${FILTER} limit $18) as matching
+      select (count(*) filter (where ${BY_ROW}))::int as count, count(*)::int as scanned
+      from (
+        select *
+        from traces
+        where ${BY_INDEX}
+        ${NEWEST_FIRST}
+        limit ${most + 1}
+      ) as scanned
     `,
-    [...valuesOf(tenantId, filter), most + 1],
+    valuesOf(tenantId, filter, null),
   );
-  const count = rows[0]?.count ?? 0;
-  return count > most ? undefined : count;
+  const { count, scanned } = rows[0] ?? { count: 0, scanned: 0 };
+  return scanned > most ? undefined : count;
 }
 
 export async function findTrace(sql: Sql, tenantId: string, traceId: string): Promise<ListedTrace | undefined> {
