@@ -62,7 +62,8 @@ export class RollupDeltas {
 
   /** What was added and not taken back, in every tier. Ends this collection. */
   deltas(): RollupDelta[] {
-    for (const cell of [...this.#cells.values()]) {
+    const first = Array.from(this.#cells.values());
+    for (const cell of first) {
       const minute = cell.slot * TIER_MINUTES[cell.tier];
       for (const tier of LARGER_TIERS[cell.tier] ?? []) merge(this.#cell(tier, cell.dimension, minute, cell.key), cell);
     }
