@@ -7,8 +7,8 @@ export interface Capture {
   /** Scope names begin so; of several the longest counts. */
   readonly scope: string;
   readonly emitter: string;
-  /** What to set, as it is written: an environment variable or a line of code. */
-  readonly setting: string;
+  /** What to set, as it is written: an environment variable or a line of code; absent where nothing can be set. */
+  readonly setting?: string;
   /** What else must be so. */
   readonly note?: string;
 }
@@ -99,8 +99,7 @@ export const CAPTURES: readonly Capture[] = [
   {
     scope: 'com.anthropic.sdk.',
     emitter: "Anthropic's own client",
-    setting: 'an instrumentation beside it, such as OpenLLMetry, OpenInference or the LumaTrace SDK',
-    note: 'The spans that the client makes by itself never carry text.',
+    note: 'Spans that the client makes by itself never carry text. The span around it does when an instrumentation is there: OpenLLMetry, OpenInference, Langfuse or the LumaTrace SDK.',
   },
   {
     scope: 'gcp.vertex.agent',

@@ -213,8 +213,6 @@ interface Group {
 // MLflow, LiveKit agents (lk.*, since 1.3 lk.pii.*), the Lumina SDK (llm.request). Span events stand where `EVENTS` stands:
 // after what an instrumentation of a model wrote, before what a framework kept of its own functions' arguments.
 const SPECIFIC: readonly Group[] = [
-  { field: 'input', read: toolInput, keys: ['gen_ai.tool.call.arguments', 'ai.toolCall.args'] },
-  { field: 'output', read: toolOutput, keys: ['gen_ai.tool.call.result', 'ai.toolCall.result'] },
   {
     field: 'input',
     read: nestedConversation,
@@ -242,6 +240,8 @@ const SPECIFIC: readonly Group[] = [
       'ai.result.toolCalls',
     ],
   },
+  { field: 'input', read: toolInput, keys: ['gen_ai.tool.call.arguments', 'ai.toolCall.args'] },
+  { field: 'output', read: toolOutput, keys: ['gen_ai.tool.call.result', 'ai.toolCall.result'] },
   { field: 'input', read: embedded, keys: ['embedding.embeddings.*', 'embedding.text', 'ai.values', 'ai.value'] },
   { field: 'input', read: documentsIn, keys: ['reranker.input_documents.*', 'ai.documents'] },
   {

@@ -30,8 +30,8 @@ export function AttributesTab({ span }: { span: SpanItem }) {
       <dl className="flex flex-col divide-y divide-line">
         {shown.map(([key, value]) => (
           <div key={key} className="group py-1.5">
-            <dt className="flex items-center gap-2">
-              <code className="min-w-0 truncate font-mono text-xs text-ink-2" title={key}>
+            <dt className="flex flex-wrap items-center gap-x-2">
+              <code className="min-w-0 max-w-full truncate font-mono text-xs text-ink-2" title={key}>
                 {key}
               </code>
               <Fields origins={fieldsReadFrom(key, origins)} />
@@ -73,7 +73,7 @@ function Fields({ origins }: { origins: readonly Origin[] }) {
   if (origins.length === 0) return null;
   const hint = origins.map((origin) => `${origin.field} was read from ${originText(origin)}`).join('\n');
   return (
-    <span className="flex shrink-0 flex-wrap gap-1" title={hint}>
+    <span className="flex min-w-0 flex-wrap gap-1" title={hint}>
       {origins.slice(0, MOST_FIELDS).map(({ field, path }) => (
         <span
           key={`${field}/${path}`}

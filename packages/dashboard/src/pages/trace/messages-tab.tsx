@@ -327,12 +327,17 @@ function WhyNoPrompt({ span }: { span: SpanItem }) {
       <h3 className="font-medium">Why is the prompt empty?</h3>
       <p>
         The span was sent by <code className="font-mono">{scope.name === '' ? 'an unnamed scope' : scope.name}</code>
-        {scope.version !== '' && ` ${scope.version}`}. To send prompts with {capture.emitter}, set
+        {scope.version !== '' && ` ${scope.version}`}.
+        {capture.setting !== undefined && ` To send prompts with ${capture.emitter}, set`}
       </p>
-      <p className="flex items-start gap-1">
-        <code className="min-w-0 flex-1 rounded-sm bg-surface px-2 py-1 font-mono break-words">{capture.setting}</code>
-        <CopyButton text={capture.setting} label="Copy the setting" className="!h-6 !w-6" />
-      </p>
+      {capture.setting !== undefined && (
+        <p className="flex items-start gap-1">
+          <code className="min-w-0 flex-1 rounded-sm bg-surface px-2 py-1 font-mono break-words">
+            {capture.setting}
+          </code>
+          <CopyButton text={capture.setting} label="Copy the setting" className="!h-6 !w-6" />
+        </p>
+      )}
       {capture.note !== undefined && <p className="text-ink-2">{capture.note}</p>}
       {dropped > 0 && (
         <p className="text-warn">
