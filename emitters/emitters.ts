@@ -148,6 +148,109 @@ function langfuse(version: string): Emitter {
   });
 }
 
+/** Names of the packages in each Python environment stay the same; their versions are in its requirements.txt. */
+const OTEL_PYTHON = {
+  OTEL_SERVICE_NAME: 'weather-app',
+  OTEL_EXPORTER_OTLP_ENDPOINT: '{http}',
+  OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20{key}',
+  OTEL_EXPORTER_OTLP_COMPRESSION: 'gzip',
+  OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: 'true',
+  PYTHONDONTWRITEBYTECODE: '1',
+};
+
+interface PythonRow {
+  family: string;
+  package: string;
+  version: string;
+  environment: 'current' | 'older' | 'pydantic';
+  program: string;
+  cases: readonly string[];
+  env?: Record<string, string>;
+  name?: string;
+}
+
+function python(row: PythonRow): Emitter {
+  const { environment, env, ...rest } = row;
+  return {
+    ...rest,
+    name: row.name ?? `${row.family}-${row.version}`,
+    language: 'python',
+    folder: `python/${environment}`,
+    env: { ...OTEL_PYTHON, ...env },
+  };
+}
+
+const CLIENTS = [...CHAT, ...RESPONSES, ...ANTHROPIC];
+const AGENT = without(CLIENTS, 'openai-embeddings', 'openai-stream-tools', 'openai-object');
+
+const PYTHON: readonly Emitter[] = [
+  python({
+    family: 'python-otel-openai',
+    package: 'opentelemetry-instrumentation-openai-v2',
+    version: '2.4b0',
+    environment: 'current',
+    program: 'otel_openai_v2.py',
+    cases: [...CHAT, ...RESPONSES],
+  }),
+  python({
+    family: 'python-openllmetry',
+    package: 'opentelemetry-instrumentation-openai',
+    version: '0.62.4',
+    environment: 'current',
+    program: 'openllmetry_clients.py',
+    cases: CLIENTS,
+  }),
+  python({
+    family: 'python-openinference',
+    package: 'openinference-instrumentation-openai',
+    version: '0.1.66',
+    environment: 'current',
+    program: 'openinference_clients.py',
+    cases: CLIENTS,
+  }),
+  python({
+    family: 'python-openinference-langchain',
+    package: 'openinference-instrumentation-langchain',
+    version: '0.1.80',
+    environment: 'current',
+    program: 'openinference_langchain.py',
+    cases: without(CLIENTS, 'openai-embeddings', 'openai-object'),
+  }),
+  python({
+    family: 'python-openinference-llama-index',
+    package: 'openinference-instrumentation-llama-index',
+    version: '4.6.1',
+    environment: 'current',
+    program: 'openinference_llama_index.py',
+    cases: ['openai-plain', 'openai-system', 'openai-cached', 'openai-reasoning', 'openai-stream', 'openai-error'],
+  }),
+  python({
+    family: 'python-langfuse',
+    package: 'langfuse',
+    version: '5.0.4',
+    environment: 'current',
+    program: 'langfuse_openai.py',
+    cases: [...CHAT, ...RESPONSES, 'anthropic-plain', 'anthropic-cached'],
+    env: { LANGFUSE_BASE_URL: '{http}', LANGFUSE_PUBLIC_KEY: 'pk-any-user', LANGFUSE_SECRET_KEY: '{key}' },
+  }),
+  python({
+    family: 'python-pydantic-ai',
+    package: 'pydantic-ai-slim',
+    version: '2.66.0',
+    environment: 'pydantic',
+    program: 'pydantic_ai_agent.py',
+    cases: AGENT,
+  }),
+  python({
+    family: 'python-logfire',
+    package: 'logfire',
+    version: '5.2.0',
+    environment: 'pydantic',
+    program: 'logfire_clients.py',
+    cases: CLIENTS,
+  }),
+];
+
 export const EMITTERS: readonly Emitter[] = [
   ...otelOpenai('0.22.0', [...CHAT, ...RESPONSES]),
   ...otelOpenai('0.3.0', CHAT),
@@ -170,6 +273,7 @@ export const EMITTERS: readonly Emitter[] = [
   }),
   langfuse('5.11.1'),
   langfuse('4.0.0'),
+  ...PYTHON,
 ];
 
 /** The exact version of a package as it is installed for an emitter. */
