@@ -55,7 +55,7 @@ export async function knownSeries(
   const counted = await sql.query<{ total: string }>(
     `
       select count(*) as total
-      from (select from metric_series where tenant_id = $1 limit $2) as some
+      from (select from metric_series where tenant_id = $1 limit $2) as counted
     `,
     [tenantId, most],
   );

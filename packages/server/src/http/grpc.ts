@@ -1,0 +1,230 @@
+// OTLP/gRPC: the three Export calls, through the same admission, quota and rooms as OTLP/HTTP. Bytes go to our own decoder;
+// grpc-js carries them. Source: opentelemetry-proto docs/specification.md, "OTLP/gRPC".
+import {
+  logVerbosity,
+  Metadata,
+  Server,
+  ServerCredentials,
+  ServerInterceptingCall,
+  setLogVerbosity,
+  status as GRPC,
+  type sendUnaryData,
+  type ServerInterceptor,
+  type ServerUnaryCall,
+  type ServiceDefinition,
+  type StatusObject,
+} from '@grpc/grpc-js';
+import type { Logger } from 'pino';
+import { encodeExportResponse, encodeStatus, RPC_CODE } from '@lumatrace/telemetry';
+import type { Access } from '../access/access.ts';
+import type { Principal } from '../access/principal.ts';
+import { asProblem, Problem } from './errors.ts';
+import type { Metrics } from './metrics.ts';
+import { RPC_CODES } from './otlp.ts';
+import { BytesInFlight, MAX_OTLP_BYTES } from './otlp-body.ts';
+import { otlpSignals, type OtlpRooms, type OtlpSignal } from './otlp-signals.ts';
+
+export interface GrpcOptions extends OtlpRooms {
+  access: { credentials: Pick<Access['credentials'], 'authenticate'> };
+  log: Logger;
+  /** Where calls are counted. */
+  registry: Metrics;
+  /** Shared with the other ways in. */
+  bytesInFlight?: BytesInFlight;
+  /** A call whose message has not come by then is ended. */
+  messageTimeoutMs?: number;
+}
+
+export interface Grpc {
+  /** Listens and resolves with the port that was taken. Rejects with the code of the system (EADDRINUSE, …). */
+  listen(address: { host: string; port: number }): Promise<{ host: string; port: number }>;
+  /** Stops accepting, waits for the calls that run, at most so long, then cuts them. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+/** 64 MiB over a slow line take a minute; grpc-js does not say how much of a message is there. */
+const MESSAGE_TIMEOUT_MS = 120_000;
+const STOP_GRACE_MS = 10_000;
+/** Export calls at once on one connection; an exporter has one or two. */
+const MAX_STREAMS = 64;
+const KEEPALIVE_MS = 60_000;
+const KEEPALIVE_TIMEOUT_MS = 20_000;
+const IDLE_MS = 600_000;
+/** What one connection may make the HTTP/2 layer hold, in megabytes: two largest messages. */
+const MAX_SESSION_MEGABYTES = 160;
+
+const LIMITS = {
+  'grpc.max_receive_message_length': MAX_OTLP_BYTES,
+  'grpc.max_concurrent_streams': MAX_STREAMS,
+  'grpc.keepalive_time_ms': KEEPALIVE_MS,
+  'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+  'grpc.max_connection_idle_ms': IDLE_MS,
+  'grpc-node.max_session_memory': MAX_SESSION_MEGABYTES,
+};
+
+type Export = ServerUnaryCall<Buffer, Uint8Array>;
+
+// What goes wrong is said by us, once.
+setLogVerbosity(logVerbosity.NONE);
+
+export function createGrpc(options: GrpcOptions): Grpc {
+  const { access, log, registry } = options;
+  const bytesInFlight = options.bytesInFlight ?? new BytesInFlight();
+  const requests = registry.counter('lumatrace_grpc_requests_total', 'Export calls answered, by service and code.');
+  const principals = new WeakMap<Metadata, Principal>();
+
+  /** Who asks is known before a byte of the message is read. */
+  const admission: ServerInterceptor = (_descriptor, call) => {
+    let timer: NodeJS.Timeout | undefined;
+    return new ServerInterceptingCall(call, {
+      start(next) {
+        next({
+          onReceiveMetadata(metadata, admit) {
+            admitted(metadata, access).then(
+              (principal) => {
+                principals.set(metadata, principal);
+                const late = (): void => call.sendStatus(statusOf(lateMessage()));
+                timer = setTimeout(late, options.messageTimeoutMs ?? MESSAGE_TIMEOUT_MS);
+                admit(metadata);
+              },
+              (error: unknown) => {
+                const problem = asProblem(error);
+                if (problem.code === 'INTERNAL_ENGINE_ERROR') log.error({ error: String(error) }, 'gRPC');
+                requests.add(1, { service: 'any', code: String(RPC_CODES[problem.status] ?? GRPC.INVALID_ARGUMENT) });
+                call.sendStatus(statusOf(problem));
+              },
+            );
+          },
+          onReceiveMessage(message, take) {
+            clearTimeout(timer);
+            take(message);
+          },
+          onCancel() {
+            clearTimeout(timer);
+          },
+        });
+      },
+    });
+  };
+
+  async function exported(signal: OtlpSignal, call: Export): Promise<Uint8Array> {
+    const principal = principals.get(call.metadata);
+    if (principal === undefined) throw new Problem('AUTH_MISSING');
+    const held = bytesInFlight.hold();
+    try {
+      held.take(call.request.length);
+      return encodeExportResponse(await signal.take(principal.tenantId, call.request, 'protobuf'));
+    } finally {
+      held.release();
+    }
+  }
+
+  function handlerOf(signal: OtlpSignal) {
+    return (call: Export, answer: sendUnaryData<Uint8Array>): void => {
+      exported(signal, call).then(
+        (response) => {
+          requests.add(1, { service: signal.service, code: String(GRPC.OK) });
+          answer(null, response);
+        },
+        (error: unknown) => {
+          const problem = asProblem(error);
+          const status = statusOf(problem);
+          requests.add(1, { service: signal.service, code: String(status.code) });
+          if (problem.code === 'INTERNAL_ENGINE_ERROR') log.error({ error: String(error) }, 'gRPC');
+          answer(status, null);
+        },
+      );
+    };
+  }
+
+  const servers = new Set<Server>();
+  const signals = otlpSignals(options);
+  return {
+    async listen({ host, port }) {
+      // one server per address: a second one that cannot listen must not touch the first
+      const server = new Server({ ...LIMITS, interceptors: [admission] });
+      for (const signal of signals) server.addService(definitionOf(signal), { Export: handlerOf(signal) });
+      const taken = await bind(server, host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+      servers.add(server);
+      return { host, port: taken };
+    },
+    async stop(graceMs = STOP_GRACE_MS) {
+      await Promise.all([...servers].map((server) => stop(server, graceMs)));
+      servers.clear();
+    },
+  };
+}
+
+const asSent = (bytes: Buffer): Buffer => bytes;
+
+/** One method, Export, whose messages stay bytes. */
+function definitionOf({ service }: OtlpSignal): ServiceDefinition {
+  return {
+    Export: {
+      path: `/${service}/Export`,
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: asSent,
+      requestDeserialize: asSent,
+      responseSerialize: (bytes: Uint8Array) => Buffer.from(bytes),
+      responseDeserialize: asSent,
+    },
+  };
+}
+
+async function admitted(metadata: Metadata, access: GrpcOptions['access']): Promise<Principal> {
+  const principal = await access.credentials.authenticate({
+    // sessions belong to browsers, which do not speak gRPC
+    header: (name) => (name === 'cookie' ? undefined : headerOf(metadata, name)),
+    url: '',
+  });
+  if (principal.scopes.has('traces:write')) return principal;
+  throw new Problem('FORBIDDEN', 'These credentials do not hold the scope traces:write.');
+}
+
+/** Metadata keys are lower case; of a repeated one the first counts, unless they differ. */
+function headerOf(metadata: Metadata, name: string): string | undefined {
+  const values = new Set(metadata.get(name).map(String));
+  if (values.size > 1) throw new Problem('AUTH_INVALID', 'Expected one credential but received several.');
+  return [...values][0];
+}
+
+function lateMessage(): Problem {
+  return new Problem('VALIDATION_FAILED', 'The message did not come in time.', { status: 408 });
+}
+
+/** With RetryInfo where HTTP says Retry-After: without it a client must not try RESOURCE_EXHAUSTED again. */
+function statusOf(problem: Problem): StatusObject {
+  const code = RPC_CODES[problem.status] ?? RPC_CODE.invalidArgument;
+  const message = `${problem.code}: ${problem.message}`;
+  const metadata = new Metadata();
+  const retryAfter = Number(problem.headers['Retry-After']);
+  if (retryAfter > 0) {
+    metadata.set('grpc-status-details-bin', Buffer.from(encodeStatus({ code, message }, retryAfter)));
+  }
+  // a header holds visible ASCII; grpc-js encodes the rest
+  return { code, details: message, metadata };
+}
+
+const SYSTEM_CODES = ['EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES', 'EAFNOSUPPORT', 'EINVAL'] as const;
+
+/** grpc-js says why only in its sentence. */
+function bind(server: Server, address: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+      if (error === null) return resolve(port);
+      const code = SYSTEM_CODES.find((each) => error.message.includes(each));
+      reject(Object.assign(new Error(error.message, { cause: error }), code === undefined ? {} : { code }));
+    });
+  });
+}
+
+function stop(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.forceShutdown(), graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+  });
+}
