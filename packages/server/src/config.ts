@@ -192,6 +192,19 @@ const VARIABLES = {
     secret: true,
     read: asText,
   }),
+  priceTable: optional({
+    name: 'LUMATRACE_PRICE_TABLE',
+    kind: 'file or https://…',
+    description:
+      'Price table for every tenant in place of the bundled one, read at the start: data.json of pydantic/genai-prices or a table in our shape. Checked whole; one that is wrong changes nothing. See docs/guides/prices.md.',
+    read: asText,
+  }),
+  priceTableSha256: optional({
+    name: 'LUMATRACE_PRICE_TABLE_SHA256',
+    kind: 'hex',
+    description: 'SHA-256 of that table; required for an address. Another file is refused.',
+    read: asText,
+  }),
   organization: withDefault('LumaTrace', {
     name: 'LUMATRACE_ORGANIZATION',
     kind: 'name',

@@ -188,6 +188,12 @@ export function bundledPrices(): PriceBook {
   return (bundled ??= new PriceBook(bundledTable as PriceTableJson));
 }
 
+/** Where the bundled table comes from. */
+export function bundledTableInfo(): Pick<PriceTableJson, 'source' | 'version' | 'sha256'> {
+  const { source, version, sha256 } = bundledTable;
+  return { source, version, sha256 };
+}
+
 export function priceOf(call: Call, book: PriceBook = bundledPrices()): Priced | Unpriced {
   return book.price(call);
 }

@@ -102,6 +102,11 @@ export function decodeBlock(bytes: Uint8Array): ContentBlock {
   return block;
 }
 
+/** The bytes of a block that was opened and changed. */
+export function encodeOpened(block: ContentBlock): Promise<Buffer> {
+  return compress(Buffer.from(JSON.stringify(block), 'utf8'), COMPRESSION);
+}
+
 const KINDS = ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'] as const;
 const STATUSES = ['unset', 'ok', 'error'] as const;
 export const KIND_NUMBERS: ReadonlyMap<string, number> = new Map(KINDS.map((kind, i) => [kind, i]));

@@ -54,3 +54,29 @@ export async function readBlocks(
   );
   return rows;
 }
+
+/** Writes blocks again in their place: what their spans cost has changed, not what they said. */
+export async function updateBlocks(
+  sql: Sql,
+  tenantId: string,
+  days: readonly number[],
+  blocks: readonly { blockId: string; sealed: Uint8Array }[],
+): Promise<void> {
+  if (blocks.length === 0) return;
+  await sql.query(
+    `
+      update content_blocks
+      set sealed = sent.sealed
+      from unnest($3::uuid[], $4::bytea[]) as sent (block_id, sealed)
+      where content_blocks.tenant_id = $1
+        and content_blocks.day = any ($2::date[])
+        and content_blocks.block_id = sent.block_id
+    `,
+    [
+      tenantId,
+      days.map(isoDay),
+      uuids(blocks.map(({ blockId }) => blockId)),
+      byteas(blocks.map(({ sealed }) => sealed)),
+    ],
+  );
+}
