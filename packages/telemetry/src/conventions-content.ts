@@ -101,7 +101,7 @@ function labelAmong(attributes: Attributes, keys: readonly string[]): string | u
 /** Documents that a search found, each a generic part named `document` with id, score and content. */
 const documents: Read = (value) => ({ output: documentMessage('tool', value) });
 const documentsIn: Read = (value, { attributes }) => ({
-  input: [...textMessage('user', attributes['reranker.query']), ...documentMessage('user', value)],
+  input: [...textMessage('user', attributes['reranker.query']), ...documentMessage('tool', value)],
 });
 
 function documentMessage(role: string, value: Json): Message[] {

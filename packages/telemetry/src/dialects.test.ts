@@ -100,9 +100,13 @@ interface Omission {
   readonly case?: RegExp;
   readonly omits: readonly Omitted[];
 }
-type Omitted = 'provider' | 'usage' | 'cache' | 'reasoning' | 'content' | 'system' | 'answer' | 'tool calls' | 'link';
+type Omitted =
+  'provider' | 'usage' | 'cache' | 'reasoning' | 'content' | 'system' | 'answer' | 'tool calls' | 'link' | 'span';
 
 const OMISSIONS: readonly Omission[] = [
+  // it has no instrumentation of the Responses API, and content only where it was asked for with two variables
+  { emitter: /^python-otel-openai-2/, omits: ['cache', 'reasoning', 'content'] },
+  { emitter: /^python-otel-openai-2/, case: /responses/, omits: ['span'] },
   // content comes as log records; neither cached nor reasoning tokens are sent
   { emitter: /^otel-openai-/, omits: ['cache', 'reasoning'] },
   { emitter: /^otel-openai-/, case: /embeddings/, omits: ['content'] },
@@ -224,6 +228,7 @@ test('a rule about what counts include is proven by a recording, or names the th
 });
 
 for (const recording of RECORDINGS) {
+  if (omits(recording, 'span')) continue;
   test(`${recording.name} reads as what was really said and used`, () => {
     const calls = billedCalls(recording);
     assert.equal(calls.length, recording.truth.calls.length, describe(recording));

@@ -119,10 +119,19 @@ export function finish(span: Span): string | undefined {
 export function completeSpan(span: Span): void {
   if (span.environment === undefined) span.environment = span.context.environment;
   completeUsage(span);
+  if (span.kind === 'client' && span.attributes['url.full'] !== undefined) leaveOutForeignRoute(span);
   if (span.level === 'error' && span.status === 'unset') span.status = 'error';
   if (span.statusText !== undefined && span.statusMessage === '') span.statusMessage = span.statusText;
   if (span.firstChunkAtMs !== undefined && span.timeToFirstChunkS === undefined) completeFirstChunk(span);
   if (span.issues.length > MAX_ISSUES) span.issues.splice(MAX_ISSUES);
+}
+
+/** `http.route` of an HTTP client's span is a route of the server that it called, not of the application. */
+function leaveOutForeignRoute(span: Span): void {
+  const at = span.origins.findIndex(({ field, key }) => field === 'endpoint' && key === 'http.route');
+  if (at < 0) return;
+  span.origins.splice(at, 1);
+  span.endpoint = undefined;
 }
 
 function completeFirstChunk(span: Span): void {
