@@ -40,4 +40,22 @@ export { criticalPathOf, treeOf } from './trace.ts';
 export type { CriticalSection, TraceNode, TraceSpan, TraceTree } from './trace.ts';
 export { bucketOf, RELATIVE_ERROR, Sketch, valueOf } from './sketch.ts';
 export type { SketchJson } from './sketch.ts';
+export {
+  compileRedaction,
+  DEFAULT_REDACTION,
+  MAX_PATTERN_CHARACTERS,
+  MAX_TENANT_RULES,
+  REDACTION_DETECTORS,
+  REDACTION_RULES_KEY,
+  REDACTION_VERSION_KEY,
+  RedactionRuleError,
+} from './redact.ts';
+export type {
+  Redaction,
+  RedactionAction,
+  RedactionHit,
+  RedactionOptions,
+  RedactionRule,
+  RedactionRules,
+} from './redact.ts';
 export { clean, clip, ellipsize } from './text.ts';

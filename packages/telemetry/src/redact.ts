@@ -1,0 +1,682 @@
+// Redaction: what may not be kept is taken out of texts, attributes, spans and log records before anything stores them.
+// Pure and synchronous; runs in a browser, in the SDK and in the server. Imports re2js alone, for patterns of tenants.
+import { RE2JS } from 're2js';
+import { contextOf, rereadSpan } from './otlp/build.ts';
+import type { LogRecord } from './otlp/logs.ts';
+import type { Detector } from './redaction/detector.ts';
+import { hmacSha256Hex } from './redaction/hmac.ts';
+import { mayBeJson, redactJsonText, unescaped } from './redaction/json-text.ts';
+import { PERSONAL } from './redaction/personal.ts';
+import { findAll, settle, type Action, type ActiveRule, type Found } from './redaction/scan.ts';
+import { isSecretValue, NAMED_SECRET, namesSecret, SECRETS } from './redaction/secrets.ts';
+import type { Attributes, AttributeValue, Json, Span, SpanContext, SpanEvent, SpanLink } from './span.ts';
+
+export type RedactionAction = Action;
+
+export interface RedactionRule {
+  /** Of a built-in rule the detector's id; of a tenant's what it chose: 1 to 40 of `a-z 0-9 -`. */
+  id: string;
+  name: string;
+  source: 'builtin' | 'tenant';
+  /** Id of the built-in detector. */
+  detector?: string;
+  /** RE2 syntax, of a tenant's rule. */
+  pattern?: string;
+  action: RedactionAction;
+  enabled: boolean;
+  /** Glob (`*`, `?`) of the attribute keys that the rule is for; absent: every text, names and messages too. */
+  keys?: string;
+}
+
+export interface RedactionRules {
+  version: string;
+  /** Whether the enabled rules for personal data run; those for secrets run always. */
+  personalData: boolean;
+  rules: RedactionRule[];
+}
+
+export interface RedactionHit {
+  ruleId: string;
+  count: number;
+}
+
+export interface RedactionOptions {
+  /** Key of the action hash (HMAC-SHA-256): equal values give equal marks under one key. Without it values are masked. */
+  hashKey?: Uint8Array;
+  /** Told of everything that is taken out. */
+  onHit?: (ruleId: string, count: number) => void;
+}
+
+export interface Redaction {
+  readonly version: string;
+  redactText(text: string): { text: string; hits: RedactionHit[] };
+  redactJson(value: Json): Json;
+  redactAttributes(attributes: Attributes): Attributes;
+  /** The same span (===) where nothing was taken out; else a new one, read again from what is left. */
+  redactSpans(spans: Span[]): Span[];
+  redactLogs(records: LogRecord[]): LogRecord[];
+}
+
+/** A bad rule: which, and what to do. */
+export class RedactionRuleError extends Error {
+  override readonly name = 'RedactionRuleError';
+  readonly code = 'VALIDATION_FAILED';
+  readonly ruleId: string;
+
+  constructor(ruleId: string, message: string) {
+    super(message);
+    this.ruleId = ruleId;
+  }
+}
+
+const DETECTORS: readonly Detector[] = [...SECRETS, NAMED_SECRET, ...PERSONAL];
+const DETECTOR_BY_ID = new Map(DETECTORS.map((detector) => [detector.id, detector]));
+
+/** The built-in detectors, for people: what each is called and catches. */
+export const REDACTION_DETECTORS: readonly {
+  id: string;
+  name: string;
+  kind: 'secret' | 'personal';
+  example: string;
+}[] = DETECTORS.map(({ id, name, kind, example }) => ({ id, name, kind, example }));
+
+/** Secrets are masked, personal data is left: what holds for a tenant that said nothing. */
+export const DEFAULT_REDACTION: RedactionRules = {
+  version: 'default-1',
+  personalData: false,
+  rules: DETECTORS.map(({ id, name, offByDefault }) => ({
+    id,
+    name,
+    source: 'builtin',
+    detector: id,
+    action: 'mask',
+    enabled: offByDefault !== true,
+  })),
+};
+
+export const MAX_TENANT_RULES = 50;
+export const MAX_PATTERN_CHARACTERS = 1_000;
+/** Instructions of RE2's program: a step of the machine takes at most so many, so this bounds the time per character. */
+export const MAX_PATTERN_PROGRAM = 1_000;
+const MAX_KEYS_CHARACTERS = 200;
+const RULE_ID = /^[a-z0-9][a-z0-9-]{0,39}$/;
+const HASH_DIGITS = 16;
+/** Shorter texts hold nothing that a built-in rule finds. */
+const MIN_SECRET_CHARACTERS = 6;
+/** What a pass left may show something that was hidden before; more passes than this change nothing in practice. */
+const MAX_PASSES = 6;
+const MAX_DEPTH = 12;
+/** Texts that come again within one request are looked at once. */
+const MAX_REMEMBERED = 4_096;
+const MAX_REMEMBERED_CHARACTERS = 4_096;
+const MAX_JOINED_CHARACTERS = 1_048_576;
+/** A picture or sound in a text is none: longer ones are passed over. */
+const BINARY_URL =
+  /data:(?:image|audio|video|font|application\/(?:pdf|zip|gzip|octet-stream))[\w./+-]{0,80}(?:;[\w=.-]{1,60}){0,3};base64,[A-Za-z0-9+/]{64,}={0,2}/g;
+
+/**
+ * Makes the rules ready to run. Rules that are not there (a built-in rule of a later version) run as in
+ * {@link DEFAULT_REDACTION}. @throws RedactionRuleError for a rule that cannot run.
+ */
+export function compileRedaction(rules: RedactionRules, options: RedactionOptions = {}): Redaction {
+  return new Compiled(rules, options);
+}
+
+function activeRules({ personalData, rules }: RedactionRules): ActiveRule[] {
+  const ids = new Set<string>();
+  const active: ActiveRule[] = [];
+  const tenantRules = rules.filter(({ source }) => source === 'tenant');
+  if (tenantRules.length > MAX_TENANT_RULES) {
+    throw new RedactionRuleError('', `Expected at most ${MAX_TENANT_RULES} rules but received ${tenantRules.length}`);
+  }
+  for (const rule of rules) {
+    if (ids.has(rule.id)) throw new RedactionRuleError(rule.id, `The rule ${rule.id} stands there twice`);
+    ids.add(rule.id);
+    const ready = rule.source === 'tenant' ? tenantRule(rule) : builtinRule(rule, personalData);
+    if (ready !== undefined && rule.enabled) active.push(ready);
+  }
+  for (const rule of DEFAULT_REDACTION.rules) {
+    const ready = ids.has(rule.id) || !rule.enabled ? undefined : builtinRule(rule, personalData);
+    if (ready !== undefined) active.push(ready);
+  }
+  return active;
+}
+
+function builtinRule(rule: RedactionRule, personalData: boolean): ActiveRule | undefined {
+  const detector = DETECTOR_BY_ID.get(rule.detector ?? rule.id);
+  if (detector === undefined)
+    throw new RedactionRuleError(rule.id, `There is no built-in rule ${rule.detector ?? rule.id}`);
+  if (detector.id !== rule.id) throw new RedactionRuleError(rule.id, `A built-in rule keeps its id ${detector.id}`);
+  const hasKey = keyTest(rule);
+  if (detector.kind === 'personal' && !personalData) return undefined;
+  return { id: rule.id, action: rule.action, detector, find: undefined, hasKey };
+}
+
+function tenantRule(rule: RedactionRule): ActiveRule {
+  const { id, pattern } = rule;
+  if (!RULE_ID.test(id))
+    throw new RedactionRuleError(id, 'Expected a rule id of 1 to 40 letters a-z, digits and hyphens');
+  if (DETECTOR_BY_ID.has(id)) throw new RedactionRuleError(id, `${id} is the id of a built-in rule`);
+  return {
+    id,
+    action: rule.action,
+    detector: undefined,
+    find: placesOf(compiledPattern(id, pattern)),
+    hasKey: keyTest(rule),
+  };
+}
+
+function compiledPattern(id: string, pattern: string | undefined): RE2JS {
+  if (pattern === undefined || pattern === '') throw new RedactionRuleError(id, `The rule ${id} has no pattern`);
+  if (pattern.length > MAX_PATTERN_CHARACTERS) {
+    throw new RedactionRuleError(
+      id,
+      `Expected a pattern of at most ${MAX_PATTERN_CHARACTERS} characters for the rule ${id}`,
+    );
+  }
+  let compiled: RE2JS;
+  try {
+    compiled = RE2JS.compile(pattern);
+  } catch (error) {
+    throw new RedactionRuleError(id, `The pattern of ${id} is not RE2 syntax: ${(error as Error).message}`);
+  }
+  if (compiled.programSize() > MAX_PATTERN_PROGRAM) {
+    throw new RedactionRuleError(
+      id,
+      `The pattern of ${id} is too large: expected at most ${MAX_PATTERN_PROGRAM} steps`,
+    );
+  }
+  if (compiled.matcher('').find()) throw new RedactionRuleError(id, `The pattern of ${id} matches the empty text`);
+  return compiled;
+}
+
+function placesOf(pattern: RE2JS): (text: string) => Iterable<readonly [number, number]> {
+  return function* places(text) {
+    const matcher = pattern.matcher(text);
+    while (matcher.find()) yield [matcher.start(), matcher.end()];
+  };
+}
+
+function keyTest({ id, keys }: RedactionRule): ((key: string) => boolean) | undefined {
+  if (keys === undefined || keys === '' || keys === '*') return undefined;
+  if (keys.length > MAX_KEYS_CHARACTERS) {
+    throw new RedactionRuleError(id, `Expected keys of at most ${MAX_KEYS_CHARACTERS} characters for the rule ${id}`);
+  }
+  const source = keys
+    .replaceAll(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll(/\*+/g, '.*')
+    .replaceAll('?', '.');
+  const glob = RE2JS.compile(`^(?s:${source})$`);
+  return (key) => glob.matcher(key).find();
+}
+
+/** The rules for the attributes of one kind of key. */
+interface Lane {
+  rules: readonly ActiveRule[];
+  tokens: readonly ActiveRule[];
+  /** One pass that says whether any built-in rule may find something; undefined: ask the rules themselves. */
+  filters: readonly RegExp[] | undefined;
+  named: ActiveRule | undefined;
+  /** Texts of this request in which nothing was found. */
+  remembered: Set<string>;
+}
+
+function laneOf(rules: readonly ActiveRule[]): Lane {
+  const scanned = rules.filter(({ detector }) => detector !== NAMED_SECRET);
+  const isOwn = scanned.some(({ detector }) => detector === undefined);
+  const triggers = scanned.flatMap(({ detector }) => detector?.trigger ?? []);
+  return {
+    rules: scanned,
+    tokens: scanned.filter(({ detector }) => detector?.isToken === true),
+    filters: isOwn ? undefined : unions(triggers),
+    named: rules.find(({ detector }) => detector === NAMED_SECRET),
+    remembered: new Set(),
+  };
+}
+
+/** One pattern per set of flags. */
+function unions(triggers: readonly RegExp[]): RegExp[] {
+  const byFlags = Map.groupBy(triggers, ({ flags }) => flags);
+  return [...byFlags].map(([flags, group]) => new RegExp(group.map(({ source }) => source).join('|'), flags));
+}
+
+/** Stands for a text that must go whole. */
+class Dropped {
+  readonly ruleId: string;
+
+  constructor(ruleId: string) {
+    this.ruleId = ruleId;
+  }
+}
+
+class Compiled implements Redaction {
+  readonly version: string;
+  readonly #rules: readonly ActiveRule[];
+  readonly #options: RedactionOptions;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #laneByKey = new Map<string, Lane>();
+  readonly #namedKeys = new Map<string, boolean>();
+  readonly #hasKeyRules: boolean;
+  readonly #plain: Lane;
+  readonly #mark: RegExp;
+  #hits = new Map<string, number>();
+  readonly #seesNumbers: boolean;
+
+  constructor(rules: RedactionRules, options: RedactionOptions) {
+    this.version = rules.version;
+    this.#options = options;
+    this.#rules = activeRules(rules);
+    this.#hasKeyRules = this.#rules.some(({ hasKey }) => hasKey !== undefined);
+    this.#plain = laneOf(this.#rules.filter(({ hasKey }) => hasKey === undefined));
+    this.#seesNumbers = this.#rules.some(({ detector }) => detector === undefined || detector.kind === 'personal');
+    const ids = [...new Set([...DETECTORS, ...rules.rules].map(({ id }) => id))].join('|');
+    this.#mark = new RegExp(`\\[(?:redacted:(?:${ids})|hash:(?:${ids}):[0-9a-f]{${HASH_DIGITS}})\\]`, 'g');
+  }
+
+  redactText(text: string): { text: string; hits: RedactionHit[] } {
+    this.#hits = new Map();
+    const redacted = this.#whole(text, this.#plain);
+    const hits = [...this.#hits].map(([ruleId, count]) => ({ ruleId, count }));
+    this.#tell();
+    return { text: redacted, hits };
+  }
+
+  redactJson(value: Json): Json {
+    const redacted = this.#json(value, this.#plain, undefined, 0);
+    this.#tell();
+    return redacted instanceof Dropped ? this.#maskOf(redacted.ruleId) : redacted;
+  }
+
+  redactAttributes(attributes: Attributes): Attributes {
+    const redacted = this.#attributes(attributes);
+    this.#tell();
+    return redacted;
+  }
+
+  redactSpans(spans: Span[]): Span[] {
+    const contexts = new Map<SpanContext, SpanContext>();
+    const redacted = spans.map((span) => this.#span(span, this.#contextFor(span.context, contexts)));
+    this.#forget();
+    return redacted;
+  }
+
+  redactLogs(records: LogRecord[]): LogRecord[] {
+    const contexts = new Map<SpanContext, SpanContext>();
+    const redacted = records.map((record) => this.#log(record, this.#contextFor(record.context, contexts)));
+    this.#forget();
+    return redacted;
+  }
+
+  #forget(): void {
+    this.#tell();
+    for (const lane of [this.#plain, ...this.#lanes.values()]) lane.remembered.clear();
+  }
+
+  #tell(): void {
+    const { onHit } = this.#options;
+    if (onHit !== undefined) for (const [ruleId, count] of this.#hits) onHit(ruleId, count);
+    this.#hits = new Map();
+  }
+
+  #count(ruleId: string): void {
+    this.#hits.set(ruleId, (this.#hits.get(ruleId) ?? 0) + 1);
+  }
+
+  #contextFor(context: SpanContext, known: Map<SpanContext, SpanContext>): SpanContext {
+    let redacted = known.get(context);
+    if (redacted === undefined) {
+      redacted = this.#context(context);
+      known.set(context, redacted);
+    }
+    return redacted;
+  }
+
+  /** Read again from its attributes, so that service and environment are what is left of them. */
+  #context(context: SpanContext): SpanContext {
+    const resource = this.#attributes(context.resourceAttributes);
+    const attributes = this.#attributes(context.scopeAttributes);
+    const name = this.#whole(context.scopeName, this.#plain);
+    const version = this.#whole(context.scopeVersion, this.#plain);
+    const schemaUrl = this.#whole(context.schemaUrl, this.#plain);
+    const isSame =
+      resource === context.resourceAttributes &&
+      attributes === context.scopeAttributes &&
+      name === context.scopeName &&
+      version === context.scopeVersion &&
+      schemaUrl === context.schemaUrl;
+    if (isSame) return context;
+    return contextOf(resource, { name, version, attributes }, schemaUrl, context.rawResource, context.rawScope);
+  }
+
+  #span(span: Span, context: SpanContext): Span {
+    const before = this.#hits;
+    this.#hits = new Map();
+    const attributes = this.#attributes(span.attributes);
+    const events = same(span.events, (event) => this.#event(event));
+    const links = same(span.links, (link) => this.#link(link));
+    const name = this.#whole(span.name, this.#plain);
+    const statusMessage = this.#whole(span.statusMessage, this.#plain);
+    const traceState = this.#whole(span.traceState, this.#plain);
+    const own = this.#hits;
+    this.#hits = before;
+    for (const [ruleId, count] of own) before.set(ruleId, (before.get(ruleId) ?? 0) + count);
+    const isSame =
+      attributes === span.attributes &&
+      events === span.events &&
+      links === span.links &&
+      name === span.name &&
+      statusMessage === span.statusMessage &&
+      traceState === span.traceState;
+    if (isSame && context === span.context) return span;
+    const noted = isSame ? attributes : this.#noted(attributes, own);
+    const again = rereadSpan(span, { attributes: noted, events, links, context, name, statusMessage });
+    // a list of vendors' state with a hole is none
+    again.traceState = traceState === span.traceState ? traceState : '';
+    return again;
+  }
+
+  /** Which rules, of which version, changed the span or record stands beside what they left. */
+  #noted(attributes: Attributes, hits: ReadonlyMap<string, number>): Attributes {
+    const noted = Object.assign(Object.create(null) as Attributes, attributes);
+    noted[REDACTION_VERSION_KEY] = this.version;
+    noted[REDACTION_RULES_KEY] = [...hits.keys()].sort();
+    return noted;
+  }
+
+  #event(event: SpanEvent): SpanEvent {
+    const name = this.#whole(event.name, this.#plain);
+    const attributes = this.#attributes(event.attributes);
+    return name === event.name && attributes === event.attributes ? event : { ...event, name, attributes };
+  }
+
+  #link(link: SpanLink): SpanLink {
+    const traceState = this.#whole(link.traceState, this.#plain);
+    const attributes = this.#attributes(link.attributes);
+    if (traceState === link.traceState && attributes === link.attributes) return link;
+    return { ...link, attributes, traceState: traceState === link.traceState ? traceState : '' };
+  }
+
+  #log(record: LogRecord, context: SpanContext): LogRecord {
+    const before = this.#hits;
+    this.#hits = new Map();
+    const attributes = this.#attributes(record.attributes);
+    const json = this.#json(record.body, this.#plain, undefined, 0);
+    const body = json instanceof Dropped ? this.#maskOf(json.ruleId) : json;
+    const eventName = this.#whole(record.eventName, this.#plain);
+    const severityText = this.#whole(record.severityText, this.#plain);
+    const own = this.#hits;
+    this.#hits = before;
+    for (const [ruleId, count] of own) before.set(ruleId, (before.get(ruleId) ?? 0) + count);
+    const isSame =
+      attributes === record.attributes &&
+      body === record.body &&
+      eventName === record.eventName &&
+      severityText === record.severityText;
+    if (isSame && context === record.context) return record;
+    const noted = isSame ? attributes : this.#noted(attributes, own);
+    return { ...record, context, attributes: noted, body, eventName, severityText };
+  }
+
+  #attributes(attributes: Attributes): Attributes {
+    let changed: Attributes | undefined;
+    for (const key in attributes) {
+      const value = attributes[key] ?? null;
+      const newKey = this.#whole(key, this.#plain);
+      const newValue = this.#json(value, this.#laneFor(key), key, 0);
+      if (newKey === key && newValue === value) continue;
+      changed ??= Object.assign(Object.create(null) as Attributes, attributes);
+      if (newKey !== key) delete changed[key];
+      if (newValue instanceof Dropped) delete changed[key];
+      else changed[newKey] = newValue;
+    }
+    return changed ?? attributes;
+  }
+
+  #laneFor(key: string): Lane {
+    if (!this.#hasKeyRules) return this.#plain;
+    const known = this.#laneByKey.get(key);
+    if (known !== undefined) return known;
+    const rules = this.#rules.filter(({ hasKey }) => hasKey === undefined || hasKey(key));
+    const signature = rules.map(({ id }) => id).join(' ');
+    const lane = this.#lanes.get(signature) ?? laneOf(rules);
+    if (this.#lanes.size < MAX_REMEMBERED) this.#lanes.set(signature, lane);
+    if (this.#laneByKey.size < MAX_REMEMBERED) this.#laneByKey.set(key, lane);
+    return lane;
+  }
+
+  #json(value: AttributeValue, lane: Lane, name: string | undefined, depth: number): AttributeValue | Dropped {
+    if (typeof value === 'string') return this.#named(value, lane, name) ?? this.#text(value, lane, depth);
+    if (typeof value === 'number') return this.#number(String(value), lane) ?? value;
+    if (value === null || typeof value === 'boolean' || depth > MAX_DEPTH) return value;
+    if (Array.isArray(value)) return this.#list(value, lane, name, depth);
+    let changed: { [key: string]: Json } | undefined;
+    for (const key in value) {
+      const member = value[key] ?? null;
+      const newKey = this.#whole(key, lane);
+      const redacted = this.#json(member, lane, key, depth + 1);
+      if (newKey === key && redacted === member) continue;
+      changed ??= { ...value };
+      if (newKey !== key) delete changed[key];
+      if (redacted instanceof Dropped) delete changed[key];
+      else
+        Object.defineProperty(changed, newKey, {
+          value: redacted,
+          enumerable: true,
+          configurable: true,
+          writable: true,
+        });
+    }
+    return changed ?? value;
+  }
+
+  #list(list: Json[], lane: Lane, name: string | undefined, depth: number): Json[] | Dropped {
+    const joined = this.#joined(list, lane);
+    const redacted = same(joined, (item): Json => {
+      const out = this.#json(item, lane, name, depth + 1);
+      return out instanceof Dropped ? this.#maskOf(out.ruleId) : out;
+    });
+    return redacted;
+  }
+
+  /** A token that was cut into pieces of one list: its first piece takes the mark, the others lose their share. */
+  #joined(list: Json[], lane: Lane): Json[] {
+    if (list.length < 2 || lane.tokens.length === 0 || !list.every((item) => typeof item === 'string')) return list;
+    let result: string[] = list;
+    // chunks of a stream, then lines
+    for (const separator of ['', '\n']) {
+      const text = result.join(separator);
+      if (text.length > MAX_JOINED_CHARACTERS || !lane.tokens.some(({ detector }) => detector!.trigger.test(text)))
+        continue;
+      const places = settle(findAll(text, lane.tokens)).reverse();
+      for (const place of places) result = this.#cutOut(result, separator.length, place, text);
+    }
+    return result;
+  }
+
+  #cutOut(pieces: string[], gap: number, { start, end, rule }: Found, text: string): string[] {
+    const ends = pieces.map(() => 0);
+    let at = 0;
+    pieces.forEach((piece, i) => (ends[i] = at += piece.length + (i === 0 ? 0 : gap)));
+    const first = ends.findIndex((pieceEnd) => start < pieceEnd);
+    // inside one piece it is found again by itself
+    if (first < 0 || end <= ends[first]!) return pieces;
+    this.#count(rule.id);
+    return pieces.map((piece, i) => {
+      const from = ends[i]! - piece.length;
+      if (i < first || from >= end) return piece;
+      const mark = i === first ? this.#markFor(rule, text.slice(start, end)) : '';
+      return piece.slice(0, Math.max(0, start - from)) + mark + piece.slice(Math.min(piece.length, end - from));
+    });
+  }
+
+  #named(value: string, lane: Lane, name: string | undefined): string | Dropped | undefined {
+    const rule = lane.named;
+    if (rule === undefined || name === undefined || !this.#isNamed(name) || !isSecretValue(value)) return undefined;
+    if (value.replace(this.#mark, '').trim() === '') return undefined;
+    // a whole answer or object under such a name is looked into instead
+    if (mayBeJson(value) && value[0] !== '"') return undefined;
+    this.#count(rule.id);
+    return rule.action === 'drop' ? new Dropped(rule.id) : this.#markFor(rule, value);
+  }
+
+  #isNamed(name: string): boolean {
+    let isNamed = this.#namedKeys.get(name);
+    if (isNamed === undefined) {
+      isNamed = name.length <= 300 && namesSecret(name);
+      if (this.#namedKeys.size < MAX_REMEMBERED) this.#namedKeys.set(name, isNamed);
+    }
+    return isNamed;
+  }
+
+  /** Numbers that people are known by are long; counts and moments of this century in milliseconds hold no check digits. */
+  #number(digits: string, lane: Lane): string | Dropped | undefined {
+    if (!this.#seesNumbers || digits.length < 8 || !/^\d+$/.test(digits)) return undefined;
+    const redacted = this.#text(digits, lane, 0);
+    return redacted === digits ? undefined : redacted;
+  }
+
+  /** A text that has no holder to be dropped from. */
+  #whole(text: string, lane: Lane): string {
+    const redacted = this.#text(text, lane, 0);
+    return redacted instanceof Dropped ? this.#maskOf(redacted.ruleId) : redacted;
+  }
+
+  #text(text: string, lane: Lane, depth: number): string | Dropped {
+    if (text.length < MIN_SECRET_CHARACTERS && lane.filters !== undefined) return text;
+    const isEscaped = text.includes('\\u00') || text.includes('\\/');
+    if (!isEscaped && !mayMatch(text, lane)) return this.#withinJson(text, lane, depth);
+    // only texts without findings are remembered: each finding counts
+    if (lane.remembered.has(text)) return text;
+    const redacted = this.#anyText(text, lane, depth);
+    if (redacted === text && text.length <= MAX_REMEMBERED_CHARACTERS && lane.remembered.size < MAX_REMEMBERED) {
+      lane.remembered.add(text);
+    }
+    return redacted;
+  }
+
+  /** Nothing in it looks like a finding, but a member's name may say that its value is a secret. */
+  #withinJson(text: string, lane: Lane, depth: number): string | Dropped {
+    if (lane.named === undefined || !SECRET_MEMBER.test(text)) return text;
+    return mayBeJson(text) ? this.#anyText(text, lane, depth) : text;
+  }
+
+  #anyText(text: string, lane: Lane, depth: number): string | Dropped {
+    if (depth <= MAX_DEPTH && mayBeJson(text)) {
+      const json = redactJsonText(text, {
+        text: (value, name) => {
+          const redacted = this.#named(value, lane, name) ?? this.#text(value, lane, depth + 1);
+          if (redacted instanceof Dropped) return this.#maskOf(redacted.ruleId);
+          return redacted === value ? undefined : redacted;
+        },
+        number: (digits) => {
+          const redacted = this.#number(digits, lane);
+          return redacted instanceof Dropped ? this.#maskOf(redacted.ruleId) : redacted;
+        },
+      });
+      if (json !== undefined) return json;
+    }
+    return this.#plainText(text, lane);
+  }
+
+  #plainText(text: string, lane: Lane): string | Dropped {
+    let current = text;
+    for (let pass = 0; pass < MAX_PASSES; pass++) {
+      const next = this.#onePass(current, lane);
+      if (next instanceof Dropped || next === current) return next;
+      current = next;
+    }
+    return current;
+  }
+
+  /** Between the marks and pictures that stand in it already. */
+  #onePass(text: string, lane: Lane): string | Dropped {
+    let out = '';
+    let done = 0;
+    for (const [start, end] of this.#passedOver(text)) {
+      const before = this.#stretch(text.slice(done, start), lane);
+      if (before instanceof Dropped) return before;
+      out += before + text.slice(start, end);
+      done = end;
+    }
+    const rest = this.#stretch(done === 0 ? text : text.slice(done), lane);
+    return rest instanceof Dropped ? rest : out + rest;
+  }
+
+  #passedOver(text: string): (readonly [number, number])[] {
+    const places: (readonly [number, number])[] = [];
+    const add = (pattern: RegExp): void => {
+      for (const { 0: found, index } of text.matchAll(pattern)) places.push([index, index + found.length]);
+    };
+    if (text.includes('[redacted:') || text.includes('[hash:')) add(this.#mark);
+    if (text.includes(';base64,')) {
+      add(BINARY_URL);
+      places.sort(([a], [b]) => a - b);
+    }
+    return places;
+  }
+
+  #stretch(text: string, lane: Lane): string | Dropped {
+    if (text.length === 0) return text;
+    const found = findAll(text, lane.rules);
+    const decoded = unescaped(text);
+    const written = decoded?.text ?? text;
+    // What escapes hide is found in the decoded form and taken out where it was written.
+    if (decoded !== undefined) {
+      for (const { start, end, rule } of findAll(decoded.text, lane.rules)) {
+        found.push({ start: decoded.at(start), end: decoded.at(end), rule });
+      }
+    }
+    if (found.length === 0) return text;
+    const places = settle(found);
+    const drop = places.find(({ rule }) => rule.action === 'drop');
+    for (const { rule } of places) this.#count(rule.id);
+    if (drop !== undefined) return new Dropped(drop.rule.id);
+    let out = '';
+    let done = 0;
+    for (const { start, end, rule } of places) {
+      const value =
+        written === text ? text.slice(start, end) : (unescaped(text.slice(start, end))?.text ?? text.slice(start, end));
+      out += text.slice(done, start) + this.#markFor(rule, value);
+      done = end;
+    }
+    return out + text.slice(done);
+  }
+
+  #maskOf(ruleId: string): string {
+    return `[redacted:${ruleId}]`;
+  }
+
+  #markFor({ id, action, detector }: ActiveRule, value: string): string {
+    const { hashKey } = this.#options;
+    if (action !== 'hash' || hashKey === undefined) return this.#maskOf(id);
+    const canonical = detector?.canonical?.(value) ?? value;
+    const message = new TextEncoder().encode(`${id}\0${canonical}`);
+    return `[hash:${id}:${hmacSha256Hex(hashKey, message).slice(0, HASH_DIGITS)}]`;
+  }
+}
+
+/** Attributes that say what changed a span: the version of the rules, and which of them. */
+export const REDACTION_VERSION_KEY = 'lumatrace.redaction.version';
+export const REDACTION_RULES_KEY = 'lumatrace.redaction.rules';
+
+const SECRET_MEMBER =
+  /(?:key|token|secret|passw(?:or)?d|passphrase|pwd|authorization|cookie|credentials?|jwt)\\{0,7}"\s{0,4}:/i;
+
+function mayMatch(text: string, { filters }: Lane): boolean {
+  if (filters === undefined) return true;
+  for (const filter of filters) if (filter.test(text)) return true;
+  return false;
+}
+
+/** The list with each item mapped; itself (===) when no item changed. */
+function same<Item>(list: Item[], map: (item: Item) => Item): Item[] {
+  let changed: Item[] | undefined;
+  for (let i = 0; i < list.length; i++) {
+    const item = list[i]!;
+    const mapped = map(item);
+    if (mapped === item) continue;
+    changed ??= [...list];
+    changed[i] = mapped;
+  }
+  return changed ?? list;
+}
