@@ -1,8 +1,11 @@
 // `node emitters/capture.ts [NAME…]`: runs the emitters and writes what they sent to fixtures/otlp/emitters.
 // Bodies are written as they were sent, after undoing the content encoding; JSON is indented for the reader.
+import { realpathSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { EMITTERS, type Emitter } from './emitters.ts';
+import { EMITTERS, HERE, type Emitter } from './emitters.ts';
 import { runEmitter, type Sent } from './run.ts';
 
 const FIXTURES = fileURLToPath(new URL('../fixtures/otlp/emitters/', import.meta.url));
@@ -13,7 +16,8 @@ async function capture(emitter: Emitter): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   for (const [name, each] of named(sent)) {
-    const { body, contentType } = each.recorded;
+    const { contentType } = each.recorded;
+    const body = withoutPaths(each.recorded.body);
     const isJson = contentType.includes('json');
     const text = isJson ? `${JSON.stringify(JSON.parse(body.toString('utf8')), null, 2)}\n` : body;
     await writeFile(`${folder}${name}.${isJson ? 'json' : 'pb'}`, text);
@@ -24,6 +28,27 @@ async function capture(emitter: Emitter): Promise<void> {
   const note = silent.length === 0 ? '' : `; nothing for ${silent.join(', ')}`;
   process.stdout.write(`${emitter.name}: ${sent.length} requests, ${bytes} bytes${note}\n`);
 }
+
+/**
+ * Stack traces of failures name files of the machine. Each of its folders is overwritten by a name of equal length, so
+ * that every length prefix of a protobuf body stays true; nothing else of a body is touched.
+ */
+function withoutPaths(body: Buffer): Buffer {
+  let text = body.toString('latin1');
+  for (const [path, stem] of MACHINE_PATHS) {
+    const neutral = stem.padEnd(path.length, '-').slice(0, path.length);
+    text = text.replaceAll(path, neutral);
+  }
+  return Buffer.from(text, 'latin1');
+}
+
+const MACHINE_PATHS: readonly [path: string, stem: string][] = [
+  [HERE.replace(/\/$/, ''), '/srv/weather-app'],
+  [realpathSync(`${HERE}python/current/venv`), '/srv/venv'],
+  [realpathSync(`${HERE}python/pydantic/venv`), '/srv/venv'],
+  [dirname(process.execPath), '/usr/bin'],
+  [homedir(), '/home/app'],
+];
 
 /** `CASE` for the traces, `CASE.logs` and `CASE.metrics` for the others; `-2` and so on when there are several. */
 function named(sent: readonly Sent[]): [string, Sent][] {
