@@ -122,19 +122,21 @@ test('bytes that are no request are INVALID_ARGUMENT; a part of a request that i
   assert.equal(partialSuccess.rejectedSpans, '1');
 });
 
+function recordRequest(text: string): Uint8Array {
+  return encodeRequest(
+    { resourceLogs: [{ scopeLogs: [{ logRecords: [{ attributes: attributesOf({ text }) }] }] }] },
+    'ExportLogsServiceRequest',
+  );
+}
+
 test('a used-up day is RESOURCE_EXHAUSTED with the time to wait, and only then', async () => {
   const tenantId = await served.newTenant({ tracesPerDay: 1 });
   assert.ok('response' in (await call(grpc.port, TRACES, spansRequest(traceId(1)), bearer(tenantId))));
   const error = errorOf(await call(grpc.port, TRACES, spansRequest(traceId(2)), bearer(tenantId)));
   assert.equal(error.code, status.RESOURCE_EXHAUSTED);
   assert.equal(retryAfter(error), 43_200);
-  const record = (text: string): Uint8Array =>
-    encodeRequest(
-      { resourceLogs: [{ scopeLogs: [{ logRecords: [{ attributes: attributesOf({ text }) }] }] }] },
-      'ExportLogsServiceRequest',
-    );
-  assert.ok('response' in (await call(grpc.port, LOGS, record('one'), bearer(tenantId))));
-  const ofLogs = errorOf(await call(grpc.port, LOGS, record('two'), bearer(tenantId)));
+  assert.ok('response' in (await call(grpc.port, LOGS, recordRequest('one'), bearer(tenantId))));
+  const ofLogs = errorOf(await call(grpc.port, LOGS, recordRequest('two'), bearer(tenantId)));
   assert.deepEqual([ofLogs.code, retryAfter(ofLogs)], [status.RESOURCE_EXHAUSTED, 43_200]);
 });
 
@@ -215,24 +217,22 @@ test('a port that is taken is told by its code', async () => {
 });
 
 test('a stop waits for the calls that run', async () => {
-  let release = (): void => {};
-  const held = new Promise<void>((resolve) => (release = resolve));
-  let begun = (): void => {};
-  const running = new Promise<void>((resolve) => (begun = resolve));
+  const held = Promise.withResolvers<void>();
+  const running = Promise.withResolvers<void>();
   const slow = await serveGrpc(served, {
     ingest: {
       async accept(tenantId, decoded, bytes) {
-        begun();
-        await held;
+        running.resolve();
+        await held.promise;
         return served.ingest.accept(tenantId, decoded, bytes);
       },
     },
   });
   const tenantId = await served.newTenant();
   const reply = call(slow.port, TRACES, spansRequest(traceId(9)), bearer(tenantId));
-  await running;
+  await running.promise;
   const stopped = slow.stop();
-  release();
+  held.resolve();
   assert.deepEqual(await reply, { response: Buffer.alloc(0) });
   await stopped;
   assert.equal((await served.get(tenantId, `/api/traces/${traceId(9)}`)).status, 200);

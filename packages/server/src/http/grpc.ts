@@ -83,8 +83,8 @@ export function createGrpc(options: GrpcOptions): Grpc {
             admitted(metadata, access).then(
               (principal) => {
                 principals.set(metadata, principal);
-                const late = (): void => call.sendStatus(statusOf(lateMessage()));
-                timer = setTimeout(late, options.messageTimeoutMs ?? MESSAGE_TIMEOUT_MS);
+                const timeoutMs = options.messageTimeoutMs ?? MESSAGE_TIMEOUT_MS;
+                timer = setTimeout(() => call.sendStatus(statusOf(lateMessage())), timeoutMs);
                 admit(metadata);
               },
               (error: unknown) => {
