@@ -263,19 +263,22 @@ const outlineSpan = z.object({
   cost_usd: cost.nullable().optional().describe('Of billable spans; null: unpriced'),
 });
 
-const rangeShape = {
+export const rangeShape = {
   startDate: instant.optional().describe('Inclusive; 7 days before the end unless told'),
   endDate: instant.optional().describe('Exclusive; now unless told'),
   timeRange: z.enum(['1h', '6h', '24h', '7d', '30d']).optional().describe('The last so long, instead of dates'),
 };
 
-type RangeQuery = {
+export type RangeQuery = {
   startDate?: bigint | undefined;
   endDate?: bigint | undefined;
   timeRange?: keyof typeof TIME_RANGES_MS | undefined;
 };
 
-function rangeOf({ startDate, endDate, timeRange }: RangeQuery, nowMs: number): { fromNs: bigint; untilNs: bigint } {
+export function rangeOf(
+  { startDate, endDate, timeRange }: RangeQuery,
+  nowMs: number,
+): { fromNs: bigint; untilNs: bigint } {
   // what began in this very millisecond is in the range
   const untilNs = endDate ?? BigInt(Math.floor(nowMs) + 1) * 1_000_000n;
   const lengthMs = timeRange === undefined ? DEFAULT_RANGE_MS : TIME_RANGES_MS[timeRange];
