@@ -11,19 +11,26 @@ import { readInvocation, unknownVariables, UsageError, type Config, type Invocat
 import { checkKek, isKeyed, kekPath, openKek, takeDataFolder, type OpenedKek } from './data-folder.ts';
 import { authRoutes } from './http/auth.ts';
 import { createExplore, type Explore } from './explore/explore.ts';
+import { createMetricReader } from './explore/metrics.ts';
 import { docsRoutes } from './http/docs.ts';
+import { createGrpc, type Grpc } from './http/grpc.ts';
 import { keyRoutes } from './http/keys.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { openApiRoute } from './http/openapi.ts';
 import { operationsRoutes } from './http/operations.ts';
 import { otlpRoutes } from './http/otlp.ts';
+import { BytesInFlight } from './http/otlp-body.ts';
+import { metricRoutes } from './http/otlp-metrics.ts';
+import type { OtlpRooms } from './http/otlp-signals.ts';
 import { photoRoutes, type PhotosRoom } from './http/photos.ts';
+import { priceRoutes } from './http/prices.ts';
 import type { Route } from './http/route.ts';
 import { createHttp, type Http } from './http/server.ts';
 import { telemetryRoutes } from './http/telemetry.ts';
 import { createIngest, type Ingest } from './ingest/ingest.ts';
 import { createLogIngest, type LogIngest, type LogRedactor } from './ingest/logs.ts';
 import { createMetricIngest, type AttributeRedactor, type MetricIngest } from './ingest/metrics.ts';
+import { recostBatch } from './ingest/recost.ts';
 import { upkeepTelemetry } from './ingest/upkeep.ts';
 import { createInstallationKeys } from './keys/installation-keys.ts';
 import { kekFromBytes } from './keys/kek.ts';
@@ -37,6 +44,9 @@ import { Lifecycle, type Part } from './lifecycle.ts';
 import { removeExpiredAnswers } from './photos/expiry.ts';
 import { Once } from './photos/idempotency.ts';
 import { ImageThreads } from './photos/images.ts';
+import { createPrices, type Prices } from './prices/prices.ts';
+import { createRecost, type Recost } from './prices/recost.ts';
+import { installTable } from './prices/table.ts';
 import { existingCluster } from './storage/embedded/cluster.ts';
 import type { FolderLock } from './storage/lock.ts';
 import { migrate, readMigrations } from './storage/migrate.ts';
@@ -88,6 +98,8 @@ interface House {
   signer: SignerProcess;
   tenantKeys: TenantKeys;
   access: Access;
+  prices: Prices;
+  recost: Recost;
   ingest: Ingest;
   logs: LogIngest;
   metricIngest: MetricIngest;
@@ -97,8 +109,12 @@ interface House {
   jobs: Jobs;
   metrics: Metrics;
   http: Http;
+  grpc: Grpc;
+  /** Of all ways in together. */
+  bytesInFlight: BytesInFlight;
   port: number;
   otlpPort: number;
+  grpcPort: number;
   cursorKey: Uint8Array;
 }
 
@@ -213,6 +229,7 @@ function access(house: House): Part {
       const kek = kekFromBytes(house.kek.bytes);
       house.port = config.port === 0 ? await freePort() : config.port;
       house.otlpPort = config.otlpPort === 0 ? await freePort() : config.otlpPort;
+      house.grpcPort = config.grpcPort === 0 ? await freePort() : config.grpcPort;
       house.tenantKeys = createTenantKeys({ database, kek });
       const installationKeys = createInstallationKeys({ database, kek });
       house.cursorKey = (await installationKeys.secret('cursor')).secret;
@@ -248,12 +265,16 @@ function telemetry(house: House): Part {
   const { metrics } = house;
   return {
     name: 'telemetry',
-    start() {
+    async start() {
+      await takePriceTable(house);
       const { database } = house.storage;
       const { tenantKeys } = house;
+      house.prices = createPrices({ database });
+      house.recost = recostOf(house);
       house.ingest = createIngest({
         database,
         tenantKeys,
+        priceBookOf: (tenantId) => house.prices.bookOf(tenantId),
         tracesPerDay: house.config.tracesPerDay,
         ensurePartitions: (retentionClass, days) => ensureDayPartitions(database, retentionClass, days),
       });
@@ -271,12 +292,39 @@ function telemetry(house: House): Part {
       for (const [name, help, read] of INGEST_GAUGES) metrics.gauge(name, help, () => read(ingest.counts()));
       for (const [name, help, read] of LOG_GAUGES) metrics.gauge(name, help, () => read(logs.counts()));
       for (const [name, help, read] of METRIC_GAUGES) metrics.gauge(name, help, () => read(metricIngest.counts()));
-      return Promise.resolve();
     },
     async stop() {
       await Promise.all([house.ingest.drain(), house.logs.drain(), house.metricIngest.drain()]);
     },
   };
+}
+
+/** Prices stored spans again: the room of prices leads, that of ingest writes. */
+function recostOf(house: House): Recost {
+  const { database } = house.storage;
+  return createRecost({
+    database,
+    bookOf: (tenantId) => house.prices.bookOf(tenantId),
+    async priceAgain(tenantId, range, after, terms) {
+      const key = await house.tenantKeys.forTenant(tenantId);
+      return recostBatch(database, tenantId, range, after, { key, ...terms });
+    },
+    enqueue: (payload) => house.jobs.enqueue('recost', payload, { key: `recost-${payload.recostId}` }),
+  });
+}
+
+/** The operator's price table, when it is not in use yet. One that is wrong changes nothing and is told. */
+async function takePriceTable({ config, storage, log }: House): Promise<void> {
+  if (config.priceTable === undefined) return;
+  const source = { from: config.priceTable, sha256: config.priceTableSha256, by: 'LUMATRACE_PRICE_TABLE' };
+  try {
+    const { isNew, table } = await installTable(storage.database, source);
+    if (isNew)
+      log.info({ source: table.source, version: table.version, sha256: table.sha256 }, 'a price table was installed');
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'VALIDATION_FAILED') throw error;
+    complain(`The price table was refused, the one before stays: ${(error as Error).message}`);
+  }
 }
 
 type IngestCounts = ReturnType<Ingest['counts']>;
@@ -361,7 +409,10 @@ function jobs(house: House): Part {
       };
       house.jobs = await startJobs({
         pool: database.ownerPool,
-        handlers: { daily },
+        handlers: {
+          daily,
+          recost: ({ tenantId, recostId }, signal) => house.recost.work(String(tenantId), String(recostId), signal),
+        },
         schedules: [{ pattern: '17 0 * * *', task: 'daily' }],
         log: house.log,
         isAlone: cluster !== undefined,
@@ -381,6 +432,7 @@ function listeners(house: House): Part {
   return {
     name: 'the listeners',
     async start() {
+      house.bytesInFlight = new BytesInFlight();
       const http = await createHttp({
         routes: routesOf(house),
         access: house.access,
@@ -390,23 +442,36 @@ function listeners(house: House): Part {
         trustedProxies: config.trustedProxies,
         dashboardDir: DASHBOARD,
       });
+      const { access, metrics: registry, bytesInFlight } = house;
+      const grpc = createGrpc({ ...otlpRooms(house), access, log, registry, bytesInFlight });
       house.http = http;
+      house.grpc = grpc;
       try {
-        for (const port of [house.port, house.otlpPort]) await listenEverywhere(http, config.host, port);
+        await listenEverywhere(http, config.host, house.port, '--port');
+        await listenEverywhere(http, config.host, house.otlpPort, '--otlp-port');
+        await listenEverywhere(grpc, config.host, house.grpcPort, '--grpc-port');
       } catch (error) {
-        await http.stop(0);
+        await Promise.all([http.stop(0), grpc.stop(0)]);
         throw error;
       }
     },
-    stop: () => house.http.stop(),
+    async stop() {
+      await Promise.all([house.http.stop(), house.grpc.stop()]);
+    },
   };
+}
+
+function otlpRooms({ ingest, logs, metricIngest }: House): OtlpRooms {
+  return { ingest, logs, metrics: metricIngest };
 }
 
 function routesOf(house: House): Route[] {
   const { storage, signer: signerProcess, metrics } = house;
   const described = [
-    ...otlpRoutes({ ingest: house.ingest, logs: house.logs, metrics: house.metricIngest }),
+    ...otlpRoutes({ ...otlpRooms(house), bytesInFlight: house.bytesInFlight }),
     ...telemetryRoutes({ explore: house.explore }),
+    ...metricRoutes({ metricReader: createMetricReader({ database: storage.database }) }),
+    ...priceRoutes({ prices: house.prices, recost: house.recost }),
     ...photoRoutes(house.photos),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),
@@ -426,15 +491,20 @@ function routesOf(house: House): Route[] {
 }
 
 /** On both loopback addresses, the second only where the machine has it; or on the one address that was asked for. */
-async function listenEverywhere(http: Http, host: string | undefined, port: number): Promise<void> {
+async function listenEverywhere(
+  door: Pick<Http, 'listen'>,
+  host: string | undefined,
+  port: number,
+  flag: string,
+): Promise<void> {
   for (const address of host === undefined ? LOOPBACK : [host]) {
     const isSpare = host === undefined && address !== LOOPBACK[0];
     try {
-      await http.listen({ host: address, port });
+      await door.listen({ host: address, port });
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (isSpare && NO_SUCH_ADDRESS.has(code ?? '')) continue;
-      throw cannotListen(code ?? String(error), address, port, error);
+      throw cannotListen(code ?? String(error), { host: address, port, flag }, error);
     }
   }
 }
@@ -448,10 +518,14 @@ async function freePort(): Promise<number> {
 }
 
 /** Why a port cannot be had, and what to do. */
-function cannotListen(code: string, host: string, port: number, cause: unknown): Error {
+function cannotListen(
+  code: string,
+  { host, port, flag }: { host: string; port: number; flag: string },
+  cause: unknown,
+): Error {
   const sentences: Record<string, string> = {
-    EADDRINUSE: `Port ${port} on ${host} is taken by another program: end that, or choose another port with --port.`,
-    EACCES: `Port ${port} may not be opened by this user: choose one above 1023 with --port.`,
+    EADDRINUSE: `Port ${port} on ${host} is taken by another program: end that, or choose another port with ${flag}.`,
+    EACCES: `Port ${port} may not be opened by this user: choose one above 1023 with ${flag}.`,
     EADDRNOTAVAIL: `${host} is no address of this machine: give one of its addresses with --host.`,
   };
   return new Error(sentences[code] ?? `Cannot listen on ${host} port ${port}: ${code}.`, { cause });
