@@ -183,15 +183,27 @@ function python(row: PythonRow): Emitter {
 const CLIENTS = [...CHAT, ...RESPONSES, ...ANTHROPIC];
 const AGENT = without(CLIENTS, 'openai-embeddings', 'openai-stream-tools', 'openai-object');
 
-const PYTHON: readonly Emitter[] = [
-  python({
+function pythonOtelOpenai(row: { captured: string; cases: readonly string[]; suffix?: string }): Emitter {
+  return python({
     family: 'python-otel-openai',
     package: 'opentelemetry-instrumentation-openai-v2',
     version: '2.4b0',
+    name: `python-otel-openai-2.4b0${row.suffix ?? ''}`,
     environment: 'current',
     program: 'otel_openai_v2.py',
-    cases: [...CHAT, ...RESPONSES],
-  }),
+    cases: row.cases,
+    env: {
+      OTEL_SEMCONV_STABILITY_OPT_IN: 'gen_ai_latest_experimental',
+      OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT: row.captured,
+      OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT: 'true',
+    },
+  });
+}
+
+const PYTHON: readonly Emitter[] = [
+  pythonOtelOpenai({ captured: 'SPAN_AND_EVENT', cases: CHAT }),
+  // Content in `gen_ai.client.inference.operation.details` alone, beside a span without any.
+  pythonOtelOpenai({ captured: 'EVENT_ONLY', cases: FEW, suffix: '-events' }),
   python({
     family: 'python-openllmetry',
     package: 'opentelemetry-instrumentation-openai',
@@ -248,6 +260,8 @@ const PYTHON: readonly Emitter[] = [
     environment: 'pydantic',
     program: 'logfire_clients.py',
     cases: CLIENTS,
+    // Its names of the host would be sent otherwise.
+    env: { OTEL_RESOURCE_ATTRIBUTES: 'host.name=weather-host,host.id=0,os.version=0' },
   }),
 ];
 

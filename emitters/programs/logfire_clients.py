@@ -1,9 +1,8 @@
-"""Logfire's instrumentations of the OpenAI and Anthropic clients, sent over OTLP instead of to Logfire."""
+"""Logfire's instrumentations of the OpenAI and Anthropic clients, sent where OTEL_EXPORTER_OTLP_ENDPOINT says
+and not to Logfire."""
 
 import logfire
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from conversation import converse_with_clients, run_cases
 
@@ -11,8 +10,8 @@ logfire.configure(
     send_to_logfire=False,
     console=False,
     service_name="weather-app",
+    service_version="1.0.0",
     metrics=False,
-    additional_span_processors=[BatchSpanProcessor(OTLPSpanExporter())],
 )
 logfire.instrument_openai()
 logfire.instrument_anthropic()

@@ -104,9 +104,9 @@ type Omitted =
   'provider' | 'usage' | 'cache' | 'reasoning' | 'content' | 'system' | 'answer' | 'tool calls' | 'link' | 'span';
 
 const OMISSIONS: readonly Omission[] = [
-  // it has no instrumentation of the Responses API, and content only where it was asked for with two variables
-  { emitter: /^python-otel-openai-2/, omits: ['cache', 'reasoning', 'content'] },
-  { emitter: /^python-otel-openai-2/, case: /responses/, omits: ['span'] },
+  { emitter: /^python-otel-openai-2/, omits: ['cache', 'reasoning'] },
+  // pictures make it leave the whole message empty
+  { emitter: /^python-otel-openai-2/, case: /embeddings|image/, omits: ['content'] },
   // content comes as log records; neither cached nor reasoning tokens are sent
   { emitter: /^otel-openai-/, omits: ['cache', 'reasoning'] },
   { emitter: /^otel-openai-/, case: /embeddings/, omits: ['content'] },
@@ -295,6 +295,7 @@ function checkAnswer(recording: Recording, call: TrueCall, messages: SpanMessage
       found !== undefined && found.type === 'tool_call',
       `call of ${name} in ${JSON.stringify(messages.output)}`,
     );
-    if (isObject(args)) assert.deepEqual(found.arguments, args);
+    // Attributes have no prototype: compared as the JSON that they are.
+    if (isObject(args)) assert.deepEqual(JSON.parse(JSON.stringify(found.arguments)), args);
   }
 }
