@@ -20,6 +20,8 @@ export interface ContentSource {
   readonly scopeName: string;
   readonly operation: string | undefined;
   readonly finishReasons?: readonly string[] | undefined;
+  /** The keys among the attributes that {@link isContentKey} knows, when they are at hand: saves looking at all. */
+  readonly contentKeys?: readonly string[] | undefined;
 }
 
 type ContentField = keyof Messages;
@@ -397,23 +399,28 @@ function addFinishReasons(output: readonly Message[], reasons: readonly string[]
   });
 }
 
-function presentRows({ attributes }: ContentSource, families: Map<ContentRow, string[]>): ContentRow[] {
+function presentRows(source: ContentSource, families: Map<ContentRow, string[]>): ContentRow[] {
   const rows: ContentRow[] = [];
-  for (const key in attributes) {
-    const exact = BY_KEY.get(key);
-    if (exact !== undefined) rows.push(...exact);
-    else {
-      const family = familyOf(key);
-      if (family === undefined) continue;
-      const keys = families.get(family);
-      if (keys !== undefined) keys.push(key);
-      else {
-        families.set(family, [key]);
-        rows.push(family);
-      }
-    }
-  }
+  if (source.contentKeys !== undefined) for (const key of new Set(source.contentKeys)) addRows(key, rows, families);
+  else for (const key in source.attributes) addRows(key, rows, families);
   return rows.length > 1 ? rows.sort((a, b) => a.rank - b.rank) : rows;
+}
+
+function addRows(key: string, rows: ContentRow[], families: Map<ContentRow, string[]>): void {
+  const exact = BY_KEY.get(key);
+  if (exact !== undefined) {
+    for (const row of exact) rows.push(row);
+    return;
+  }
+  const family = familyOf(key);
+  if (family === undefined) return;
+  const keys = families.get(family);
+  if (keys !== undefined) {
+    keys.push(key);
+    return;
+  }
+  families.set(family, [key]);
+  rows.push(family);
 }
 
 function applies(row: ContentRow, { scopeName, operation }: ContentSource): boolean {

@@ -1,7 +1,7 @@
 // What attribute keys mean: one table of every dialect, its precedence and its parsers. A new dialect is new rows, not code.
 // Where prompts and answers lie is the table's second half, conventions-content.ts; which counts include which, its third,
 // conventions-usage.ts.
-import { isContentKey } from './conventions-content.ts';
+import { CONTENT_ROWS, isContentKey } from './conventions-content.ts';
 import { inputOf, outputOf, partOfUsage } from './conventions-usage.ts';
 import {
   count,
@@ -29,8 +29,8 @@ interface Row<F extends Field> {
   readonly field: F;
   /** As `mapped_from` names it: `KEY`, `KEY/path.inside` for a member of JSON, `PREFIX.*` for a family of keys. */
   readonly key: string;
-  /** Members to follow inside the value. */
-  readonly path: readonly string[];
+  /** Members to follow inside the value, where it is JSON. */
+  readonly path: readonly string[] | undefined;
   readonly parse: ParseField<F>;
   /** Position in the table: of two keys for one field the smaller rank wins, whatever their order in the span. */
   readonly rank: number;
@@ -596,12 +596,26 @@ const INSIDE = '/';
 /** All rows in the order of the table. */
 export const CONVENTIONS: readonly Convention[] = GROUPS.flatMap(([field, parse, ...keys]) =>
   keys.map((key) => ({ field, parse, key }) as Omit<Convention, 'rank' | 'path'>),
-).map((row, rank) => ({ ...row, rank, path: row.key.split(INSIDE)[1]?.split('.') ?? [] }));
+).map((row, rank) => ({ ...row, rank, path: row.key.split(INSIDE)[1]?.split('.') }));
 
-/** Attribute key → its rows. */
-const BY_KEY: ReadonlyMap<string, readonly Convention[]> = Map.groupBy(
+/** What the table knows of one attribute key. */
+interface Entry {
+  /** Its row, and further ones where a key fills several fields. */
+  readonly row: Convention | undefined;
+  readonly others: readonly Convention[];
+  readonly isContent: boolean;
+}
+
+const ROWS_BY_KEY = Map.groupBy(
   CONVENTIONS.filter(({ key }) => !key.endsWith(FAMILY)),
   ({ key }) => key.split(INSIDE)[0]!,
+);
+
+const BY_KEY: ReadonlyMap<string, Entry> = new Map(
+  [...ROWS_BY_KEY.keys(), ...CONTENT_ROWS.map(({ key }) => key)].map((key) => {
+    const [row, ...others] = ROWS_BY_KEY.get(key) ?? [];
+    return [key, { row, others, isContent: isContentKey(key) }];
+  }),
 );
 
 /** First character of a key → the families whose keys begin with it. */
@@ -619,35 +633,56 @@ export function isKnownKey(key: string): boolean {
   return BY_KEY.has(key) || isContentKey(key) || familyOf(key) !== undefined;
 }
 
-/** Reads one attribute into the fields of its rows, where no key of higher precedence filled them. The same key again replaces. */
+/**
+ * Reads one attribute into the fields of its rows, where no key of higher precedence filled them, and notes a key that
+ * carries content. The same key again replaces.
+ */
 export function recognise(span: Span, key: string, value: AttributeValue): void {
-  const rows = BY_KEY.get(key);
-  if (rows === undefined) recogniseFamily(span, key, value);
-  else if (value !== null && value !== '') for (let i = 0; i < rows.length; i++) readRow(span, rows[i]!, value);
+  const entry = BY_KEY.get(key);
+  if (entry === undefined) {
+    recogniseFamily(span, key, value);
+    return;
+  }
+  if (entry.isContent) span.contentKeys.push(key);
+  if (entry.row === undefined || value === null || value === '') return;
+  readRow(span, entry.row, value);
+  const { others } = entry;
+  for (let i = 0; i < others.length; i++) readRow(span, others[i]!, value);
 }
 
 function recogniseFamily(span: Span, key: string, value: AttributeValue): void {
   const family = familyOf(key);
   if (family !== undefined) merge(span, family.row, { [key.slice(family.prefix.length)]: value });
+  else if (isContentKey(key)) span.contentKeys.push(key);
 }
 
 function readRow(span: Span, row: Convention, value: AttributeValue): void {
-  const at = row.path.length === 0 ? value : valueAt(value, row.path);
+  const at = row.path === undefined ? value : valueAt(value, row.path);
   if (at === undefined) return;
-  if (row.field === 'metadata') return readMetadata(span, row, at);
-  const origin = span[row.field] === undefined ? -1 : originOf(span, row.field);
-  const issues = span.issues.length;
   const parsed = row.parse(at, row.key, span.issues);
-  if (parsed === undefined) {
-    if (span.issues.length > issues) (span.unread ??= []).push(row.field);
-    return;
-  }
-  const before = origin < 0 ? undefined : span.origins[origin]!;
+  if (parsed === undefined) noteUnread(span, row);
+  else if (row.field === 'metadata') merge(span, row, parsed as { [key: string]: Json });
+  else if (span[row.field] === undefined) {
+    (span as SpanFields)[row.field] = parsed as never;
+    span.origins.push(row);
+  } else readAgain(span, row, parsed);
+}
+
+/** A field that has a value gets another: the smaller rank wins, the same key replaces. */
+function readAgain(span: Span, row: Convention, parsed: NonNullable<SpanFields[Field]>): void {
+  const origin = originOf(span, row.field);
+  const before = span.origins[origin];
   if (before !== undefined && before.rank !== row.rank) noteDispute(span, before, row, parsed);
   if (before !== undefined && before.rank < row.rank) return;
   (span as SpanFields)[row.field] = parsed as never;
-  if (origin < 0) span.origins.push(row);
+  if (before === undefined) span.origins.push(row);
   else span.origins[origin] = row;
+}
+
+/** A count that is there and cannot be read makes the call unpriced, unless another key tells it. */
+function noteUnread(span: Span, { field, parse }: Convention): void {
+  if ((parse as unknown) !== count || span.unread?.includes(field)) return;
+  (span.unread ??= []).push(field);
 }
 
 function originOf(span: Span, field: Field): number {
@@ -666,11 +701,6 @@ function noteDispute(span: Span, before: Convention, row: Convention, value: unk
   span.issues.push(
     `${winner.key} says ${String(taken)} and ${loser.key} says ${String(left)}; ${winner.key} was taken`,
   );
-}
-
-function readMetadata(span: Span, row: Convention, value: AttributeValue): void {
-  const members = metadata(value, row.key, span.issues);
-  if (members !== undefined) merge(span, row, members);
 }
 
 const MAX_METADATA_MEMBERS = 1_000;

@@ -107,8 +107,13 @@ function firstParts(holders: readonly JsonObject[], members: readonly string[]):
 /** Whether JSON that was sent as text is a conversation; else it is a text of its own, such as an answer in JSON. */
 function holdsMessages(json: Json | undefined): boolean {
   if (Array.isArray(json))
-    return json.every((item) => typeof item === 'string') || json.flat(1).some(isMessage) || arePartsOnly(json);
+    return json.every((item) => typeof item === 'string') || json.some(isMessageOrBatch) || arePartsOnly(json);
   return !isObject(json) || isMessage(json) || WRAPPERS.some((wrapper) => isConversation(json[wrapper]));
+}
+
+/** A message, or a list of them: LangChain sends batches of conversations. */
+function isMessageOrBatch(item: Json): boolean {
+  return Array.isArray(item) ? item.some(isMessage) : isMessage(item);
 }
 
 function isConversation(value: Json | undefined): value is Json[] {
@@ -267,11 +272,12 @@ const ROLES = new Map([
 function messageParts(message: JsonObject, role: string): Part[] {
   const said = message.parts ?? message.content ?? message.contents ?? message.text ?? textOrNone(message.message);
   const parts = isContentObject(said) ? [jsonText(said)] : partsOf(contentFrom(said));
-  const callParts = callsOf(message).map(toolCallOf);
+  const calls = callsOf(message);
+  const callParts = calls.length === 0 ? [] : newCalls(parts, calls.map(toolCallOf));
   const reasoning = typeof message.reasoning_content === 'string' ? reasoningOf(message.reasoning_content) : [];
   const answersCall = role === 'tool' || role === 'function' || typeof message.tool_call_id === 'string';
   const isToolAnswer = answersCall && !parts.some((part) => part.type === 'tool_call_response');
-  if (!isToolAnswer) return [...reasoning, ...parts, ...newCalls(parts, callParts)];
+  if (!isToolAnswer) return reasoning.length + callParts.length === 0 ? parts : [...reasoning, ...parts, ...callParts];
   const answer = responseOf(message.parts ?? message.content ?? message.contents ?? null);
   return [{ type: 'tool_call_response', ...idOf(message), response: answer }];
 }

@@ -214,6 +214,8 @@ export class Span extends SpanFields {
   readonly issues: string[] = [];
   /** The row of the table behind each field that is filled; metadata may have several. */
   readonly origins: Convention[] = [];
+  /** The attributes that carry content, in the order in which they came; a key that came twice stands twice. */
+  readonly contentKeys: string[] = [];
   /** Fields for which a value was sent that no one can read. */
   unread: (keyof SpanFields)[] | undefined = undefined;
   /** Rank of the key behind each member of the metadata. */
@@ -286,6 +288,7 @@ export class Span extends SpanFields {
       scopeName: this.context.scopeName,
       operation: this.operation,
       finishReasons: this.finishReasons,
+      contentKeys: this.contentKeys,
     }));
   }
 
