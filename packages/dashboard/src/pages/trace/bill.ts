@@ -21,12 +21,18 @@ const UNITS: ReadonlyMap<string, readonly [string, string]> = new Map([
   ['output_tokens', ['output', 'series-2']],
   ['reasoning_tokens', ['output, reasoning', 'series-5']],
   ['output_audio_tokens', ['output, audio', 'series-6']],
+  ['output_image_tokens', ['output, images', 'series-6']],
+  ['output_video_tokens', ['output, video', 'series-6']],
+  ['cache_write_1h_tokens', ['input, written to cache for an hour', 'series-7']],
+  ['web_searches', ['web searches', 'series-rest']],
+  ['audio_seconds', ['seconds of audio', 'series-4']],
   ['requests', ['requests', 'series-rest']],
 ]);
 
 const PER: ReadonlyMap<number, string> = new Map([
   [1_000_000, '/ 1M'],
   [1_000, '/ 1k'],
+  [3_600, '/ hour'],
   [1, 'each'],
 ]);
 

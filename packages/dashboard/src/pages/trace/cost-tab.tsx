@@ -1,10 +1,12 @@
 // What a span cost and why: each kind of token once, as one stacked bar with its prices and where they come from.
+import { Link } from '@tanstack/react-router';
 import { CircleHelp } from 'lucide-react';
 import type { SpanItem } from '../../api/trace.ts';
 import { Swatch } from '../../charts/time-chart.tsx';
 import { Money } from '../../elements/figures.tsx';
 import { Empty } from '../../elements/notice.tsx';
 import { Table } from '../../elements/table.tsx';
+import { addDecimals } from '../../format/decimal.ts';
 import { exactMoney } from '../../format/money.ts';
 import { count } from '../../format/number.ts';
 import { lineOf, type BillLine } from './bill.ts';
@@ -23,6 +25,7 @@ const REASONS: Record<string, string> = {
 export function CostTab({ span }: { span: SpanItem }) {
   const lines = (span.cost_components ?? []).map(lineOf);
   if (span.cost_usd === null) return <Unpriced span={span} />;
+  if (span.repeats) return <Repeats span={span} repeats={span.repeats} />;
   if (!span.billable) {
     return (
       <Empty title="This span costs nothing by itself">
@@ -47,15 +50,69 @@ export function CostTab({ span }: { span: SpanItem }) {
           {span.price_version ?? 'not told'}
           {span.priced_as && `: ${span.priced_as.provider}, ${span.priced_as.model}`}
         </dd>
-        {span.client_cost_usd && (
-          <>
-            <dt className="text-ink-3">Told by the client</dt>
-            <dd>{exactMoney(span.client_cost_usd)}</dd>
-          </>
-        )}
+        {span.client_cost_usd && <ClientCost ours={span.cost_usd} theirs={span.client_cost_usd} />}
       </dl>
     </div>
   );
+}
+
+const REPEATS: Record<string, string> = {
+  same_response: 'Another span carries the same response id: both describe one call.',
+  same_usage: 'Another span of the same call reports the same tokens.',
+  sum_of_calls: 'Its tokens are the sum of the calls inside it, which are billed one by one.',
+  wrapper: 'It is the outer span of a library around its own calls, which are billed one by one.',
+  told_inside: 'It reports no tokens; a call of the same model inside it does.',
+  told_outside: 'It reports no tokens; the span around it does.',
+};
+
+function Repeats({ span, repeats }: { span: SpanItem; repeats: NonNullable<SpanItem['repeats']> }) {
+  return (
+    <Empty title="Not billed: repeats another span">
+      <p>{REPEATS[repeats.reason] ?? 'Another span describes the same call.'}</p>
+      <p>
+        Billed is{' '}
+        <Link
+          from="/traces/$traceId"
+          to="."
+          search={(before) => ({ ...before, span: repeats.span_id })}
+          className="text-accent underline"
+        >
+          span <code className="font-mono text-xs">{repeats.span_id}</code>
+        </Link>
+        .
+      </p>
+      <p>
+        {count(span.prompt_tokens)} tokens in, {count(span.completion_tokens)} out are counted there, not here.
+      </p>
+      {span.client_cost_usd && <p>The client says {exactMoney(span.client_cost_usd)}.</p>}
+    </Empty>
+  );
+}
+
+/** What the client says beside ours, and how far it is from it: theirs − ours, exactly and in per cent. */
+function ClientCost({ ours, theirs }: { ours: string; theirs: string }) {
+  const difference = addDecimals([theirs, ours === '0' ? '0' : `-${ours}`]);
+  return (
+    <>
+      <dt className="text-ink-3">Told by the client</dt>
+      <dd>
+        {exactMoney(theirs)}{' '}
+        {difference === '0' ? (
+          <span className="text-ink-3">the same</span>
+        ) : (
+          <span className="text-warn">
+            {exactMoney(difference)}
+            {shareOf(difference, ours)}
+          </span>
+        )}
+      </dd>
+    </>
+  );
+}
+
+function shareOf(difference: string, ours: string): string {
+  const percent = (Number(difference) / Number(ours)) * 100;
+  return Number.isFinite(percent) ? ` (${percent > 0 ? '+' : '−'}${Math.abs(percent).toFixed(1)} %)` : '';
 }
 
 function Unpriced({ span }: { span: SpanItem }) {
