@@ -24,12 +24,13 @@ import { metricRoutes } from './http/otlp-metrics.ts';
 import type { OtlpRooms } from './http/otlp-signals.ts';
 import { photoRoutes, type PhotosRoom } from './http/photos.ts';
 import { priceRoutes } from './http/prices.ts';
+import { redactionRoutes } from './http/redaction.ts';
 import type { Route } from './http/route.ts';
 import { createHttp, type Http } from './http/server.ts';
 import { telemetryRoutes } from './http/telemetry.ts';
 import { createIngest, type Ingest } from './ingest/ingest.ts';
-import { createLogIngest, type LogIngest, type LogRedactor } from './ingest/logs.ts';
-import { createMetricIngest, type AttributeRedactor, type MetricIngest } from './ingest/metrics.ts';
+import { createLogIngest, type LogIngest } from './ingest/logs.ts';
+import { createMetricIngest, type MetricIngest } from './ingest/metrics.ts';
 import { recostBatch } from './ingest/recost.ts';
 import { upkeepTelemetry } from './ingest/upkeep.ts';
 import { createInstallationKeys } from './keys/installation-keys.ts';
@@ -47,6 +48,7 @@ import { ImageThreads } from './photos/images.ts';
 import { createPrices, type Prices } from './prices/prices.ts';
 import { createRecost, type Recost } from './prices/recost.ts';
 import { installTable } from './prices/table.ts';
+import { createRedaction, type RedactionRoom } from './redaction/redaction.ts';
 import { existingCluster } from './storage/embedded/cluster.ts';
 import type { FolderLock } from './storage/lock.ts';
 import { migrate, readMigrations } from './storage/migrate.ts';
@@ -100,6 +102,7 @@ interface House {
   access: Access;
   prices: Prices;
   recost: Recost;
+  redaction: RedactionRoom;
   ingest: Ingest;
   logs: LogIngest;
   metricIngest: MetricIngest;
@@ -271,9 +274,16 @@ function telemetry(house: House): Part {
       const { tenantKeys } = house;
       house.prices = createPrices({ database });
       house.recost = recostOf(house);
+      house.redaction = createRedaction({
+        database,
+        tenantKeys,
+        onError: (error) => house.log.error({ error: String(error) }, 'redaction'),
+      });
+      const redactorOf = (tenantId: string) => house.redaction.redactorOf(tenantId);
       house.ingest = createIngest({
         database,
         tenantKeys,
+        redactorOf,
         priceBookOf: (tenantId) => house.prices.bookOf(tenantId),
         tracesPerDay: house.config.tracesPerDay,
         ensurePartitions: (retentionClass, days) => ensureDayPartitions(database, retentionClass, days),
@@ -283,7 +293,7 @@ function telemetry(house: House): Part {
         ensurePartitions: (retentionClass: number, days: readonly number[]) =>
           ensureDayPartitions(database, retentionClass, days),
         nowMs: Date.now,
-        redactorOf: async () => KEPT_AS_SENT,
+        redactorOf,
       };
       house.logs = createLogIngest({ ...lane, tenantKeys, recordsPerDay: house.config.logRecordsPerDay });
       house.metricIngest = createMetricIngest({ ...lane, pointsPerDay: house.config.metricPointsPerDay });
@@ -295,6 +305,7 @@ function telemetry(house: House): Part {
     },
     async stop() {
       await Promise.all([house.ingest.drain(), house.logs.drain(), house.metricIngest.drain()]);
+      await house.redaction.close();
     },
   };
 }
@@ -355,11 +366,6 @@ const METRIC_GAUGES: ReadonlyArray<readonly [string, string, (counts: MetricCoun
     ({ notKept }) => notKept,
   ],
 ];
-
-const KEPT_AS_SENT: LogRedactor & AttributeRedactor = {
-  redactLogs: (records) => records,
-  redactAttributes: (attributes) => attributes,
-};
 
 function photos(house: House): Part {
   const { config } = house;
@@ -472,6 +478,7 @@ function routesOf(house: House): Route[] {
     ...telemetryRoutes({ explore: house.explore }),
     ...metricRoutes({ metricReader: createMetricReader({ database: storage.database }) }),
     ...priceRoutes({ prices: house.prices, recost: house.recost }),
+    ...redactionRoutes({ redaction: house.redaction, explore: house.explore }),
     ...photoRoutes(house.photos),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),

@@ -8,11 +8,10 @@ import { markBilled } from './billing.ts';
 import { contentHasher, recorded, type Recorded } from './record.ts';
 import { summaryOf, type Summary } from './summary.ts';
 
-/**
- * Applied to the spans of every way in before anything of them is stored, shown or counted. It returns what may be
- * kept; it may change spans in place.
- */
-export type Redactor = (tenantId: string, spans: Span[]) => Span[];
+/** Applied to the spans of every way in before anything of them is stored, shown or counted: returns what may be kept. */
+export interface Redactor {
+  redactSpans(spans: Span[]): Span[];
+}
 
 /** The spans of one request that belong to one trace. */
 export interface DeliveredTrace {
@@ -39,7 +38,7 @@ export interface Delivery {
 export interface DeliveryTerms {
   key: TenantKey;
   retentionClass: number;
-  redact: Redactor;
+  redactor: Redactor;
   /** The tenant's prices; the release's table without. */
   prices?: PriceBook | undefined;
   bytes: number;
@@ -47,10 +46,11 @@ export interface DeliveryTerms {
 
 /** Of spans with the same id in one request the last counts. Undefined when nothing may be kept. */
 export function deliveryOf(spans: readonly Span[], terms: DeliveryTerms): Delivery | undefined {
-  const { key, retentionClass, redact, prices, bytes } = terms;
-  // The hash is of what was sent, so that a repetition stays one whatever the redaction of the day is.
-  const kept = lastOfEach(spans);
-  const redacted = redact(key.tenantId, kept.spans);
+  const { key, retentionClass, redactor, prices, bytes } = terms;
+  // The hash is of what was sent, so that a repetition stays one whatever the redaction of the day is; it is keyed, so
+  // that nobody who reads rows can test a guess of what was taken out.
+  const kept = lastOfEach(spans, contentHasher(key));
+  const redacted = redactor.redactSpans(kept.spans);
   if (redacted.length === 0) return undefined;
   const records = redacted.map((span) => recorded(span, kept.hashes.get(idOf(span)) ?? 0n, retentionClass, prices));
   const { block, blockDay } = sealedBlock(records, key, retentionClass);
@@ -73,8 +73,7 @@ interface Kept {
   replaced: number;
 }
 
-function lastOfEach(spans: readonly Span[]): Kept {
-  const contentHash = contentHasher();
+function lastOfEach(spans: readonly Span[], contentHash: (span: Span) => bigint): Kept {
   const last = new Map<string, Span>();
   const hashes = new Map<string, bigint>();
   const kept: Kept = { spans: [], hashes, duplicates: 0, replaced: 0 };

@@ -1,6 +1,12 @@
 // The way in: who may send how much, which spans are too old or too new, and the group commit that writes whatever
 // arrived during the last flush. The answer waits for the commit.
-import type { DecodedTraces, PriceBook, Span } from '@lumatrace/telemetry';
+import {
+  compileRedaction,
+  DEFAULT_REDACTION,
+  type DecodedTraces,
+  type PriceBook,
+  type Span,
+} from '@lumatrace/telemetry';
 import type { TenantKeys } from '../keys/tenant-key.ts';
 import { sqlState, type Database } from '../storage/database.ts';
 import { countTraces } from '../storage/postgres/traces.ts';
@@ -19,8 +25,8 @@ export interface IngestOptions {
   tenantKeys: TenantKeys;
   /** New traces per UTC day for tenants without a limit of their own. */
   tracesPerDay?: number;
-  /** Every way in passes through it; by default spans are kept as they are. */
-  redact?: Redactor;
+  /** Every way in passes through it. Without it the rules of the release hold, which take secrets out: never none. */
+  redactorOf?: (tenantId: string) => Promise<Redactor>;
   /** The tenant's prices; without it those of the release. */
   priceBookOf?: (tenantId: string) => Promise<PriceBook>;
   /** Makes day partitions that are not there yet; days count from 1970. */
@@ -59,6 +65,7 @@ export interface Ingest {
   drain(): Promise<void>;
 }
 
+const DEFAULT_REDACTOR: Redactor = compileRedaction(DEFAULT_REDACTION);
 export const DEFAULT_TRACES_PER_DAY = 50_000;
 // One transaction of a thousand spans takes PostgreSQL some 40 ms: long enough for a group to gather, short enough
 // for p99.
@@ -127,7 +134,7 @@ class Queue implements Ingest {
   constructor(options: IngestOptions) {
     this.#options = {
       tracesPerDay: DEFAULT_TRACES_PER_DAY,
-      redact: (_tenantId, spans) => spans,
+      redactorOf: () => Promise.resolve(DEFAULT_REDACTOR),
       nowMs: Date.now,
       ...options,
     };
@@ -150,7 +157,8 @@ class Queue implements Ingest {
       this.#refuseBeyondQueue(tenantId, spans.length, bytes);
       const key = await this.#options.tenantKeys.forTenant(tenantId);
       const prices = await this.#options.priceBookOf?.(tenantId);
-      const delivery = deliveryOf(spans, { key, retentionClass, redact: this.#options.redact, prices, bytes });
+      const redactor = await this.#options.redactorOf(tenantId);
+      const delivery = deliveryOf(spans, { key, retentionClass, redactor, prices, bytes });
       if (delivery !== undefined) await this.#enqueue(tenantId, delivery);
     }
     this.#counts.rejected += outcome.rejectedSpans;

@@ -1,6 +1,7 @@
 // From a span to its row: hashed, priced, its times and ids as the columns hold them.
 import { hash } from 'node:crypto';
 import { isPriced, picoOf, priceOfSpan, type PriceBook, type Span, type SpanContext } from '@lumatrace/telemetry';
+import type { TenantKey } from '../keys/tenant-key.ts';
 import { KIND_NUMBERS, STATUS_NUMBERS, spanIdNumber, type StoredPrice } from '../storage/content-block.ts';
 import type { SpanRow } from '../storage/postgres/spans.ts';
 
@@ -85,18 +86,20 @@ function clientCostOf(span: Span): bigint | null {
 
 /**
  * Tells a repetition from other content: SHA-256 over the span as it was sent, with that of its resource and scope
- * mixed in, 64 bits of it. Two contents of one span id collide once in 2^64; across span ids it is never compared.
+ * mixed in, once more with a key of the tenant, 64 bits of it. Two contents of one span id collide once in 2^64; across
+ * span ids it is never compared. (The key stands before text of one length, and the end is cut: no extension of lengths.)
  */
-export function contentHasher(): (span: Span) => bigint {
-  const contexts = new Map<SpanContext, bigint>();
+export function contentHasher(key: TenantKey): (span: Span) => bigint {
+  const keyed = key.derive('blind-index', 'content-hash');
+  const contexts = new Map<SpanContext, Buffer>();
   return (span) => {
     let context = contexts.get(span.context);
     if (context === undefined) {
       const { rawResource, rawScope } = span.context;
-      context = digest64(Buffer.concat([digest(rawResource), digest(rawScope)]));
+      context = Buffer.concat([digest(rawResource), digest(rawScope)]);
       contexts.set(span.context, context);
     }
-    return BigInt.asIntN(64, digest64(span.raw) ^ context);
+    return digest64(Buffer.concat([keyed, digest(span.raw), context]));
   };
 }
 

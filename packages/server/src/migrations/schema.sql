@@ -429,6 +429,36 @@ create policy backup on recosts for select to <owner> using ((current_setting('a
 create policy tenant on recosts using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant insert, select, update on recosts to lumatrace_app;
 
+create table redaction_hits (
+  tenant_id uuid not null,
+  day date not null,
+  rule_id text not null,
+  hits bigint not null
+);
+alter table redaction_hits add constraint redaction_hits_pkey PRIMARY KEY (tenant_id, day, rule_id);
+alter table redaction_hits add constraint redaction_hits_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE;
+alter table redaction_hits enable row level security;
+alter table redaction_hits force row level security;
+create policy backup on redaction_hits for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy redaction_hits_tenant on redaction_hits using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select, update on redaction_hits to lumatrace_app;
+
+create table redaction_rules (
+  tenant_id uuid not null,
+  version integer not null,
+  rules jsonb not null,
+  changed_at timestamp with time zone not null default now(),
+  changed_by text not null
+);
+alter table redaction_rules add constraint redaction_rules_pkey PRIMARY KEY (tenant_id, version);
+alter table redaction_rules add constraint redaction_rules_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE;
+alter table redaction_rules add constraint redaction_rules_version_check CHECK ((version > 0));
+alter table redaction_rules enable row level security;
+alter table redaction_rules force row level security;
+create policy backup on redaction_rules for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy redaction_rules_tenant on redaction_rules using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant insert, select on redaction_rules to lumatrace_app;
+
 create table revoked_tokens (
   tenant_id uuid not null,
   iss text not null,
