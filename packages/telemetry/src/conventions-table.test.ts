@@ -330,6 +330,23 @@ for (const [what, attributes, [input, output]] of APART) {
   });
 }
 
+test('AI SDK 4 leaves the cache out of the input for Anthropic, however small it is', () => {
+  const attributes = {
+    'ai.operationId': 'ai.generateText.doGenerate',
+    'gen_ai.system': 'anthropic.messages',
+    'gen_ai.usage.input_tokens': 100,
+    'ai.response.providerMetadata': json({ anthropic: { cacheReadInputTokens: 40, cacheCreationInputTokens: 2 } }),
+  };
+  assert.equal(spanOf(attributes, { name: 'ai', version: '' }).inputTokens, 142);
+  const six = { ...attributes, 'ai.usage.inputTokenDetails.noCacheTokens': 58 };
+  assert.equal(spanOf(six, { name: 'ai', version: '' }).inputTokens, 100);
+});
+
+test('no limit is no number, and nothing odd', () => {
+  const span = spanOf({ 'langfuse.observation.model.parameters': json({ max_tokens: 'Infinity', temperature: 1 }) });
+  assert.deepEqual([span.maxTokens, span.temperature, span.issues.length], [undefined, 1, 0]);
+});
+
 test('when two keys disagree a sentence says which one was taken', () => {
   const span = spanOf({ 'llm.token_count.prompt': 12, 'gen_ai.usage.input_tokens': 10 });
   assert.equal(span.inputTokens, 10);

@@ -136,6 +136,13 @@ export const USAGE_RULES: readonly UsageRule[] = [
     evidence: 'openinference-2.0.3/anthropic-cached',
   },
   {
+    // AI SDK 4 and 5; 6 says beside it what was not cached, which comes before this rule
+    scope: 'ai',
+    provider: 'anthropic',
+    inputWithout: CACHE,
+    evidence: 'vercel-ai-4.3.19/anthropic-cached',
+  },
+  {
     scope: 'opentelemetry.instrumentation.bedrock',
     inputWithout: CACHE,
     evidence: 'https://github.com/traceloop/openllmetry/issues/4449',

@@ -60,7 +60,11 @@ export const count: Parse<number> = (value, key, issues) => {
   return refuse(`a count from 0 to ${MAX_TOKENS}`, value, key, issues);
 };
 
+/** Words for "no limit", where a number was expected: no number, and nothing odd. */
+const UNLIMITED = new Set<AttributeValue>(['Infinity', 'inf', 'None', 'null', 'NaN']);
+
 export const number: Parse<number> = (value, key, issues) => {
+  if (UNLIMITED.has(value)) return undefined;
   const parsed = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (typeof parsed === 'number' && Number.isFinite(parsed)) return parsed;
   return refuse('a finite number', value, key, issues);

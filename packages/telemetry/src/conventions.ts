@@ -374,6 +374,7 @@ const GROUPS: readonly Group[] = [
     'lumina.customer_id',
     'traceloop.association.properties.user_id',
     'ai.telemetry.metadata.userId',
+    'metadata.userId',
     'gcp.vertex.agent.user_id',
     'lk.participant_identity',
   ],
@@ -387,6 +388,7 @@ const GROUPS: readonly Group[] = [
     'traceloop.association.properties.session_id',
     'traceloop.association.properties.chat_id',
     'ai.telemetry.metadata.sessionId',
+    'metadata.sessionId',
     'gcp.vertex.agent.session_id',
     'mlflow.trace.session',
   ],
@@ -449,6 +451,7 @@ const GROUPS: readonly Group[] = [
     'langfuse.observation.metadata.*',
     'langfuse.trace.metadata.*',
     'ai.telemetry.metadata.*',
+    'metadata.*',
     'traceloop.association.properties.*',
   ],
   [
