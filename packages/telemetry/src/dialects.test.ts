@@ -96,54 +96,22 @@ function logsOf(truth: Truth, bytes: Buffer): Recording['logs'] {
 
 /** What some emitters do not send at all: no reader can show it. Each entry is a finding about the emitter. */
 interface Omission {
-  readonly emitter: RegExp;
-  readonly case?: RegExp;
+  /** Patterns of the fixture's folder and of its case; without `case` every one. */
+  readonly emitter: string;
+  readonly case?: string;
   readonly omits: readonly Omitted[];
+  readonly because: string;
 }
 type Omitted =
   'provider' | 'usage' | 'cache' | 'reasoning' | 'content' | 'system' | 'answer' | 'tool calls' | 'link' | 'span';
 
-const OMISSIONS: readonly Omission[] = [
-  { emitter: /^python-otel-openai-2/, omits: ['cache', 'reasoning'] },
-  // pictures make it leave the whole message empty
-  { emitter: /^python-otel-openai-2/, case: /embeddings|image/, omits: ['content'] },
-  // content comes as log records; neither cached nor reasoning tokens are sent
-  { emitter: /^otel-openai-/, omits: ['cache', 'reasoning'] },
-  { emitter: /^otel-openai-/, case: /embeddings/, omits: ['content'] },
-  // nothing on the spans says who served the model
-  { emitter: /^(?:python-)?langfuse-/, omits: ['provider'] },
-  { emitter: /^langfuse-/, case: /embeddings/, omits: ['usage'] },
-  // instructions beside the messages are not passed on by who wrote the manual span
-  { emitter: /^(?:python-)?langfuse-/, case: /anthropic-/, omits: ['system'] },
-  { emitter: /^openllmetry-/, case: /openai-/, omits: ['cache', 'reasoning'] },
-  // counted with a tokenizer of its own, or not at all
-  { emitter: /^openllmetry-/, case: /openai-.*stream/, omits: ['usage'] },
-  { emitter: /^openllmetry-0\.27/, case: /responses/, omits: ['tool calls', 'system'] },
-  { emitter: /^openllmetry-0\.27/, case: /responses-stream/, omits: ['answer'] },
-  { emitter: /^openllmetry-0\.12/, case: /anthropic-stream/, omits: ['answer'] },
-  // Anthropic's count without the cache, and nothing about the cache
-  { emitter: /^openllmetry-0\.(?:12|22)/, case: /anthropic-(?:cached|stream)/, omits: ['usage', 'system'] },
-  { emitter: /^openinference-(?:2|4)/, case: /openai-(?:stream|embeddings)/, omits: ['usage'] },
-  { emitter: /^openinference-2/, case: /openai-embeddings/, omits: ['provider'] },
-  { emitter: /^openinference-2/, case: /anthropic-stream/, omits: ['usage'] },
-  { emitter: /^python-logfire/, case: /embeddings/, omits: ['content'] },
-  { emitter: /^python-logfire/, case: /anthropic-stream/, omits: ['link'] },
-  // counts one token more than the provider in streams
-  { emitter: /^python-openllmetry/, case: /anthropic-stream/, omits: ['usage'] },
-  // an image sent as data makes it leave the whole prompt out
-  { emitter: /^python-openllmetry/, case: /openai-image/, omits: ['content'] },
-  // no response id in either span of the stream: nothing ties LangChain's span to the one of Anthropic's own client
-  { emitter: /^python-openinference-langchain/, case: /anthropic-stream/, omits: ['link', 'usage'] },
-  // the providers of AI SDK 5 that were recorded report neither
-  { emitter: /^vercel-ai-5/, case: /openai-/, omits: ['cache', 'reasoning'] },
-  { emitter: /^vercel-ai-7/, case: /openai-/, omits: ['reasoning'] },
-  { emitter: /^vercel-ai-7/, case: /embeddings/, omits: ['content'] },
-];
+const OMISSIONS = JSON.parse(readFileSync(join(EMITTERS, '../omissions.json'), 'utf8')) as readonly Omission[];
 
 function omits(recording: Recording, what: Omitted): boolean {
   const [folder = '', name = ''] = recording.name.split('/');
   return OMISSIONS.some(
-    (entry) => entry.emitter.test(folder) && (entry.case?.test(name) ?? true) && entry.omits.includes(what),
+    (entry) =>
+      new RegExp(entry.emitter).test(folder) && new RegExp(entry.case ?? '').test(name) && entry.omits.includes(what),
   );
 }
 

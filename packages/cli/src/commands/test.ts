@@ -18,7 +18,7 @@ const SYSTEM_NEEDS = [
 
 const TESTS = ['rooms.test.ts', 'bench/**/*.test.ts', 'packages/*/{src,test}/**/*.test.ts'];
 // Minutes each: run by --all only.
-const LONG_TESTS = ['packages/*/{src,test}/**/*.long.ts'];
+const LONG_TESTS = ['emitters/*.long.ts', 'packages/*/{src,test}/**/*.long.ts'];
 const TEST_TIMEOUT_MS = 600_000;
 
 export const command: Command = {
@@ -29,7 +29,8 @@ Usage: ./lumatrace test [--all] [FILE…]
 Checks types, lint and format, then runs every test on a real PostgreSQL and in a real browser (15 minutes at most on
 two cores). As root it installs the Debian packages that it needs; otherwise it names them and ends.
 
-  --all    the long tests too (60 minutes at most)
+  --all    the long tests too (60 minutes at most): among them the emitters of others, whose packages
+           it installs from npm and, with Python 3.11 or newer, from PyPI
   FILE…    only these test files, without the static checks`,
   options: { all: { type: 'boolean' } },
   async run(values, positionals) {
