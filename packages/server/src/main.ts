@@ -20,6 +20,7 @@ import { openApiRoute } from './http/openapi.ts';
 import { operationsRoutes } from './http/operations.ts';
 import { otlpRoutes } from './http/otlp.ts';
 import { BytesInFlight } from './http/otlp-body.ts';
+import { langfuseRoutes } from './http/otlp-langfuse.ts';
 import { metricRoutes } from './http/otlp-metrics.ts';
 import type { OtlpRooms } from './http/otlp-signals.ts';
 import { photoRoutes, type PhotosRoom } from './http/photos.ts';
@@ -475,6 +476,11 @@ function routesOf(house: House): Route[] {
   const { storage, signer: signerProcess, metrics } = house;
   const described = [
     ...otlpRoutes({ ...otlpRooms(house), bytesInFlight: house.bytesInFlight }),
+    ...langfuseRoutes({
+      logs: house.logs,
+      tenant: (tenantId) => house.access.tenants.settings(tenantId),
+      version: VERSION,
+    }),
     ...telemetryRoutes({ explore: house.explore }),
     ...metricRoutes({ metricReader: createMetricReader({ database: storage.database }) }),
     ...priceRoutes({ prices: house.prices, recost: house.recost }),

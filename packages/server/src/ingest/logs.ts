@@ -45,8 +45,6 @@ export interface LogIngest {
    * DatabaseUnavailable or an error of the tenant's key. `bytes` is the inflated size of the request.
    */
   accept(tenantId: string, decoded: DecodedLogs, bytes: number): Promise<LogOutcome>;
-  /** Writes scores that came another way; answers when they are durable. */
-  putScores(tenantId: string, scores: readonly GivenScore[]): Promise<void>;
   counts(): LogCounts;
   drain(): Promise<void>;
 }
@@ -106,13 +104,6 @@ export function createLogIngest(options: LogIngestOptions): LogIngest {
       }
       counts.rejected += outcome.rejected;
       return outcome;
-    },
-
-    async putScores(tenantId, scores) {
-      const { retentionClass } = await lane.terms(tenantId);
-      const key = await tenantKeys.forTenant(tenantId);
-      const rows = scoreRows(scores, key, retentionClass);
-      counts.scores += await database.inTenant(tenantId, (sql) => putScores(sql, tenantId, rows));
     },
 
     counts: () => ({ ...counts, refusedRequests: lane.refusedRequests }),
