@@ -337,7 +337,12 @@ test('AI SDK 4 leaves the cache out of the input for Anthropic, however small it
     'gen_ai.usage.input_tokens': 100,
     'ai.response.providerMetadata': json({ anthropic: { cacheReadInputTokens: 40, cacheCreationInputTokens: 2 } }),
   };
-  assert.equal(spanOf(attributes, { name: 'ai', version: '' }).inputTokens, 142);
+  const four = spanOf(attributes, { name: 'ai', version: '' });
+  assert.equal(four.inputTokens, 142);
+  assert.equal(
+    four.mappedFrom.inputTokens,
+    'gen_ai.usage.input_tokens + ai.response.providerMetadata/anthropic.cacheReadInputTokens + ai.response.providerMetadata/anthropic.cacheCreationInputTokens',
+  );
   const six = { ...attributes, 'ai.usage.inputTokenDetails.noCacheTokens': 58 };
   assert.equal(spanOf(six, { name: 'ai', version: '' }).inputTokens, 100);
 });

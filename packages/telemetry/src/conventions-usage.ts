@@ -216,6 +216,7 @@ function setInput(span: Span, inputTokens: number, why: string): void {
   const added = inputTokens - (span.inputTokens ?? 0);
   if (added === 0) return;
   span.inputTokens = inputTokens;
+  for (const count of CACHE) addOrigin(span, count, 'inputTokens');
   span.issues.push(`${added} cached tokens were added to the input: ${why}`);
 }
 
@@ -229,6 +230,7 @@ function completeOutput(span: Span): void {
     (totalTokens !== undefined && totalTokens === (inputTokens ?? 0) + outputTokens + reasoningTokens);
   if (!isApart) return;
   span.outputTokens = outputTokens + reasoningTokens;
+  addOrigin(span, 'reasoningTokens', 'outputTokens');
   span.issues.push(`${reasoningTokens} reasoning tokens were added to the output: the emitter counts them apart`);
 }
 
@@ -237,17 +239,17 @@ function completeFromTotal(span: Span): void {
   const { totalTokens = 0, inputTokens, outputTokens } = span;
   if (inputTokens !== undefined && outputTokens === undefined && totalTokens >= inputTokens) {
     span.outputTokens = totalTokens - inputTokens;
-    noteOrigin(span, 'outputTokens');
+    addOrigin(span, 'totalTokens', 'outputTokens');
   } else if (outputTokens !== undefined && inputTokens === undefined && totalTokens >= outputTokens) {
     span.inputTokens = totalTokens - outputTokens;
-    noteOrigin(span, 'inputTokens');
+    addOrigin(span, 'totalTokens', 'inputTokens');
   }
 }
 
-/** The field follows from the total: it names the key of the total. */
-function noteOrigin(span: Span, field: 'inputTokens' | 'outputTokens'): void {
-  const total = span.origins.find((row) => row.field === 'totalTokens');
-  if (total !== undefined) span.origins.push({ ...total, field });
+/** A count that follows from another names the key of that one too. */
+function addOrigin(span: Span, from: Count, field: 'inputTokens' | 'outputTokens'): void {
+  const row = span.origins.find((origin) => origin.field === from);
+  if (row !== undefined && span[from] !== 0) span.origins.push({ ...row, field });
 }
 
 /**
