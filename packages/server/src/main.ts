@@ -33,6 +33,7 @@ import { createIngest, type Ingest } from './ingest/ingest.ts';
 import { createLogIngest, type LogIngest } from './ingest/logs.ts';
 import { createMetricIngest, type MetricIngest } from './ingest/metrics.ts';
 import { recostBatch } from './ingest/recost.ts';
+import { upkeepSignals } from './ingest/signals-upkeep.ts';
 import { upkeepTelemetry } from './ingest/upkeep.ts';
 import { createInstallationKeys } from './keys/installation-keys.ts';
 import { kekFromBytes } from './keys/kek.ts';
@@ -410,6 +411,7 @@ function jobs(house: House): Part {
         const dropped = await dropExpiredPartitions(database, Date.now());
         if (dropped.length > 0) house.log.info({ dropped }, 'expired partitions were dropped');
         await upkeepTelemetry(database, Date.now());
+        await upkeepSignals(database, Date.now());
         await removeExpiredAnswers(database);
         await house.access.forgetEnded();
         await house.photoCredentials.renew();
