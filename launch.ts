@@ -38,6 +38,7 @@ const SERVER = 'packages/server/src/main.ts';
 const PROGRAMS = new Map([
   ['up', SERVER],
   ['backup', SERVER],
+  ['prices', SERVER],
   ['restore', SERVER],
 ]);
 const CLIENT = 'packages/cli/src/main.ts';

@@ -72,7 +72,7 @@ export async function backup(config: Config, file: string): Promise<BackupEnd> {
 }
 
 /** The database as it is: that of a running `up`, of an operator, or one that is started for this. */
-async function storageToRead(config: Config): Promise<{ storage: Storage; close(): Promise<void> }> {
+export async function storageToRead(config: Config): Promise<{ storage: Storage; close(): Promise<void> }> {
   const { dataDir, databaseUrl, databaseDirectUrl } = config;
   if (databaseUrl !== undefined) {
     const storage = await openStorage({ dataDir, databaseUrl, databaseDirectUrl });

@@ -340,6 +340,23 @@ Ctrl-C stops it in order; a second Ctrl-C at once. Exit codes: 0 stopped, 1 coul
     more: `Needs the key that the backup was made under: FOLDER/kek, or --kek FILE, which then becomes FOLDER/kek.
 "-" reads standard input. A backup that was cut short or edited is refused and leaves nothing. Exit codes: 0 restored, 1 not, 2 wrong use.`,
   },
+  prices: {
+    summary: 'Puts another price table in use for every tenant; works while LumaTrace runs.',
+    usage: 'prices SOURCE [--sha256 HEX] [--data FOLDER]',
+    words: ['SOURCE'],
+    flags: [
+      {
+        name: 'sha256',
+        takes: 'HEX',
+        overrides: 'priceTableSha256',
+        description: 'SHA-256 of the table; required for an address',
+      },
+      DATA,
+    ],
+    more: `SOURCE is a file or an https address: data.json of pydantic/genai-prices, or a table in our shape. It is checked
+whole before it is used; one that is wrong is refused and the one before stays. Spans that arrive from then on are
+priced by it within seconds. Exit codes: 0 in use, 1 refused, 2 wrong use.`,
+  },
 } as const satisfies Record<string, CommandLine>;
 
 export type CommandName = keyof typeof COMMANDS;

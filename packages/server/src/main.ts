@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { pino, destination, type Logger } from 'pino';
 import { createAccess, type Access } from './access/access.ts';
 import type { TokenSigner } from './access/signing-keys.ts';
-import { backupCommand, restoreCommand } from './archive.ts';
+import { backupCommand, restoreCommand, storageToRead } from './archive.ts';
 import { readInvocation, unknownVariables, UsageError, type Config, type Invocation } from './config.ts';
 import { checkKek, isKeyed, kekPath, openKek, takeDataFolder, type OpenedKek } from './data-folder.ts';
 import { authRoutes } from './http/auth.ts';
@@ -89,6 +89,7 @@ const COMMANDS: Record<Invocation['command'], (invocation: Invocation) => Promis
   up: ({ config, demo }) => up(config, demo),
   backup: backupCommand,
   restore: restoreCommand,
+  prices: pricesCommand,
 };
 
 /** What the parts share, filled in as they start; each part reads only what an earlier one made. */
@@ -324,6 +325,22 @@ function recostOf(house: House): Recost {
     },
     enqueue: (payload) => house.jobs.enqueue('recost', payload, { key: `recost-${payload.recostId}` }),
   });
+}
+
+/** The command `prices SOURCE`; prints, and returns its exit code. */
+async function pricesCommand({ config, words: [from = ''] }: Invocation): Promise<number> {
+  const { storage, close } = await storageToRead(config);
+  try {
+    const source = { from, sha256: config.priceTableSha256, by: 'the command prices' };
+    const { isNew, table } = await installTable(storage.database, source);
+    const models = table.providers.reduce((sum, { models: own }) => sum + own.length, 0);
+    say(
+      `${isNew ? 'In use' : 'In use already'}: ${table.source} ${table.version}, ${models} models, SHA-256 ${table.sha256}.`,
+    );
+    return 0;
+  } finally {
+    await close();
+  }
 }
 
 /** The operator's price table, when it is not in use yet. One that is wrong changes nothing and is told. */

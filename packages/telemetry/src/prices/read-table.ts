@@ -68,7 +68,7 @@ function parseExact(text: string): unknown {
   try {
     return JSON.parse(text, asWritten as (key: string, value: unknown) => unknown) as unknown;
   } catch (error) {
-    throw new PriceTableError(`Expected JSON: ${(error as Error).message}`, { cause: error });
+    throw new PriceTableError('Expected JSON', { cause: error });
   }
 }
 
