@@ -173,6 +173,19 @@ test('the preview is the last message of the user and the answer', () => {
   assert.deepEqual(previewOf({ input: [], output: [] }), { prompt: null, response: null });
 });
 
+test('answers of tools in the name of the user are not the prompt', () => {
+  const input = messagesOf(
+    [
+      { role: 'user', content: 'Weather in Lima?' },
+      { role: 'assistant', content: [{ type: 'tool_use', id: 't', name: 'weather', input: {} }] },
+      { role: 'user', content: [{ type: 'tool_result', tool_use_id: 't', content: '{"sky":"drizzle"}' }] },
+    ],
+    'user',
+  );
+  assert.equal(previewOf({ input, output: [] }).prompt, 'Weather in Lima?');
+  assert.equal(previewOf({ input: input.slice(2), output: [] }).prompt, '{"sky":"drizzle"}');
+});
+
 test('an answer that only calls a tool shows the call', () => {
   const output = messagesOf([{ tool_calls: [{ function: { name: 'f', arguments: '{"a":1}' } }] }], 'assistant');
   assert.equal(previewOf({ input: [], output }).response, 'f({"a":1})');

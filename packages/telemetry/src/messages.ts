@@ -326,9 +326,19 @@ export interface Preview {
 
 export function previewOf(messages: Pick<Messages, 'input' | 'output'>): Preview {
   const { input, output } = messages;
-  const prompt = input.findLast((message) => message.role === 'user' && summaryOf(message) !== '') ?? input.at(-1);
+  const asked = input.filter(({ role }) => role === 'user');
+  const prompt =
+    asked.findLast(hasText) ??
+    asked.findLast((message) => summaryOf(message) !== '') ??
+    input.findLast(hasText) ??
+    input.at(-1);
   const answer = output.find((message) => summaryOf(message) !== '');
   return { prompt: previewText(prompt), response: previewText(answer) };
+}
+
+/** Anthropic and Pydantic AI put the answers of tools into messages of the user: they are not what was asked. */
+function hasText({ parts }: Message): boolean {
+  return parts.some((part) => part.type === 'text' && part.content.trim() !== '');
 }
 
 function previewText(message: Message | undefined): string | null {

@@ -30,12 +30,12 @@ export function AttributesTab({ span }: { span: SpanItem }) {
       <dl className="flex flex-col divide-y divide-line">
         {shown.map(([key, value]) => (
           <div key={key} className="group py-1.5">
-            <dt className="flex flex-wrap items-center gap-x-2">
+            <dt className="relative flex flex-wrap items-center gap-x-2 gap-y-1 pr-7">
               <code className="min-w-0 max-w-full truncate font-mono text-xs text-ink-2" title={key}>
                 {key}
               </code>
               <Fields origins={fieldsReadFrom(key, origins)} />
-              <span className="ml-auto h-6 opacity-0 group-focus-within:opacity-100 group-hover:opacity-100">
+              <span className="absolute -top-1 right-0 h-6 opacity-0 group-focus-within:opacity-100 group-hover:opacity-100">
                 <CopyButton
                   text={typeof value === 'string' ? value : JSON.stringify(value)}
                   label={`Copy ${key}`}
