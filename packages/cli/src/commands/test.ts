@@ -16,7 +16,7 @@ const SYSTEM_NEEDS = [
   },
 ] as const;
 
-const TESTS = ['rooms.test.ts', 'bench/**/*.test.ts', 'packages/*/{src,test}/**/*.test.ts'];
+const TESTS = ['rooms.test.ts', 'bench/**/*.test.ts', 'emitters/*.test.ts', 'packages/*/{src,test}/**/*.test.ts'];
 // Minutes each: run by --all only.
 const LONG_TESTS = ['emitters/*.long.ts', 'packages/*/{src,test}/**/*.long.ts'];
 const TEST_TIMEOUT_MS = 600_000;
