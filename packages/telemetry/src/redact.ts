@@ -7,6 +7,7 @@ import type { Detector } from './redaction/detector.ts';
 import { hmacSha256Hex } from './redaction/hmac.ts';
 import { mayBeJson, redactJsonText, unescaped } from './redaction/json-text.ts';
 import { PERSONAL } from './redaction/personal.ts';
+import { MAY_BE_PERSONAL, MAY_BE_SECRET, mayHold, NAMES_SECRET, type Prefilter } from './redaction/prefilter.ts';
 import { findAll, settle, type Action, type ActiveRule, type Found } from './redaction/scan.ts';
 import { isSecretValue, NAMED_SECRET, namesSecret, SECRETS } from './redaction/secrets.ts';
 import type { Attributes, AttributeValue, Json, Span, SpanContext, SpanEvent, SpanLink } from './span.ts';
@@ -69,6 +70,8 @@ export class RedactionRuleError extends Error {
   }
 }
 
+/** Rules that no prefix gives away, but a run beside a word, or its form. */
+const RUN_RULES: ReadonlySet<string> = new Set(['authorization', 'aws-secret', 'it-codice-fiscale']);
 const DETECTORS: readonly Detector[] = [...SECRETS, NAMED_SECRET, ...PERSONAL];
 const DETECTOR_BY_ID = new Map(DETECTORS.map((detector) => [detector.id, detector]));
 
@@ -109,6 +112,7 @@ const MAX_DEPTH = 12;
 /** Texts that come again within one request are looked at once. */
 const MAX_REMEMBERED = 4_096;
 const MAX_REMEMBERED_CHARACTERS = 4_096;
+const MAX_KEY_CHARACTERS = 200;
 const MAX_JOINED_CHARACTERS = 1_048_576;
 /** A picture or sound in a text is none: longer ones are passed over. */
 const BINARY_URL =
@@ -212,10 +216,11 @@ function keyTest({ id, keys }: RedactionRule): ((key: string) => boolean) | unde
 
 /** The rules for the attributes of one kind of key. */
 interface Lane {
-  rules: readonly ActiveRule[];
+  secrets: readonly ActiveRule[];
+  personal: readonly ActiveRule[];
+  own: readonly ActiveRule[];
   tokens: readonly ActiveRule[];
-  /** One pass that says whether any built-in rule may find something; undefined: ask the rules themselves. */
-  filters: readonly RegExp[] | undefined;
+  filter: Prefilter;
   named: ActiveRule | undefined;
   /** Texts of this request in which nothing was found. */
   remembered: Set<string>;
@@ -223,22 +228,31 @@ interface Lane {
 
 function laneOf(rules: readonly ActiveRule[]): Lane {
   const scanned = rules.filter(({ detector }) => detector !== NAMED_SECRET);
-  const isOwn = scanned.some(({ detector }) => detector === undefined);
-  const triggers = scanned.flatMap(({ detector }) => detector?.trigger ?? []);
+  const secrets = scanned.filter(({ detector }) => detector?.kind === 'secret');
+  const personal = scanned.filter(({ detector }) => detector?.kind === 'personal');
   return {
-    rules: scanned,
+    secrets,
+    personal,
+    own: scanned.filter(({ detector }) => detector === undefined),
     tokens: scanned.filter(({ detector }) => detector?.isToken === true),
-    filters: isOwn ? undefined : unions(triggers),
+    filter: {
+      secrets: secrets.length > 0 || rules.length > scanned.length,
+      personal: personal.length > 0,
+      addresses: personal.some(({ id }) => id === 'ip-address'),
+      runs: RUNS,
+    },
     named: rules.find(({ detector }) => detector === NAMED_SECRET),
     remembered: new Set(),
   };
 }
 
-/** One pattern per set of flags. */
-function unions(triggers: readonly RegExp[]): RegExp[] {
-  const byFlags = Map.groupBy(triggers, ({ flags }) => flags);
-  return [...byFlags].map(([flags, group]) => new RegExp(group.map(({ source }) => source).join('|'), flags));
-}
+/** What can stand in a run of characters without spaces: of these a prefix is enough to look closer. */
+const RUNS = new RegExp(
+  DETECTORS.filter(({ isToken, id }) => isToken === true || RUN_RULES.has(id))
+    .map(({ trigger }) => trigger.source)
+    .join('|'),
+  'i',
+);
 
 /** Stands for a text that must go whole. */
 class Dropped {
@@ -256,6 +270,7 @@ class Compiled implements Redaction {
   readonly #lanes = new Map<string, Lane>();
   readonly #laneByKey = new Map<string, Lane>();
   readonly #namedKeys = new Map<string, boolean>();
+  readonly #cleanKeys = new Set<string>();
   readonly #hasKeyRules: boolean;
   readonly #plain: Lane;
   readonly #mark: RegExp;
@@ -309,7 +324,8 @@ class Compiled implements Redaction {
 
   #forget(): void {
     this.#tell();
-    for (const lane of [this.#plain, ...this.#lanes.values()]) lane.remembered.clear();
+    this.#plain.remembered.clear();
+    for (const lane of this.#lanes.values()) lane.remembered.clear();
   }
 
   #tell(): void {
@@ -421,7 +437,7 @@ class Compiled implements Redaction {
     let changed: Attributes | undefined;
     for (const key in attributes) {
       const value = attributes[key] ?? null;
-      const newKey = this.#whole(key, this.#plain);
+      const newKey = this.#key(key, this.#plain);
       const newValue = this.#json(value, this.#laneFor(key), key, 0);
       if (newKey === key && newValue === value) continue;
       changed ??= Object.assign(Object.create(null) as Attributes, attributes);
@@ -430,6 +446,21 @@ class Compiled implements Redaction {
       else changed[newKey] = newValue;
     }
     return changed ?? attributes;
+  }
+
+  /** Keys come again in every span; what is clean once is so for good. */
+  #key(key: string, lane: Lane): string {
+    if (lane === this.#plain && this.#cleanKeys.has(key)) return key;
+    const redacted = this.#whole(key, lane);
+    if (
+      redacted === key &&
+      lane === this.#plain &&
+      this.#cleanKeys.size < MAX_REMEMBERED &&
+      key.length <= MAX_KEY_CHARACTERS
+    ) {
+      this.#cleanKeys.add(key);
+    }
+    return redacted;
   }
 
   #laneFor(key: string): Lane {
@@ -452,7 +483,7 @@ class Compiled implements Redaction {
     let changed: { [key: string]: Json } | undefined;
     for (const key in value) {
       const member = value[key] ?? null;
-      const newKey = this.#whole(key, lane);
+      const newKey = this.#key(key, lane);
       const redacted = this.#json(member, lane, key, depth + 1);
       if (newKey === key && redacted === member) continue;
       changed ??= { ...value };
@@ -542,9 +573,9 @@ class Compiled implements Redaction {
   }
 
   #text(text: string, lane: Lane, depth: number): string | Dropped {
-    if (text.length < MIN_SECRET_CHARACTERS && lane.filters !== undefined) return text;
-    const isEscaped = text.includes('\\u00') || text.includes('\\/');
-    if (!isEscaped && !mayMatch(text, lane)) return this.#withinJson(text, lane, depth);
+    if (text.length < MIN_SECRET_CHARACTERS && lane.own.length === 0) return text;
+    const may = hasEscapes(text) ? EVERYTHING : mayHold(text, lane.filter);
+    if (may === 0 && lane.own.length === 0) return text;
     // only texts without findings are remembered: each finding counts
     if (lane.remembered.has(text)) return text;
     const redacted = this.#anyText(text, lane, depth);
@@ -552,12 +583,6 @@ class Compiled implements Redaction {
       lane.remembered.add(text);
     }
     return redacted;
-  }
-
-  /** Nothing in it looks like a finding, but a member's name may say that its value is a secret. */
-  #withinJson(text: string, lane: Lane, depth: number): string | Dropped {
-    if (lane.named === undefined || !SECRET_MEMBER.test(text)) return text;
-    return mayBeJson(text) ? this.#anyText(text, lane, depth) : text;
   }
 
   #anyText(text: string, lane: Lane, depth: number): string | Dropped {
@@ -617,12 +642,12 @@ class Compiled implements Redaction {
 
   #stretch(text: string, lane: Lane): string | Dropped {
     if (text.length === 0) return text;
-    const found = findAll(text, lane.rules);
+    const found = findAll(text, rulesFor(text, lane));
     const decoded = unescaped(text);
     const written = decoded?.text ?? text;
     // What escapes hide is found in the decoded form and taken out where it was written.
     if (decoded !== undefined) {
-      for (const { start, end, rule } of findAll(decoded.text, lane.rules)) {
+      for (const { start, end, rule } of findAll(decoded.text, rulesFor(decoded.text, lane))) {
         found.push({ start: decoded.at(start), end: decoded.at(end), rule });
       }
     }
@@ -659,13 +684,18 @@ class Compiled implements Redaction {
 export const REDACTION_VERSION_KEY = 'lumatrace.redaction.version';
 export const REDACTION_RULES_KEY = 'lumatrace.redaction.rules';
 
-const SECRET_MEMBER =
-  /(?:key|token|secret|passw(?:or)?d|passphrase|pwd|authorization|cookie|credentials?|jwt)\\{0,7}"\s{0,4}:/i;
+const EVERYTHING = MAY_BE_SECRET | MAY_BE_PERSONAL | NAMES_SECRET;
 
-function mayMatch(text: string, { filters }: Lane): boolean {
-  if (filters === undefined) return true;
-  for (const filter of filters) if (filter.test(text)) return true;
-  return false;
+function hasEscapes(text: string): boolean {
+  return text.includes('\\') && (text.includes('\\u00') || text.includes('\\/'));
+}
+
+function rulesFor(text: string, lane: Lane): readonly ActiveRule[] {
+  const may = mayHold(text, lane.filter);
+  const rules = [...lane.own];
+  if ((may & MAY_BE_SECRET) !== 0) rules.push(...lane.secrets);
+  if ((may & MAY_BE_PERSONAL) !== 0) rules.push(...lane.personal);
+  return rules;
 }
 
 /** The list with each item mapped; itself (===) when no item changed. */

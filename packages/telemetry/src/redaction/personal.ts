@@ -290,7 +290,7 @@ export const PERSONAL: readonly Detector[] = [
     name: 'Italian codice fiscale',
     kind: 'personal',
     example: 'RSSMRA85T10A562S',
-    trigger: /[A-Za-z]{6}[\dL-Vl-v]{2}/,
+    trigger: /[A-Za-z]{6}[\dL-Vl-v]{2}[A-Ta-t][\dL-Vl-v]{2}[A-Za-z][\dL-Vl-v]{3}[A-Za-z]/,
     pattern:
       /(?<![0-9A-Za-z])[A-Za-z]{6}[\dL-Vl-v]{2}[A-Ta-t][\dL-Vl-v]{2}[A-Za-z][\dL-Vl-v]{3}[A-Za-z](?![0-9A-Za-z])/g,
     check: (text) => isItCodiceFiscale(bare(text)),

@@ -278,7 +278,7 @@ export const SECRETS: readonly Detector[] = [
     example: 'Authorization: Bearer a1b2c3d4e5f6g7h8',
     trigger: /bearer|basic|authorization/i,
     pattern:
-      /(?<![A-Za-z])(?:bearer[ \t]{1,4}|basic[ \t]{1,4}|authorization["']?[ \t]{0,4}[:=][ \t]{0,4}["']?(?:(?:token|apikey|digest|negotiate)[ \t]{1,4})?)(?<value>[A-Za-z0-9._~+/=:-]{12,8192})/gi,
+      /(?<![A-Za-z])(?:bearer[ \t]{1,4}|basic[ \t]{1,4}|authorization["']?[ \t]{0,4}[:=][ \t]{0,4}["']?(?:(?:token|apikey|digest|negotiate)[ \t]{1,4})?)(?<value>[A-Za-z0-9._~+/=:-]{15,8192})/gi,
     check: (value) => looksRandom(value) && (/\d/.test(value) || /[a-z][A-Z]/.test(value)) && !REFERENCE.test(value),
   },
   {
