@@ -253,6 +253,24 @@ test('a run that was stopped goes on where it was, and a cancelled one stays whe
   assert.equal((await recost.read(tenantId, next.recostId)).tracesDone, 0);
 });
 
+test('a run that ends by a fault says so, and the next may start', async () => {
+  const tenantId = await room.newTenant();
+  await room.send(tenantId, [call(1, 'house-7b')]);
+  const { recostId } = await recost.start(someone(tenantId), randomUUID(), EVERYTHING);
+  const broken = createRecost({
+    database,
+    bookOf: (id) => prices.bookOf(id),
+    enqueue: async () => {},
+    priceAgain: () => Promise.reject(new Error('no such key')),
+  });
+  await assert.rejects(broken.work(tenantId, recostId, new AbortController().signal), /no such key/);
+  const { state, error } = await recost.read(tenantId, recostId);
+  assert.deepEqual([state, error], ['failed', 'It ended by a fault; what it had priced stays.']);
+  const next = await recost.start(someone(tenantId), randomUUID(), EVERYTHING);
+  await recost.work(tenantId, next.recostId, new AbortController().signal);
+  assert.equal((await recost.read(tenantId, next.recostId)).state, 'completed');
+});
+
 /** data.json as genai-prices writes it. */
 const UPSTREAM = [
   {

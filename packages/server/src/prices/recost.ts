@@ -180,9 +180,19 @@ export function createRecost(options: RecostOptions): Recost {
     async work(tenantId, recostId, signal) {
       const isOurs = await database.inTenant(tenantId, (sql) => setRecostState(sql, tenantId, recostId, 'running'));
       if (!isOurs) return;
-      for (;;) {
-        signal.throwIfAborted();
-        if (await oneBatch(tenantId, recostId)) return;
+      try {
+        for (;;) {
+          signal.throwIfAborted();
+          if (await oneBatch(tenantId, recostId)) return;
+        }
+      } catch (error) {
+        // stopped, or the database is away: the job comes again and goes on; anything else would come again for ever
+        if (!signal.aborted && (error as { code?: unknown }).code !== 'UNAVAILABLE') {
+          await database.inTenant(tenantId, (sql) =>
+            setRecostState(sql, tenantId, recostId, 'failed', 'It ended by a fault; what it had priced stays.'),
+          );
+        }
+        throw error;
       }
     },
   };

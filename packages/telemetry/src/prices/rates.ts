@@ -1,7 +1,7 @@
 // The prices of one model, compiled, and the bill that they make of one call: every unit counted once, exactly.
 import { decimalOf, divideHalfEven, picoOf } from '../decimal.ts';
 import type { DatedPriceJson, ModelPriceJson, PriceJson } from './table.ts';
-import { includes, overlapOf, unitOfPrice, unitOfUsage, type Unit } from './units.ts';
+import { includes, overlapOf, unitOfPrice, UNITS, type Unit } from './units.ts';
 
 /** Usage key (`input_tokens`, `audio_seconds`, …) → how many. A part is included in its whole, never beside it. */
 export type Counts = ReadonlyMap<string, number>;
@@ -42,12 +42,21 @@ interface PricedUnit {
   readonly price: TieredRate;
   /** Positions in `units` of the priced parts of this unit. */
   readonly parts: readonly number[];
+  /** Usage keys of every part, priced or not. */
+  readonly partKeys: readonly string[];
+  readonly line: string;
+  readonly isRequests: boolean;
+  readonly perBig: bigint;
+  /** Of the common denominator of the sum. */
+  readonly factor: bigint;
 }
 
 /** What a model costs; units with more dimensions, which are parts of others, come first. */
 export interface Rates {
   readonly json: ModelPriceJson;
   readonly units: readonly PricedUnit[];
+  /** Positions in `units` as the lines of a bill follow each other. */
+  readonly order: readonly number[];
   /** Pairs of priced units that can hold at once, by usage key, with the priced unit of both. */
   readonly overlaps: readonly (readonly [a: string, b: string, both: string])[];
 }
@@ -60,9 +69,10 @@ export interface DatedRates {
 
 const PICO_PER_USD_PLACES = 12;
 const DAY_MS = 86_400_000;
-/** A common multiple of every `per` (10^9 and 3600), times a million for quantities with a fraction (seconds). */
+/** A common multiple of every `per`: 10^9 and 3600. */
 const SUM_SCALE = 9_000_000_000n;
-const QUANTITY_SCALE = 1_000_000;
+const MILLION = 1_000_000;
+const MILLION_BIG = 1_000_000n;
 const REQUESTS = 'requests';
 
 /** Names that the lines of a bill have had from the first; all others are called as their unit. */
@@ -94,39 +104,34 @@ export function billOf(rates: Rates, counts: Counts): Bill | NoBill {
   if (typeof quantities === 'string') return quantities;
   const inputTokens = counts.get('input_tokens') ?? 0;
   const components: CostComponent[] = [];
+  // price × quantity over the common denominator, rounded once; what a fraction of a quantity adds is kept in millionths
   let sum = 0n;
+  let millionths = 0n;
   let isPriced = false;
-  // exact sum of price × quantity over the common denominator, rounded once
-  for (const [i, { unit, price }] of rates.units.entries()) {
-    const quantity = unit.usageKey === REQUESTS ? 1 : (quantities[i] as number);
-    isPriced ||= unit.usageKey === REQUESTS || isCounted(unit, counts);
+  for (const position of rates.order) {
+    const { unit, price, line, isRequests, perBig, factor } = rates.units[position] as PricedUnit;
+    const quantity = isRequests ? 1 : (quantities[position] as number);
+    isPriced ||= isRequests || counts.has(unit.usageKey);
     if (quantity === 0) continue;
-    const rate = rateFor(price, inputTokens);
-    const product = rate.pico * scaled(quantity);
-    const per = BigInt(unit.per);
-    sum += product * (SUM_SCALE / per);
-    components.push({
-      unit: LINE_NAMES.get(unit.usageKey) ?? unit.usageKey,
-      quantity,
-      usd: rate.usd,
-      per: unit.per,
-      costPico: divideHalfEven(product, per * BigInt(QUANTITY_SCALE)),
-    });
+    const { usd, pico } = rateFor(price, inputTokens);
+    let costPico: bigint;
+    if (Number.isSafeInteger(quantity)) {
+      const product = pico * BigInt(quantity);
+      sum += product * factor;
+      costPico = divideHalfEven(product, perBig);
+    } else {
+      const product = pico * BigInt(Math.round(quantity * MILLION));
+      millionths += product * factor;
+      costPico = divideHalfEven(product, perBig * MILLION_BIG);
+    }
+    components.push({ unit: line, quantity, usd, per: unit.per, costPico });
   }
   if (!isPriced) return 'no_price';
-  const order = new Map(rates.units.map(({ unit }) => [LINE_NAMES.get(unit.usageKey) ?? unit.usageKey, rankOf(unit)]));
-  components.sort((a, b) => (order.get(a.unit) ?? 0) - (order.get(b.unit) ?? 0));
-  return { costPico: divideHalfEven(sum, SUM_SCALE * BigInt(QUANTITY_SCALE)), components };
-}
-
-function rankOf({ usageKey }: Unit): number {
-  return LINE_ORDER.get(usageKey) ?? LINE_ORDER.size;
-}
-
-/** Integers are exact; a fraction is kept to the millionth. */
-function scaled(quantity: number): bigint {
-  if (Number.isSafeInteger(quantity)) return BigInt(quantity) * BigInt(QUANTITY_SCALE);
-  return BigInt(Math.round(quantity * QUANTITY_SCALE));
+  const costPico =
+    millionths === 0n
+      ? divideHalfEven(sum, SUM_SCALE)
+      : divideHalfEven(sum * MILLION_BIG + millionths, SUM_SCALE * MILLION_BIG);
+  return { costPico, components };
 }
 
 /** Of each priced unit what none of its priced parts counts. */
@@ -136,27 +141,14 @@ function disjoint(rates: Rates, counts: Counts): number[] | NoBill {
     if (!counts.has(both) && (counts.get(a) ?? 0) > 0 && (counts.get(b) ?? 0) > 0) return 'ambiguous_usage';
   }
   const rest: number[] = [];
-  for (const { unit, parts } of rates.units) {
+  for (const { unit, parts, partKeys } of rates.units) {
     const whole = counts.get(unit.usageKey);
-    if (whole === undefined && hasPositivePart(unit, counts)) return 'ambiguous_usage';
+    if (whole === undefined && partKeys.some((key) => (counts.get(key) ?? 0) > 0)) return 'ambiguous_usage';
     let quantity = whole ?? 0;
     for (const part of parts) quantity -= rest[part] as number;
     rest.push(Math.max(0, quantity));
   }
   return rest;
-}
-
-function hasPositivePart(whole: Unit, counts: Counts): boolean {
-  for (const [usageKey, count] of counts) {
-    if (count <= 0 || usageKey === whole.usageKey) continue;
-    const part = unitOfUsage(usageKey);
-    if (part !== undefined && includes(whole, part)) return true;
-  }
-  return false;
-}
-
-function isCounted(unit: Unit, counts: Counts): boolean {
-  return counts.has(unit.usageKey);
 }
 
 function rateFor({ base, tiers }: TieredRate, inputTokens: number): Rate {
@@ -209,6 +201,10 @@ function timeOfDayMs(time: string): number {
   return (ms + DAY_MS) % DAY_MS;
 }
 
+function rankOf(priced: PricedUnit | undefined): number {
+  return LINE_ORDER.get(priced?.unit.usageKey ?? '') ?? LINE_ORDER.size;
+}
+
 /** Throws TypeError for an unknown price key or a price that is no decimal of at most twelve places. */
 export function compileRates(json: ModelPriceJson): Rates {
   const priced = Object.entries(json).map(([priceKey, price]) => {
@@ -223,7 +219,13 @@ export function compileRates(json: ModelPriceJson): Rates {
     unit,
     price,
     parts: priced.flatMap((other, i) => (i < position && includes(unit, other.unit) ? [i] : [])),
+    partKeys: UNITS.filter((other) => other !== unit && includes(unit, other)).map(({ usageKey }) => usageKey),
+    line: LINE_NAMES.get(unit.usageKey) ?? unit.usageKey,
+    isRequests: unit.usageKey === REQUESTS,
+    perBig: BigInt(unit.per),
+    factor: SUM_SCALE / BigInt(unit.per),
   }));
+  const order = units.map((_, i) => i).sort((a, b) => rankOf(units[a]) - rankOf(units[b]));
   const keys = new Set(priced.map(({ unit }) => unit.usageKey));
   const overlaps = priced.flatMap(({ unit: a }, i) =>
     priced.slice(i + 1).flatMap(({ unit: b }) => {
@@ -231,7 +233,7 @@ export function compileRates(json: ModelPriceJson): Rates {
       return both !== undefined && keys.has(both.usageKey) ? [[a.usageKey, b.usageKey, both.usageKey] as const] : [];
     }),
   );
-  return { json, units, overlaps };
+  return { json, units, order, overlaps };
 }
 
 function compileTiers(price: PriceJson): TieredRate {

@@ -50,15 +50,10 @@ export const UNITS: readonly Unit[] = [
 ];
 
 const BY_PRICE_KEY = new Map(UNITS.map((unit) => [unit.priceKey, unit]));
-const BY_USAGE_KEY = new Map(UNITS.map((unit) => [unit.usageKey, unit]));
 const BY_DIMENSIONS = new Map(UNITS.map((unit) => [placeOf(unit.dimensions), unit]));
 
 export function unitOfPrice(priceKey: string): Unit | undefined {
   return BY_PRICE_KEY.get(priceKey);
-}
-
-export function unitOfUsage(usageKey: string): Unit | undefined {
-  return BY_USAGE_KEY.get(usageKey);
 }
 
 /** Whether every `part` is counted in `whole` too; a unit is a part of itself. */
