@@ -2,7 +2,7 @@
 // last span can be read through its API. It is installed into a virtual environment under .bench/ the first time.
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,6 +27,8 @@ export interface Peer {
   /** Until the last request was answered. */
   answeredSpansPerSecond: number;
   beforeAnswer: string;
+  /** Its whole working folder after its end, logs of the database included. */
+  bytesPerSpan: number;
 }
 
 const run = promisify(execFile);
@@ -64,9 +66,11 @@ export async function measurePhoenix(bodies: readonly Buffer[], spansPerRequest:
       async () => (await spanCount(url)) >= warmSpans + spans,
     );
     const readableMs = performance.now() - startedMs;
+    await end(child);
     return {
       name: 'Arize Phoenix',
       version: await versionOf(program),
+      bytesPerSpan: round((await folderBytes(folder)) / (warmSpans + spans), 0),
       spansPerSecond: round((spans / readableMs) * 1_000, 0),
       spans,
       answeredSpansPerSecond: round((spans / answeredMs) * 1_000, 0),
@@ -74,11 +78,24 @@ export async function measurePhoenix(bodies: readonly Buffer[], spansPerRequest:
         'decodes and puts the spans into a queue in memory; they are written to SQLite after the answer, and lost when it ends before that',
     };
   } finally {
-    child.kill('SIGTERM');
-    await Promise.race([new Promise((resolve) => child.once('exit', resolve)), sleep(10_000)]);
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    await end(child);
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  await Promise.race([ended, sleep(10_000)]);
+  if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+}
+
+async function folderBytes(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const each = await Promise.all(files.map(({ parentPath, name }) => stat(join(parentPath, name))));
+  return each.reduce((sum, { size }) => sum + size, 0);
 }
 
 async function install(): Promise<string> {

@@ -221,6 +221,44 @@ test('cost and latency draw their charts; a row leads to its traces', async () =
   watch.assertQuiet();
 });
 
+/** The exact sum that the list of traces shows below itself when all of it is loaded. */
+async function listedSum(): Promise<string | null> {
+  const sum = page.locator('[title$=" exactly"]:has(> [data-sum])');
+  for (;;) {
+    await page.getByRole('row').nth(1).waitFor();
+    if ((await sum.count()) > 0) return sum.getAttribute('title');
+    await page
+      .locator('[role=table], [role=grid]')
+      .first()
+      .evaluate((list) => list.scrollTo(0, list.scrollHeight));
+    await page.waitForTimeout(50);
+  }
+}
+
+test('every figure of the cost table is what the traces behind it add up to', async () => {
+  let compared = 0;
+  for (const by of ['model', 'service', 'environment', 'endpoint', 'user', 'date']) {
+    const address = `/cost?by=${by}&range=7d`;
+    await open(address);
+    const names = await page.getByRole('button', { name: /^Show the traces of (?!not given)/ }).all();
+    const labels = await Promise.all(names.slice(0, 2).map((name) => name.getAttribute('aria-label')));
+    for (const label of labels) {
+      await open(address);
+      const row = page.locator('tr').filter({ has: page.locator(`[aria-label="${label}"]`) });
+      const cost = row.locator('td').nth(1).locator('[title$=" exactly"]');
+      // a group without any price has no figure to follow
+      if ((await cost.count()) === 0) continue;
+      const figure = await cost.getAttribute('title');
+      await row.click();
+      await page.waitForURL(/\/traces\?/);
+      assert.equal(await listedSum(), figure, `${by}: ${label}`);
+      compared++;
+    }
+  }
+  assert.ok(compared >= 6, `compared ${compared} figures`);
+  watch.assertQuiet();
+});
+
 test('a click on a bar leads to the traces of its time, a drag sets the range', async () => {
   await open('/cost?by=service');
   await settled(page);

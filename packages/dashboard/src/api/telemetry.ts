@@ -29,6 +29,10 @@ export interface TraceItem {
   user_id: string | null;
   session_id: string | null;
   span_count: number;
+  error_count?: number;
+  /** In a list filtered by model or service: what their calls alone cost. */
+  matching_cost_usd?: string | null;
+  matching_cost_priced_usd?: string;
 }
 
 export interface Page<Item> {

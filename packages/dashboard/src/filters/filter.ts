@@ -8,6 +8,9 @@ export interface TraceQuery {
   tags?: string;
   user?: string;
   session?: string;
+  rootService?: string;
+  endpoint?: string;
+  environment?: string;
   status?: string;
   minCost?: string;
   maxCost?: string;
@@ -37,6 +40,9 @@ const FIELDS: ReadonlyMap<string, Key> = new Map([
   ['tags', 'tags'],
   ['user', 'user'],
   ['session', 'session'],
+  ['root', 'rootService'],
+  ['endpoint', 'endpoint'],
+  ['environment', 'environment'],
   ['status', 'status'],
 ]);
 
@@ -61,6 +67,9 @@ export const FILTER_KEYS: readonly { text: string; hint: string }[] = [
   { text: 'tag:', hint: 'several tags: all of them' },
   { text: 'user:', hint: 'end user' },
   { text: 'session:', hint: 'conversation' },
+  { text: 'root:', hint: 'service of the root alone' },
+  { text: 'endpoint:', hint: 'route or name of the root' },
+  { text: 'environment:', hint: 'deployment.environment.name' },
   { text: 'error', hint: 'traces with an error' },
   { text: 'cost>', hint: 'US dollars, e.g. cost>0.01' },
   { text: 'latency>', hint: 'e.g. latency>2s' },

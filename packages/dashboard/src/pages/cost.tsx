@@ -30,8 +30,16 @@ const GROUPS = [
   ['date', 'Day'],
 ] as const satisfies readonly (readonly [CostGroup, string])[];
 
-/** Groups that the list can be filtered by, and that have a series of their own. */
-const FILTERED: ReadonlySet<CostGroup> = new Set(['model', 'service', 'user']);
+/** Groups that the list can be filtered by. */
+const FILTERED: ReadonlySet<string> = new Set([
+  'model',
+  'service',
+  'user',
+  'environment',
+  'endpoint',
+  'root',
+  'status',
+]);
 const CHARTED = { model: 'model', service: 'service' } as const satisfies Partial<Record<CostGroup, CostGroup>>;
 
 export function CostPage() {
@@ -68,7 +76,7 @@ export function CostPage() {
           {cost.data === undefined ? (
             <SkeletonRows rows={5} />
           ) : (
-            <Breakdown cost={cost.data} by={by} onShow={showTraces} />
+            <Breakdown cost={cost.data} by={by} interval={interval} onShow={showTraces} />
           )}
         </Card>
       </div>
@@ -82,7 +90,7 @@ type ShowTraces = (by: string, groupKey: string | null | undefined, range?: Rang
 export function useShowTraces(search: RangeSearch): ShowTraces {
   const navigate = useNavigate();
   return (by, groupKey, range) => {
-    const known = FILTERED.has(by as CostGroup) && groupKey !== null && groupKey !== undefined && groupKey !== '';
+    const known = FILTERED.has(by) && groupKey !== null && groupKey !== undefined && groupKey !== '';
     const filter = known ? { filter: fieldTerm(by, groupKey) } : {};
     void navigate({ to: '/traces', search: { ...(range ?? rangeFromSearch({ ...search })), ...filter } });
   };
@@ -90,6 +98,11 @@ export function useShowTraces(search: RangeSearch): ShowTraces {
 
 export function bucketRange(fromMs: number, toMs: number): RangeSearch {
   return { from: new Date(fromMs).toISOString(), to: new Date(toMs).toISOString() };
+}
+
+/** The first and the last bar hold only what lies in the range of the page, and so does the list behind them. */
+export function bucketWithin({ fromMs, toMs }: Interval, bucketFromMs: number, bucketToMs: number): RangeSearch {
+  return bucketRange(Math.max(bucketFromMs, fromMs), Math.min(bucketToMs, toMs ?? bucketToMs));
 }
 
 function CostFigures({ cost }: { cost: CostAnswer | undefined }) {
@@ -134,7 +147,7 @@ function CostChart({ by, interval, onShow }: { by: CostGroup; interval: Interval
       tick={axisMoney}
       label={`Spend over time by ${groupBy === 'none' ? 'nothing' : groupBy}; the table below holds the figures.`}
       onRange={(fromMs, toMs) => setRange(bucketRange(fromMs, toMs))}
-      onPoint={(column, fromMs, toMs) => onShow(groupBy, column?.groupKey, bucketRange(fromMs, toMs))}
+      onPoint={(column, fromMs, toMs) => onShow(groupBy, column?.groupKey, bucketWithin(interval, fromMs, toMs))}
     />
   );
 }
@@ -147,7 +160,14 @@ function NoCost() {
   );
 }
 
-function Breakdown({ cost, by, onShow }: { cost: CostAnswer; by: CostGroup; onShow: ShowTraces }) {
+interface BreakdownProps {
+  cost: CostAnswer;
+  by: CostGroup;
+  interval: Interval;
+  onShow: ShowTraces;
+}
+
+function Breakdown({ cost, by, interval, onShow }: BreakdownProps) {
   if (cost.breakdown.length === 0) return <NoCost />;
   const total = Number(cost.totalCost);
   const unpriced = cost.breakdown.some(({ unpricedCount }) => unpricedCount > 0);
@@ -158,7 +178,7 @@ function Breakdown({ cost, by, onShow }: { cost: CostAnswer; by: CostGroup; onSh
       head={['Group', 'Cost', 'Share', 'Traces', 'A trace', ...(unpriced ? ['Unpriced calls'] : [])]}
       rows={cost.breakdown.map((group) => ({
         id: group.groupKey ?? '',
-        onOpen: () => onShow(by, group.groupKey, by === 'date' ? dayRange(group.groupKey) : undefined),
+        onOpen: () => onShow(by, group.groupKey, by === 'date' ? dayWithin(interval, group.groupKey) : undefined),
         openLabel: `Show the traces of ${group.groupKey ?? UNNAMED}`,
         cells: [
           <span key="name" className="inline-flex items-center gap-2 font-medium">
@@ -212,7 +232,7 @@ function PerTrace({ group }: { group: Group }) {
   return <Money usd={(Number(group.totalCost) / group.traceCount).toFixed(12)} />;
 }
 
-function dayRange(date: string | null): RangeSearch | undefined {
+function dayWithin(interval: Interval, date: string | null): RangeSearch | undefined {
   const fromMs = Date.parse(`${date ?? ''}T00:00:00Z`);
-  return Number.isNaN(fromMs) ? undefined : bucketRange(fromMs, fromMs + 86_400_000);
+  return Number.isNaN(fromMs) ? undefined : bucketWithin(interval, fromMs, fromMs + 86_400_000);
 }

@@ -17,7 +17,7 @@ import { count } from '../format/number.ts';
 import { duration } from '../format/time.ts';
 import type { LatencyGroup } from '../routes.tsx';
 import { RangePicker, rangeName, useSetRange } from '../shell/range-picker.tsx';
-import { bucketRange, useShowTraces } from './cost.tsx';
+import { bucketRange, bucketWithin, useShowTraces } from './cost.tsx';
 import { Figure, Figures } from './figure-row.tsx';
 import { useInterval } from './use-interval.ts';
 
@@ -64,14 +64,14 @@ export function LatencyPage() {
           <Card title="Percentiles of spans" note="drag to zoom, click for the traces">
             <PercentileChart
               interval={interval}
-              onShow={(from, to) => showTraces('none', undefined, bucketRange(from, to))}
+              onShow={(from, to) => showTraces('none', undefined, bucketWithin(interval, from, to))}
             />
           </Card>
           <Card title={`p95 of spans by ${by === 'endpoint' ? 'service' : by}`} note="the seven busiest">
             <GroupedChart
               by={by === 'model' ? 'model' : 'service'}
               interval={interval}
-              onShow={(key, from, to) => showTraces(by, key, bucketRange(from, to))}
+              onShow={(key, from, to) => showTraces(by, key, bucketWithin(interval, from, to))}
             />
           </Card>
         </div>
@@ -83,7 +83,11 @@ export function LatencyPage() {
           {latency.data === undefined ? (
             <SkeletonRows rows={5} />
           ) : (
-            <Breakdown latency={latency.data} by={by} onShow={(key) => showTraces(by, key)} />
+            <Breakdown
+              latency={latency.data}
+              by={by}
+              onShow={(key) => showTraces(by === 'service' ? 'root' : by, key)}
+            />
           )}
         </Card>
       </div>

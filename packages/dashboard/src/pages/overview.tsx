@@ -17,7 +17,7 @@ import { axisMoney, exactMoney, money } from '../format/money.ts';
 import { compact, count } from '../format/number.ts';
 import { duration } from '../format/time.ts';
 import { changeOf, dayBefore, dayOf, totalOf, type Change } from './baseline.ts';
-import { bucketRange, useShowTraces } from './cost.tsx';
+import { bucketWithin, useShowTraces } from './cost.tsx';
 import { Figure, Figures } from './figure-row.tsx';
 import { PhotoState } from './photos/photos.tsx';
 
@@ -153,7 +153,7 @@ function WeekChart({ metric, groupBy }: { metric: 'cost' | 'traces'; groupBy: 'm
       figure={metric === 'cost' ? exactMoney : (exact) => count(Number(exact))}
       tick={metric === 'cost' ? axisMoney : compact}
       label={`${metric} of the last seven days by ${groupBy}`}
-      onPoint={(column, fromMs, toMs) => showTraces(groupBy, column?.groupKey, bucketRange(fromMs, toMs))}
+      onPoint={(column, fromMs, toMs) => showTraces(groupBy, column?.groupKey, bucketWithin(week, fromMs, toMs))}
     />
   );
 }

@@ -23,7 +23,7 @@ import {
 } from '../storage/postgres/charts.ts';
 import type { Dimension } from '../storage/postgres/rollups.ts';
 import { blockAad, readBlocks } from '../storage/postgres/content.ts';
-import { findSpan, outlineOfTrace, spansOfTrace, type SpanRow } from '../storage/postgres/spans.ts';
+import { costOfMatching, findSpan, outlineOfTrace, spansOfTrace, type SpanRow } from '../storage/postgres/spans.ts';
 import { countListed, findTrace, hasTraces, listTraces, type TraceFilter } from '../storage/postgres/trace-list.ts';
 import { readCursor, writeCursor } from './cursor.ts';
 import { outlineSpan, spanItem, traceItem, type OutlineSpan, type SpanItem, type TraceItem } from './item.ts';
@@ -202,7 +202,9 @@ export function createExplore(options: ExploreOptions): Explore {
         const count = () => (isAll ? listed.rows.length : countListed(sql, tenantId, filter, MAX_COUNTED));
         return {
           listed,
-          items: await itemsOf(sql, tenantId, listed.rows.slice(0, limit), key),
+          items: await withMatchingCost(sql, tenantId, listed.rows.slice(0, limit), filter, (rows) =>
+            itemsOf(sql, tenantId, rows, key),
+          ),
           total: after === null ? await count() : undefined,
         };
       });
@@ -414,6 +416,25 @@ async function spanItems(
     items.push(joinSignals(item, content?.span.messages, signals, item.span_id === leadId));
   }
   return items;
+}
+
+/** In a list of one model or service, each item says what of its cost is theirs. */
+async function withMatchingCost(
+  sql: Sql,
+  tenantId: string,
+  traces: readonly ListedTrace[],
+  { model, service }: TraceFilter,
+  itemsFor: (traces: readonly ListedTrace[]) => Promise<TraceItem[]>,
+): Promise<TraceItem[]> {
+  const items = await itemsFor(traces);
+  if (model === null && service === null) return items;
+  const costs = await costOfMatching(sql, tenantId, traces, { model, service });
+  const costOf = new Map(costs.map((cost) => [cost.traceId, cost]));
+  return items.map((item) => {
+    const { costPico, unpriced } = costOf.get(item.trace_id) ?? { costPico: '0', unpriced: 0 };
+    const priced = usdOf(BigInt(costPico));
+    return { ...item, matching_cost_usd: unpriced > 0 ? null : priced, matching_cost_priced_usd: priced };
+  });
 }
 
 /** The items of listed traces, with previews from log records where their spans have none. */

@@ -52,6 +52,12 @@ export interface TraceItem extends Item {
   error_count: number;
   billable_count: number;
   unpriced_count: number;
+  /**
+   * In a list filtered by model or service: what of the cost is theirs, which adds up to the same group of the charts;
+   * null when one of their calls is unpriced, `matching_cost_priced_usd` being the sum of the others.
+   */
+  matching_cost_usd?: string | null;
+  matching_cost_priced_usd?: string;
 }
 
 export interface SpanItem extends Item {

@@ -86,6 +86,7 @@ const statusName = z.enum(['ok', 'error', 'unset']);
 const listQuery = z.object({
   service: label.optional().describe('A service that any span of the trace has'),
   model: label.optional().describe('A model that any span of the trace has'),
+  rootService: label.optional().describe('The service of the root alone'),
   environment: label.optional(),
   endpoint: label.optional(),
   tags: z.string().max(2_000).optional().describe('Comma-separated; the trace has all of them'),
@@ -117,6 +118,7 @@ function filterOf(query: z.output<typeof listQuery>): TraceFilter {
     untilNs: query.endDate ?? null,
     service: query.service ?? null,
     model: query.model ?? null,
+    rootService: query.rootService ?? null,
     tags: tags.filter((tag) => tag !== ''),
     minCostPico: query.minCost ?? null,
     maxCostPico: query.maxCost ?? null,
@@ -165,6 +167,11 @@ const traceShape = {
   error_count: z.number().int(),
   billable_count: z.number().int(),
   unpriced_count: z.number().int(),
+  matching_cost_usd: cost
+    .nullable()
+    .optional()
+    .describe('In a list filtered by model or service: the cost of their calls alone; null when one is unpriced'),
+  matching_cost_priced_usd: cost.optional(),
 };
 const traceItem = z.object(traceShape);
 const scoreItem = z.object({

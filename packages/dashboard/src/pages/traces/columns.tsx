@@ -3,6 +3,7 @@ import type { ReactNode } from 'react';
 import type { TraceItem } from '../../api/telemetry.ts';
 import { Count, Duration, Moment, Money, StatusMark, Tag } from '../../elements/figures.tsx';
 import { fieldTerm } from '../../filters/filter.ts';
+import { exactMoney } from '../../format/money.ts';
 
 export interface Column {
   name: string;
@@ -21,6 +22,16 @@ const None = () => <span className="text-ink-3">–</span>;
 
 const fieldOf = (field: string, value: string | null): string | undefined =>
   value === null || value === '' ? undefined : fieldTerm(field, value);
+
+/** In a list of one model or service: what its calls alone cost, with the whole trace beside it. */
+function Cost({ item }: { item: TraceItem }) {
+  if (item.matching_cost_usd === undefined) return <Money usd={item.cost_usd} priced={item.cost_priced_usd} />;
+  return (
+    <span title={`Of the whole trace: ${item.cost_usd === null ? 'unpriced' : exactMoney(item.cost_usd)}`}>
+      <Money usd={item.matching_cost_usd} priced={item.matching_cost_priced_usd} />
+    </span>
+  );
+}
 
 export const COLUMNS: readonly Column[] = [
   { name: 'time', title: 'Time', width: '84px', least: 84, cell: (item) => <Moment iso={item.timestamp} /> },
@@ -135,7 +146,7 @@ export const COLUMNS: readonly Column[] = [
     width: '96px',
     least: 96,
     right: true,
-    cell: (item) => <Money usd={item.cost_usd} priced={item.cost_priced_usd} />,
+    cell: (item) => <Cost item={item} />,
   },
 ];
 

@@ -1,8 +1,10 @@
 // The list itself: rows of 32 px, only those in sight are drawn, the next page is asked for before the end is reached.
 import { Filter } from 'lucide-react';
-import { memo, useEffect, useRef, type KeyboardEvent } from 'react';
+import { memo, useEffect, useMemo, useRef, type KeyboardEvent } from 'react';
 import type { TraceItem } from '../../api/telemetry.ts';
-import { count } from '../../format/number.ts';
+import { addDecimals } from '../../format/decimal.ts';
+import { exactMoney, money } from '../../format/money.ts';
+import { count, plural } from '../../format/number.ts';
 import { ROW_PX, useRows } from '../../elements/use-rows.ts';
 import type { Column } from './columns.tsx';
 
@@ -92,9 +94,33 @@ export function TraceList({ items, columns, open, hasMore, loading, known, onMor
           : hasMore
             ? `${count(items.length)} of ${total(known)} loaded; scroll for more`
             : `All ${count(items.length)} shown`}
+        <Sum items={items} hasMore={hasMore} />
       </p>
     </div>
   );
+}
+
+/** What the shown rows add up to: the figure of the chart that led here, when all of them are shown. */
+function Sum({ items, hasMore }: { items: TraceItem[]; hasMore: boolean }) {
+  const { usd, unpriced, errors } = useMemo(() => sumOf(items), [items]);
+  return (
+    <span className="ml-auto pl-4" title={hasMore ? 'Of the rows that are loaded' : `${exactMoney(usd)} exactly`}>
+      {hasMore ? 'so far ' : 'together '}
+      <span data-sum={usd}>{money(usd)}</span>
+      {unpriced > 0 && `, ${plural(unpriced, 'trace')} not fully priced`}
+      {errors > 0 && `, ${plural(errors, 'span')} with errors`}
+    </span>
+  );
+}
+
+const isUnpriced = ({ cost_usd, matching_cost_usd = cost_usd }: TraceItem): boolean => matching_cost_usd === null;
+
+function sumOf(items: readonly TraceItem[]): { usd: string; unpriced: number; errors: number } {
+  return {
+    usd: addDecimals(items.map((item) => item.matching_cost_priced_usd ?? item.cost_priced_usd)),
+    unpriced: items.filter(isUnpriced).length,
+    errors: items.reduce((sum, { error_count }) => sum + (error_count ?? 0), 0),
+  };
 }
 
 /** The server stops counting at 10,000. */

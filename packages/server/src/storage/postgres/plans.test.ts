@@ -136,6 +136,7 @@ const ANY: TraceFilter = {
   untilNs: null,
   service: null,
   model: null,
+  rootService: null,
   tags: [],
   minCostPico: null,
   maxCostPico: null,

@@ -292,6 +292,47 @@ export async function outlineOfTrace(
   return rows;
 }
 
+/** What the calls of one model, of one service, or of both cost in a trace. */
+export interface MatchingCost {
+  traceId: string;
+  costPico: string;
+  unpriced: number;
+}
+
+/** Of each trace, which lies on its `days`; a trace without such a call is left out. */
+export async function costOfMatching(
+  sql: Sql,
+  tenantId: string,
+  traces: readonly { traceId: string; days: readonly number[] }[],
+  { model, service }: { model: string | null; service: string | null },
+): Promise<MatchingCost[]> {
+  const placed = traces.flatMap(({ traceId, days }) => days.map((day) => ({ traceId, day })));
+  if (placed.length === 0) return [];
+  const { rows } = await sql.query<MatchingCost>(
+    `
+      select
+        replace(wanted.trace_id::text, '-', '') as "traceId",
+        coalesce(sum(cost_pico), 0)::text as "costPico",
+        (count(*) filter (where cost_pico is null))::int as unpriced
+      from unnest($2::uuid[], $3::date[]) as wanted (trace_id, day)
+      cross join lateral (
+        select cost_pico
+        from spans
+        where tenant_id = $1
+          and spans.day = wanted.day
+          and spans.trace_id = wanted.trace_id
+          and billable
+          and ($4::text is null or model = $4)
+          and ($5::text is null or service = $5)
+        offset 0
+      ) as matching
+      group by 1
+    `,
+    [tenantId, uuids(placed.map(({ traceId }) => traceId)), dates(placed.map(({ day }) => day)), model, service],
+  );
+  return rows;
+}
+
 /** One span of a trace. */
 export async function findSpan(
   sql: Sql,

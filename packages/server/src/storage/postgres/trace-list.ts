@@ -10,6 +10,8 @@ export interface TraceFilter {
   /** A service, or a model, that any span of the trace has. */
   service: string | null;
   model: string | null;
+  /** The service of the root. */
+  rootService: string | null;
   /** All of them. */
   tags: readonly string[];
   /** Known cost at least; a trace with unpriced calls counts with what is priced. */
@@ -118,6 +120,7 @@ const BY_ROW = `
     or user_id ilike $18
     or session_id ilike $18
     or replace(trace_id::text, '-', '') like $19)
+  and ($20::text is null or service = $20)
 `;
 
 const NEWEST_FIRST = 'order by start_ns desc, trace_id desc';
@@ -127,7 +130,7 @@ interface IdRange {
   until: string;
 }
 
-/** $1 to $19. */
+/** $1 to $20. */
 function valuesOf(tenantId: string, filter: TraceFilter, ids: IdRange | null): unknown[] {
   const q = filter.q === null || ids !== null ? null : filter.q.replace(/[\\%_]/g, '\\$&');
   return [
@@ -150,6 +153,7 @@ function valuesOf(tenantId: string, filter: TraceFilter, ids: IdRange | null): u
     filter.endpoint,
     q === null ? null : `%${q}%`,
     q === null ? null : `${q.toLowerCase()}%`,
+    filter.rootService,
   ];
 }
 
@@ -213,12 +217,12 @@ async function listWithin(
         select *
         from traces
         where ${BY_INDEX}
-          and ($20::bigint is null or (start_ns, trace_id) < ($20, $21::uuid))
+          and ($21::bigint is null or (start_ns, trace_id) < ($21, $22::uuid))
         ${most === undefined ? '' : `${NEWEST_FIRST} limit ${most}`}
       ) as scanned
       where ${BY_ROW}
       ${NEWEST_FIRST}
-      limit $22 offset $23
+      limit $23 offset $24
     `,
     [...valuesOf(tenantId, filter, ids), after?.startNs ?? null, after?.traceId ?? null, limit, offset],
   );
