@@ -45,6 +45,7 @@ function withoutPaths(body: Buffer): Buffer {
 const MACHINE_PATHS: readonly [path: string, stem: string][] = [
   [HERE.replace(/\/$/, ''), '/srv/weather-app'],
   [realpathSync(`${HERE}python/current/venv`), '/srv/venv'],
+  [realpathSync(`${HERE}python/older/venv`), '/srv/venv'],
   [realpathSync(`${HERE}python/pydantic/venv`), '/srv/venv'],
   [dirname(process.execPath), '/usr/bin'],
   [homedir(), '/home/app'],

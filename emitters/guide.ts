@@ -129,7 +129,7 @@ function looksBilled(span: Span): boolean {
 
 function shownOf(name: string, cases: readonly string[]): string {
   const lacks = (what: Parameters<typeof omits>[2], among = cases): boolean =>
-    among.length > 0 && among.some((caseName) => omits(name, caseName, what));
+    among.some((caseName) => omits(name, caseName, what));
   const cached = cases.filter((caseName) => caseName.includes('cached'));
   const limits = [
     lacks('cache', cached) && 'cost without the cache’s discount',
@@ -143,6 +143,10 @@ function shownOf(name: string, cases: readonly string[]): string {
 
 function listOf(name: string, cases: readonly string[], what: Parameters<typeof omits>[2]): string {
   return cases.filter((caseName) => omits(name, caseName, what)).join(', ');
+}
+
+function line(values: readonly string[]): string {
+  return `| ${values.join(' | ')} |`;
 }
 
 function tableOf(rows: readonly Row[]): string {
@@ -163,7 +167,6 @@ function tableOf(rows: readonly Row[]): string {
     const { transport, content, openai, anthropic, spansPerCall, shown } = row;
     return [row.name, `${name} ${version}`, String(cases), transport, content, openai, anthropic, spansPerCall, shown];
   });
-  const line = (values: readonly string[]): string => `| ${values.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...cells.map(line)].join('\n');
 }
 

@@ -8,7 +8,7 @@ import { HERE } from './emitters.ts';
 
 const INSTALL_TIMEOUT_MS = 540_000;
 const PYTHONS = ['python3.11', 'python3.12', 'python3.13', 'python3'];
-export const PYTHON_ENVIRONMENTS = ['current', 'pydantic'] as const;
+export const PYTHON_ENVIRONMENTS = ['current', 'older', 'pydantic'] as const;
 
 const run = promisify(execFile);
 const options = { cwd: HERE, timeout: INSTALL_TIMEOUT_MS, maxBuffer: 16 * 1024 * 1024 };

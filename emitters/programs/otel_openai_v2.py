@@ -15,6 +15,14 @@ spans = tracer_provider()
 logs = LoggerProvider()
 logs.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
 _logs.set_logger_provider(logs)
+try:
+    # Until 1.36 events had a provider of their own, over the one for logs.
+    from opentelemetry import _events
+    from opentelemetry.sdk._events import EventLoggerProvider
+
+    _events.set_event_logger_provider(EventLoggerProvider(logs))
+except ImportError:
+    pass
 meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())])
 metrics.set_meter_provider(meters)
 OpenAIInstrumentor().instrument()

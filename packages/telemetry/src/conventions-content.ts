@@ -125,6 +125,11 @@ const embedded: Read = (value) => {
   return { input: parts.length === 0 ? [] : [{ role: 'user', parts }] };
 };
 
+/** Langfuse's SDK 3 for Python writes a streamed text as JSON of it. */
+function ofJsonWord(read: Read): Read {
+  return (value, ...rest) => read(typeof value === 'string' ? jsonWord(value) : value, ...rest);
+}
+
 /** Vercel writes a text as JSON of it. */
 function jsonWord(text: string): string {
   if (!text.startsWith('"')) return text;
@@ -283,8 +288,8 @@ const GENERAL: readonly Group[] = [
   { field: 'toolDefinitions', read: beside('toolDefinitions'), keys: ['llm.invocation_parameters', 'input.value'] },
   { field: 'input', read: toolInput, keys: ['langfuse.observation.input'], operation: 'execute_tool' },
   { field: 'output', read: toolOutput, keys: ['langfuse.observation.output'], operation: 'execute_tool' },
-  { field: 'input', read: request, keys: ['langfuse.observation.input'] },
-  { field: 'output', read: answer, keys: ['langfuse.observation.output'] },
+  { field: 'input', read: ofJsonWord(request), keys: ['langfuse.observation.input'] },
+  { field: 'output', read: ofJsonWord(answer), keys: ['langfuse.observation.output'] },
   { field: 'input', read: toolInput, keys: ['gcp.vertex.agent.tool_call_args'], operation: 'execute_tool' },
   { field: 'output', read: toolOutput, keys: ['gcp.vertex.agent.tool_response'], operation: 'execute_tool' },
   { field: 'input', read: request, keys: ['gcp.vertex.agent.llm_request'] },

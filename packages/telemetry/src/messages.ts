@@ -267,11 +267,15 @@ const ROLES = new Map([
   ['model', 'assistant'],
   ['function', 'tool'],
   ['developer', 'system'],
+  ['thinking', 'assistant'],
 ]);
 
 function messageParts(message: JsonObject, role: string): Part[] {
   const said = message.parts ?? message.content ?? message.contents ?? message.text ?? textOrNone(message.message);
-  const parts = isContentObject(said) ? [jsonText(said)] : partsOf(contentFrom(said));
+  const read = isContentObject(said) ? [jsonText(said)] : partsOf(contentFrom(said));
+  // OpenLLMetry for Python up to 0.5x sends thoughts as a message of their own.
+  const parts =
+    role === 'thinking' ? read.flatMap((part) => (part.type === 'text' ? reasoningOf(part.content) : part)) : read;
   const calls = callsOf(message);
   const callParts = calls.length === 0 ? [] : newCalls(parts, calls.map(toolCallOf));
   const reasoning = typeof message.reasoning_content === 'string' ? reasoningOf(message.reasoning_content) : [];
