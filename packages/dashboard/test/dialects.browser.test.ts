@@ -124,3 +124,17 @@ test('a call without its text says why, and what to set', async () => {
   assert.match(panel, /Looked for gen_ai\.input\.messages/);
   await assertAccessible(page, 'why is the prompt empty');
 });
+
+test('a call that the client library traces too is told once, with the words of the instrumentation', async () => {
+  const file = 'openinference-4.2.7/anthropic-tools.pb';
+  await send('/v1/traces', file);
+  const { traceId } = callOf(file);
+  const trace = (await (await context.request.get(`${instance.url}/api/traces/${traceId}`)).json()) as {
+    prompt: string;
+    response: string;
+    cost_usd: string;
+  };
+  // claude-sonnet-4-5: 890 tokens in at 3 and 80 out at 15 dollars per million, each call once
+  assert.deepEqual([trace.prompt, trace.cost_usd], ['How is the weather in Lima?', '0.00387']);
+  assert.ok(trace.response.length > 0);
+});

@@ -6,10 +6,12 @@ import { traceAad, type SealedSummary, type TraceRow, type TraceState } from '..
 import { looksLikeCall } from './billing.ts';
 import type { Recorded } from './record.ts';
 
-/** Where a span stands among those of its trace: the preferred kind first, then the earliest, then the smaller id. */
+/** Where a span stands among those of its trace: the preferred kind, then what says something, the earliest, the smaller id. */
 interface Rank {
   /** A root among spans; a call that is no embedding among calls. */
   isPreferred: boolean;
+  /** A call that carries content: a client library's own span, without any, does not stand in for it. */
+  says?: boolean;
   startNs: bigint;
   spanId: bigint;
 }
@@ -154,7 +156,9 @@ function rankOf({ row }: Recorded): Rank {
 }
 
 function leads(a: Rank, b: Rank): boolean {
-  return a.isPreferred === b.isPreferred ? precedes(a, b) : a.isPreferred;
+  if (a.isPreferred !== b.isPreferred) return a.isPreferred;
+  const says = a.says === true;
+  return says === (b.says === true) ? precedes(a, b) : says;
 }
 
 function precedes(a: Rank, b: Rank): boolean {
@@ -165,8 +169,9 @@ function isModelCall({ row }: Recorded): boolean {
   return looksLikeCall(row) || (row.operation !== null && MODEL_OPERATIONS.has(row.operation));
 }
 
-function callRankOf({ row }: Recorded): Rank {
-  return { isPreferred: row.operation !== EMBEDDINGS, startNs: row.startNs, spanId: row.spanId };
+function callRankOf({ row, span }: Recorded): Rank {
+  const says = span.contentKeys.length > 0 || span.events.length > 0;
+  return { isPreferred: row.operation !== EMBEDDINGS, says, startNs: row.startNs, spanId: row.spanId };
 }
 
 function preview(span: Span): Preview {
