@@ -7,12 +7,14 @@ import { AppearanceSection } from './appearance.tsx';
 import { KeysSection } from './keys.tsx';
 import { MembersSection } from './members.tsx';
 import { PricesSection } from './prices.tsx';
+import { RedactionSection } from './redaction.tsx';
 import { WorkspaceSection } from './workspace.tsx';
 
 const SECTIONS: readonly { name: string; title: string; Content: ComponentType }[] = [
   { name: 'keys', title: 'API keys', Content: KeysSection },
   { name: 'members', title: 'Members', Content: MembersSection },
   { name: 'prices', title: 'Prices', Content: PricesSection },
+  { name: 'redaction', title: 'Redaction', Content: RedactionSection },
   { name: 'workspace', title: 'Workspace', Content: WorkspaceSection },
   { name: 'appearance', title: 'Appearance', Content: AppearanceSection },
 ];
