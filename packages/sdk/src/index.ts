@@ -1,0 +1,11 @@
+// @lumatrace/sdk: traces of LLM applications, on OpenTelemetry. What is exported here is the public contract.
+export { initLumina, flush, shutdown, counts, spanProcessor } from './runtime.ts';
+export { trace, traceLLM } from './trace.ts';
+export { score } from './score.ts';
+export { withAssociation, withSession, withUser } from './context.ts';
+export { instrument } from './instrument/client.ts';
+export type { ApiKey, LuminaOptions } from './options.ts';
+export type { Association } from './context.ts';
+export type { Score } from './score.ts';
+export type { SdkCounts } from './notices.ts';
+export type { StepKind, TraceLLMOptions, TraceOptions } from './trace.ts';
