@@ -353,9 +353,9 @@ Ctrl-C stops it in order; a second Ctrl-C at once. Exit codes: 0 stopped, 1 coul
       },
       DATA,
     ],
-    more: `SOURCE is a file or an https address: data.json of pydantic/genai-prices, or a table in our shape. It is checked
-whole before it is used; one that is wrong is refused and the one before stays. Spans that arrive from then on are
-priced by it within seconds. Exit codes: 0 in use, 1 refused, 2 wrong use.`,
+    more: `SOURCE is a file or an https address: data.json of pydantic/genai-prices, LiteLLM's model prices, or a table in our
+shape. It is checked whole before it is used; one that is wrong is refused and the one before stays. Spans that arrive
+from then on are priced by it within seconds. Exit codes: 0 in use, 1 refused, 2 wrong use.`,
   },
 } as const satisfies Record<string, CommandLine>;
 

@@ -4,7 +4,7 @@ import bundledTable from './prices/genai-prices.json' with { type: 'json' };
 import { compileOverride, type CompiledOverride, type PriceOverride } from './prices/overrides.ts';
 import { applies, billOf, compileRates, ratesAt, type CostComponent, type Counts, type Rates } from './prices/rates.ts';
 import { Sellers, type Found, type Model } from './prices/sellers.ts';
-import type { PriceTableJson } from './prices/table.ts';
+import type { PriceTableJson, ProviderJson } from './prices/table.ts';
 import type { Span, Usage } from './span.ts';
 
 export { decimalOf, picoOf, usdOf } from './decimal.ts';
@@ -186,6 +186,11 @@ let bundled: PriceBook | undefined;
 /** The price book that comes with this package, compiled at its first use. */
 export function bundledPrices(): PriceBook {
   return (bundled ??= new PriceBook(bundledTable as PriceTableJson));
+}
+
+/** Names, addresses and matchers of the bundled table's providers, for tables that have prices only. */
+export function bundledProviders(): readonly ProviderJson[] {
+  return (bundledTable as PriceTableJson).providers;
 }
 
 /** Where the bundled table comes from. */

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompressSync } from 'node:zlib';
+import { bundledProviders } from '@lumatrace/telemetry';
 import { MAX_TABLE_BYTES, PriceTableError, readPriceTable } from '@lumatrace/telemetry/prices/read-table.ts';
 import type { PriceTableJson } from '@lumatrace/telemetry/prices/table.ts';
 import type { Database } from '../storage/database.ts';
@@ -40,7 +41,7 @@ export async function installTable(
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   if (expected !== undefined && sha256 !== expected)
     throw new PriceTableError(`Expected a file with the SHA-256 ${expected} but received one with ${sha256}`);
-  const table = readPriceTable(bytes.toString('utf8'), sha256);
+  const table = readPriceTable(bytes.toString('utf8'), sha256, bundledProviders());
   const compressed = await compress(Buffer.from(JSON.stringify(table), 'utf8'));
   const isNew = await database.inLookup('prices', async (sql) => {
     const current = await readInstalledTable(sql);

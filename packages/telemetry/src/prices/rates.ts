@@ -57,8 +57,8 @@ export interface Rates {
   readonly units: readonly PricedUnit[];
   /** Positions in `units` as the lines of a bill follow each other. */
   readonly order: readonly number[];
-  /** Pairs of priced units that can hold at once, by usage key, with the priced unit of both. */
-  readonly overlaps: readonly (readonly [a: string, b: string, both: string])[];
+  /** Pairs of priced units that can hold at once, by usage key, with the unit of both and whether that is priced. */
+  readonly overlaps: readonly (readonly [a: string, b: string, both: string, isPriced: boolean])[];
 }
 
 export interface DatedRates {
@@ -136,9 +136,11 @@ export function billOf(rates: Rates, counts: Counts): Bill | NoBill {
 
 /** Of each priced unit what none of its priced parts counts. */
 function disjoint(rates: Rates, counts: Counts): number[] | NoBill {
-  for (const [a, b, both] of rates.overlaps) {
-    // how many are in both is not told: they have a price of their own, so the call cannot be priced exactly
-    if (!counts.has(both) && (counts.get(a) ?? 0) > 0 && (counts.get(b) ?? 0) > 0) return 'ambiguous_usage';
+  for (const [a, b, both, isPriced] of rates.overlaps) {
+    if ((counts.get(a) ?? 0) === 0 || (counts.get(b) ?? 0) === 0) continue;
+    // how many are in both is not told, or nobody says what they cost: the call cannot be priced exactly
+    const shared = counts.get(both);
+    if (shared === undefined || (shared > 0 && !isPriced)) return 'ambiguous_usage';
   }
   const rest: number[] = [];
   for (const { unit, parts, partKeys } of rates.units) {
@@ -230,7 +232,7 @@ export function compileRates(json: ModelPriceJson): Rates {
   const overlaps = priced.flatMap(({ unit: a }, i) =>
     priced.slice(i + 1).flatMap(({ unit: b }) => {
       const both = includes(a, b) || includes(b, a) ? undefined : overlapOf(a, b);
-      return both !== undefined && keys.has(both.usageKey) ? [[a.usageKey, b.usageKey, both.usageKey] as const] : [];
+      return both === undefined ? [] : [[a.usageKey, b.usageKey, both.usageKey, keys.has(both.usageKey)] as const];
     }),
   );
   return { json, units, order, overlaps };

@@ -1,5 +1,7 @@
-// A price table from a file, checked whole before anything uses it: our own shape, or data.json of pydantic/genai-prices.
+// A price table from a file, checked whole before anything uses it: our own shape, data.json of pydantic/genai-prices, or
+// LiteLLM's model_prices_and_context_window.json.
 import { decimalOf } from '../decimal.ts';
+import { isLiteLlm, providersOfLiteLlm } from './litellm.ts';
 import { Sellers } from './sellers.ts';
 import type {
   DatedPriceJson,
@@ -27,20 +29,13 @@ const PLACES = 12;
 type Raw = { [key: string]: unknown };
 
 /**
- * `sha256` is of the file. Numbers keep every digit that the file writes. Throws {@link PriceTableError} that names the
+ * `sha256` is of the file; `known` tells the addresses and names of providers to a file that has prices only. Numbers keep every digit that the file writes. Throws {@link PriceTableError} that names the
  * place for anything that is missing, of the wrong kind, or would not compile.
  */
-export function readPriceTable(text: string, sha256: string): PriceTableJson {
+export function readPriceTable(text: string, sha256: string, known: readonly ProviderJson[] = []): PriceTableJson {
   if (text.length > MAX_TABLE_BYTES) throw new PriceTableError('Expected a price table of at most 16 MiB');
   const json = parseExact(text);
-  const table = Array.isArray(json)
-    ? {
-        source: 'genai-prices data.json',
-        version: sha256.slice(0, 12),
-        licence: 'MIT (pydantic/genai-prices)',
-        providers: json,
-      }
-    : objectOf(json, 'the file');
+  const table = tableOf(json, sha256, known);
   const providers = listOf(table['providers'], 'providers', MAX_PROVIDERS).map((provider, i) =>
     providerOf(objectOf(provider, `providers[${i}]`), `providers[${i}]`),
   );
@@ -61,6 +56,19 @@ export function readPriceTable(text: string, sha256: string): PriceTableJson {
     throw new PriceTableError((error as Error).message, { cause: error });
   }
   return read;
+}
+
+/** Our shape, whatever the file is: a list is data.json of genai-prices, an object of models LiteLLM's. */
+function tableOf(json: unknown, sha256: string, known: readonly ProviderJson[]): Raw {
+  const version = sha256.slice(0, 12);
+  if (Array.isArray(json)) {
+    const licence = 'MIT (pydantic/genai-prices)';
+    return { source: 'genai-prices data.json', version, licence, providers: json };
+  }
+  const raw = objectOf(json, 'the file');
+  if (!isLiteLlm(raw)) return raw;
+  const licence = 'MIT (BerriAI/litellm)';
+  return { source: 'LiteLLM model prices', version, licence, providers: providersOfLiteLlm(raw, known) };
 }
 
 /** Numbers as the text that they were written in, so that no price passes through a float. */
@@ -154,7 +162,7 @@ function priceOf(raw: unknown, at: string): PriceJson {
       const [start, price] = Array.isArray(tier)
         ? (tier as unknown[])
         : [objectOf(tier, at)['start'], objectOf(tier, at)['price']];
-      return [Number(textOf(start, `${at}.start`, 20)), decimal(price, at)];
+      return [Number(typeof start === 'number' ? start : textOf(start, `${at}.start`, 20)), decimal(price, at)];
     }),
   };
 }
