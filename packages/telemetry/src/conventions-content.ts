@@ -404,10 +404,15 @@ function addFinishReasons(output: readonly Message[], reasons: readonly string[]
   });
 }
 
+const FEW_KEYS = 8;
+
 function presentRows(source: ContentSource, families: Map<ContentRow, string[]>): ContentRow[] {
   const rows: ContentRow[] = [];
-  if (source.contentKeys !== undefined) for (const key of new Set(source.contentKeys)) addRows(key, rows, families);
-  else for (const key in source.attributes) addRows(key, rows, families);
+  const { contentKeys, attributes } = source;
+  // the same key a thousand times is one key; of a few it does not matter
+  const keys = contentKeys !== undefined && contentKeys.length > FEW_KEYS ? new Set(contentKeys) : contentKeys;
+  if (keys !== undefined) for (const key of keys) addRows(key, rows, families);
+  else for (const key in attributes) addRows(key, rows, families);
   return rows.length > 1 ? rows.sort((a, b) => a.rank - b.rank) : rows;
 }
 
@@ -446,7 +451,7 @@ const FIELDS = ['input', 'output', 'systemInstructions', 'toolDefinitions'] as c
 
 /** Messages without any part say nothing: another key may. */
 function isSilent(read: Partial<Messages>, field: ContentField): boolean {
-  return (field === 'input' || field === 'output') && (read[field] ?? []).every(({ parts }) => parts.length === 0);
+  return (field === 'input' || field === 'output') && !(read[field] ?? []).some(({ parts }) => parts.length > 0);
 }
 
 /** Fills what is still empty. */
