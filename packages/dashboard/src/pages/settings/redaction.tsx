@@ -59,6 +59,7 @@ function RedactionForm({ redaction }: { redaction: Redaction }) {
   return (
     <>
       <Summary redaction={redaction} />
+      <Playground set={draft} isChanged={isChanged} />
       <Card title="Secrets" note="taken out before anything is stored, unless a rule is turned off" flush>
         <RuleTable label="Rules for secrets" rules={rulesOf('secret')} {...rows} />
       </Card>
@@ -94,9 +95,8 @@ function RedactionForm({ redaction }: { redaction: Redaction }) {
           <RuleTable label="Own rules" rules={rulesOf('own')} {...rows} onEdit={setEditing} />
         )}
       </Card>
-      <Playground set={draft} isChanged={isChanged} />
       {saving.error && <ProblemNotice error={saving.error} />}
-      <div className="sticky bottom-0 flex items-center gap-2 border-t border-line bg-canvas py-3">
+      <div className="sticky -bottom-10 z-10 -mb-6 flex items-center gap-2 border-t border-line bg-canvas py-3">
         <Button look="primary" disabled={!isChanged || saving.isPending} onClick={() => saving.mutate()}>
           Save the rules
         </Button>
