@@ -33,9 +33,9 @@ import json, sys
 from datetime import datetime
 from decimal import Decimal, ROUND_HALF_EVEN, getcontext
 from importlib.metadata import version
+data = json.load(sys.stdin)
 from genai_prices.types import Usage, _providers_from_raw
 getcontext().prec = 60
-data = json.load(sys.stdin)
 providers = {p.id: p for p in _providers_from_raw(data['table'])}
 picos = []
 for case in data['cases']:
@@ -211,7 +211,8 @@ function comparePython(cases: readonly Case[]): { version: string | null; reason
     maxBuffer: 64 * 1024 * 1024,
   });
   if (run.status !== 0) {
-    const reason = run.error?.message ?? run.stderr.trim().split('\n').at(-1) ?? 'it failed';
+    const said = run.stderr?.trim().split('\n').at(-1) ?? '';
+    const reason = said === '' ? (run.error?.message ?? 'it failed') : said;
     return { version: null, reason };
   }
   const answer = JSON.parse(run.stdout) as { version: string; picos: (string | null)[] };

@@ -136,6 +136,7 @@ test('a price is added, asked for, and stored spans are priced again by it', asy
   await page.goto(`${instance.url}/traces/${traceOf(1)}?tab=cost`);
   await settled(page);
   await page.getByText('@pydantic/genai-prices 0.1.8 + overrides 1').waitFor();
+  await page.getByRole('link', { name: 'your price' }).waitFor();
   watch.assertQuiet();
   await close();
 });
@@ -158,7 +159,7 @@ test('the cost tab says why a span is not billed, and how far the client’s cos
   await page.getByText('Another span of the same call reports the same tokens.').waitFor();
   await picture(page, 'not-billed');
   await page.getByRole('link', { name: `span ${'c'.repeat(16)}` }).click();
-  await page.getByText('$0.0005 (+6.7 %)').waitFor();
+  await page.getByText('+$0.0005 (+6.7 %)').waitFor();
   await assertAccessible(page, 'cost tab');
   await picture(page, 'client-cost');
   watch.assertQuiet();

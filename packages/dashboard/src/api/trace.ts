@@ -17,6 +17,20 @@ export interface SpanEvent {
   name: string;
   time: string;
   attributes?: Record<string, unknown>;
+  /** Present when it came as a log record. */
+  log?: { severity_number: number; severity_text: string; body: unknown; service_name: string };
+}
+
+/** What somebody found a span, or the trace as a whole (span_id null), to be worth. */
+export interface Score {
+  score_id: string;
+  span_id: string | null;
+  name: string;
+  value: number | null;
+  label: string | null;
+  explanation: string | null;
+  source: 'sdk' | 'api' | 'evaluator';
+  timestamp: string;
 }
 
 export interface SpanItem extends Omit<TraceItem, 'span_count'> {
@@ -34,13 +48,14 @@ export interface SpanItem extends Omit<TraceItem, 'span_count'> {
   cost_components: CostComponent[] | null;
   price_version: string | null;
   /** The provider and model of the price table that the call was matched to. */
-  priced_as: { provider: string; model: string } | null;
+  priced_as: { provider: string; model: string; override_id?: string } | null;
   unpriced_reason: string | null;
   client_cost_usd: string | null;
   photo_id: string | null;
   messages: { input: Message[]; output: Message[]; systemInstructions: Part[]; toolDefinitions: unknown[] } | null;
   attributes: Record<string, unknown> | null;
   events: SpanEvent[] | null;
+  scores: Score[];
   mapped_from: Record<string, string> | null;
   resource: Record<string, unknown> | null;
   scope: { name: string; version: string } | null;
@@ -69,6 +84,7 @@ export interface OutlineSpan {
 
 export interface TraceOutline extends TraceItem {
   spans: OutlineSpan[];
+  scores: Score[];
   /** The trace has more spans than one answer holds; the earliest are here. */
   spans_truncated: boolean;
 }

@@ -72,7 +72,8 @@ export interface SpanItem extends Item {
   usage: Record<string, number>;
   cost_components: Array<Omit<StoredComponent, 'costPico'> & { costUsd: string }> | null;
   price_version: string | null;
-  priced_as: { provider: string; model: string } | null;
+  /** `override_id`: the override of the tenant that set the price. */
+  priced_as: { provider: string; model: string; override_id?: string } | null;
   unpriced_reason: string | null;
   client_cost_usd: string | null;
   photo_id: string | null;
@@ -245,7 +246,11 @@ function billOf({ priceVersion }: SpanRow, price: StoredPrice | undefined): Bill
   return {
     cost_components: lines,
     price_version: priceVersion,
-    priced_as: { provider: price.providerId, model: price.modelId },
+    priced_as: {
+      provider: price.providerId,
+      model: price.modelId,
+      ...(price.overrideId !== undefined && { override_id: price.overrideId }),
+    },
     unpriced_reason: null,
   };
 }

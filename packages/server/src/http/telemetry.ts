@@ -224,7 +224,13 @@ const spanItem = z.object({
     .array(z.object({ unit: z.string(), quantity: z.number(), usd: z.string(), per: z.number(), costUsd: z.string() }))
     .nullable(),
   price_version: z.string().nullable(),
-  priced_as: z.object({ provider: z.string(), model: z.string() }).nullable(),
+  priced_as: z
+    .object({
+      provider: z.string(),
+      model: z.string(),
+      override_id: z.string().optional().describe('The override of the tenant that set the price'),
+    })
+    .nullable(),
   unpriced_reason: z.string().nullable(),
   client_cost_usd: z.string().nullable(),
   photo_id: z.string().nullable(),

@@ -48,7 +48,15 @@ export function CostTab({ span }: { span: SpanItem }) {
         <dt className="text-ink-3">Prices from</dt>
         <dd>
           {span.price_version ?? 'not told'}
-          {span.priced_as && `: ${span.priced_as.provider}, ${span.priced_as.model}`}
+          {span.priced_as && `: ${span.priced_as.provider || 'any provider'}, ${span.priced_as.model}`}
+          {span.priced_as?.override_id !== undefined && (
+            <>
+              ,{' '}
+              <Link to="/settings/$section" params={{ section: 'prices' }} className="text-accent underline">
+                your price
+              </Link>
+            </>
+          )}
         </dd>
         {span.client_cost_usd && <ClientCost ours={span.cost_usd} theirs={span.client_cost_usd} />}
       </dl>
@@ -101,6 +109,7 @@ function ClientCost({ ours, theirs }: { ours: string; theirs: string }) {
           <span className="text-ink-3">the same</span>
         ) : (
           <span className="text-warn">
+            {difference.startsWith('-') ? '' : '+'}
             {exactMoney(difference)}
             {shareOf(difference, ours)}
           </span>
