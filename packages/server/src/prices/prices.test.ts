@@ -145,6 +145,16 @@ test('of two changes from the same version the second is refused, and each chang
   assert.deepEqual(rows, [{ action: 'prices.write', object: 'prices:1' }]);
 });
 
+test('a book is compiled again only when its overrides or the table change', async () => {
+  const tenantId = await room.newTenant();
+  await setOverrides(tenantId, [HOUSE]);
+  const first = await prices.bookOf(tenantId);
+  clock.nowMs += 10_000;
+  assert.equal(await prices.bookOf(tenantId), first);
+  await setOverrides(tenantId, [{ ...HOUSE, id: 'other' }]);
+  assert.notEqual(await prices.bookOf(tenantId), first);
+});
+
 test('overrides that cannot be used are refused with the place', async () => {
   const tenantId = await room.newTenant();
   const wrong: [Partial<PriceOverride>, RegExp][] = [

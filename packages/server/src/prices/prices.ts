@@ -67,6 +67,7 @@ interface Remembered {
 
 export function createPrices({ database, nowMs = Date.now }: PricesOptions): Prices {
   const books = new Map<string, Remembered>();
+  const compiled = new Map<string, { version: number; base: PriceBook; book: PriceBook }>();
   const table = tableReader(database, nowMs);
 
   async function load(tenantId: string): Promise<PriceBook> {
@@ -74,7 +75,14 @@ export function createPrices({ database, nowMs = Date.now }: PricesOptions): Pri
       table().then(({ book }) => book),
       database.inTenant(tenantId, (sql) => readOverrides(sql, tenantId)),
     ]);
-    return overrides.length === 0 ? base : base.with({ version: String(version), list: overrides });
+    if (overrides.length === 0) return base;
+    // compiled anew only when something changed: patterns cost time, and a book remembers what it has looked up
+    const known = compiled.get(tenantId);
+    if (known?.version === version && known.base === base) return known.book;
+    const book = base.with({ version: String(version), list: overrides });
+    if (compiled.size >= MAX_REMEMBERED) compiled.clear();
+    compiled.set(tenantId, { version, base, book });
+    return book;
   }
 
   function bookOf(tenantId: string): Promise<PriceBook> {

@@ -23,6 +23,11 @@ const UNITS = [
   ['audio_hours', 'audio, an hour'],
 ] as const;
 
+/** A price key in words. */
+export function unitWords(key: string): string {
+  return UNITS.find(([unit]) => unit === key)?.[1] ?? key.replaceAll('_', ' ');
+}
+
 const AMOUNT = '\\d{1,12}(\\.\\d{1,12})?';
 
 interface OverrideFormProps {

@@ -16,7 +16,7 @@ import { exactMoney } from '../../format/money.ts';
 import { count } from '../../format/number.ts';
 import { day } from '../../format/time.ts';
 import { lineOf } from '../trace/bill.ts';
-import { OverrideForm } from './prices-override.tsx';
+import { OverrideForm, unitWords } from './prices-override.tsx';
 import { RecostCard } from './prices-recost.tsx';
 
 export function PricesSection() {
@@ -190,13 +190,16 @@ function validityOf({ from, until }: PriceOverride): string {
 }
 
 function PriceList({ override: { prices } }: { override: PriceOverride }) {
-  const entries = Object.entries(prices).map(
-    ([key, price]) =>
-      `${key.replaceAll('_', ' ')} ${exactMoney(typeof price === 'string' ? price : price.base)}${typeof price === 'string' ? '' : '…'}`,
-  );
+  const entries = Object.entries(prices).map(([key, price]) => ({
+    words: unitWords(key),
+    amount: typeof price === 'string' ? exactMoney(price) : `${exactMoney(price.base)} and tiers`,
+  }));
   return (
-    <span className="text-xs" title={entries.join(', ')}>
-      {entries.slice(0, 2).join(', ')}
+    <span title={entries.map(({ words, amount }) => `${words}: ${amount}`).join('; ')}>
+      {entries
+        .slice(0, 2)
+        .map(({ words, amount }) => `${words.split(',')[0]} ${amount}`)
+        .join(', ')}
       {entries.length > 2 && <span className="text-ink-3"> and {entries.length - 2} more</span>}
     </span>
   );
