@@ -8,7 +8,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { decodeTracesJson } from '@lumatrace/telemetry/otlp/json.ts';
 import { decodeTracesProtobuf } from '@lumatrace/telemetry/otlp/decode.ts';
 import { startInstance, type Instance } from '../../server/src/test/instance.ts';
-import { assertAccessible, launch, settled } from './browser.ts';
+import { assertAccessible, assertFits, launch, settled } from './browser.ts';
 
 const FIXTURES = fileURLToPath(new URL('../../../fixtures/otlp/emitters/', import.meta.url));
 const PASSWORD = 'a passphrase for browser tests';
@@ -123,6 +123,12 @@ test('a call without its text says why, and what to set', async () => {
   assert.match(panel, /OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true/);
   assert.match(panel, /Looked for gen_ai\.input\.messages/);
   await assertAccessible(page, 'why is the prompt empty');
+  await page.setViewportSize({ width: 390, height: 844 });
+  for (const tab of ['messages', 'attributes']) {
+    await open(file, tab);
+    await assertFits(page, `${tab} on a phone`);
+  }
+  await page.setViewportSize({ width: 1440, height: 1000 });
 });
 
 test('a call that the client library traces too is told once, with the words of the instrumentation', async () => {
