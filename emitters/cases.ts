@@ -38,7 +38,7 @@ export interface Tool {
 
 export interface Case {
   api: Api;
-  provider: 'openai' | 'anthropic' | 'google';
+  provider: 'openai' | 'anthropic' | 'gcp.gemini';
   /** As requested. */
   model: string;
   /** As answered: providers resolve an alias to a dated model. */
@@ -88,7 +88,7 @@ const CLAUDE = {
   model: 'claude-sonnet-4-5',
   responseModel: 'claude-sonnet-4-5-20250929',
 } as const;
-const GEMINI = { provider: 'google', model: 'gemini-2.5-flash', responseModel: 'gemini-2.5-flash' } as const;
+const GEMINI = { provider: 'gcp.gemini', model: 'gemini-2.5-flash', responseModel: 'gemini-2.5-flash' } as const;
 
 const CAPITAL = { user: 'What is the capital of Peru? One word.', answer: 'Lima.' };
 const DESCALE = { user: 'How often do I descale it?', answer: 'Every three months, with citric acid.' };
@@ -290,6 +290,12 @@ export const CASES: Readonly<Record<string, Case>> = {
     turns: [{ answer: PICTURE.answer, usage: { input_tokens: 25, output_tokens: 4 } }],
   },
   'anthropic-error': { ...CLAUDE, api: 'anthropic.messages', user: CAPITAL.user, failure: 500, turns: [] },
+  'google-plain': {
+    ...GEMINI,
+    api: 'google.generate',
+    user: CAPITAL.user,
+    turns: [{ answer: CAPITAL.answer, usage: { input_tokens: 13, output_tokens: 4 } }],
+  },
   'google-cached': {
     ...GEMINI,
     api: 'google.generate',

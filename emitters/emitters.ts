@@ -41,6 +41,7 @@ function without(names: readonly string[], ...left: string[]): string[] {
 const CHAT = casesOf('openai.chat', 'openai.embeddings');
 const RESPONSES = casesOf('openai.responses');
 const ANTHROPIC = casesOf('anthropic.messages');
+const GOOGLE = casesOf('google.generate');
 const FEW = ['openai-plain', 'openai-tools'];
 
 /** Keeps host, user, process and path of the machine out of what is sent, by the SDK's own settings. */
@@ -120,8 +121,8 @@ function openinference(version: string, cases: readonly string[]): Emitter {
   });
 }
 
-function vercelAi(version: string): Emitter {
-  const cases = [...CHAT, ...RESPONSES, ...ANTHROPIC];
+function vercelAi(version: string, ...more: string[]): Emitter {
+  const cases = [...CHAT, ...RESPONSES, ...ANTHROPIC, ...more];
   return javascript({
     family: 'vercel-ai',
     package: 'ai',
@@ -308,8 +309,8 @@ export const EMITTERS: readonly Emitter[] = [
   openinference('2.0.3', [...CHAT, ...ANTHROPIC]),
   vercelAi('4.3.19'),
   vercelAi('5.0.277'),
-  vercelAi('6.0.326'),
-  vercelAi('7.0.173'),
+  vercelAi('6.0.326', ...GOOGLE),
+  vercelAi('7.0.173', ...GOOGLE),
   javascript({
     family: 'openinference-vercel',
     package: '@arizeai/openinference-vercel',

@@ -13,12 +13,13 @@ interface Tariff {
 
 const PICO_PER_DOLLAR = 1_000_000_000_000n;
 
-// openai.com/api/pricing and docs.claude.com/en/docs/about-claude/pricing.
+// openai.com/api/pricing, docs.claude.com/en/docs/about-claude/pricing, ai.google.dev/gemini-api/docs/pricing.
 const TARIFFS = new Map<string, Tariff>([
   ['gpt-4o-mini', { input: 150_000n, cacheRead: 75_000n, cacheCreation: 150_000n, output: 600_000n }],
   ['o4-mini', { input: 1_100_000n, cacheRead: 275_000n, cacheCreation: 1_100_000n, output: 4_400_000n }],
   ['text-embedding-3-small', { input: 20_000n, cacheRead: 20_000n, cacheCreation: 20_000n, output: 0n }],
   ['claude-sonnet-4-5', { input: 3_000_000n, cacheRead: 300_000n, cacheCreation: 3_750_000n, output: 15_000_000n }],
+  ['gemini-2.5-flash', { input: 300_000n, cacheRead: 30_000n, cacheCreation: 300_000n, output: 2_500_000n }],
 ]);
 
 /** The cost of one call in pico-dollars. Throws TypeError for a model that no case names. */

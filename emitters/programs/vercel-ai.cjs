@@ -41,6 +41,10 @@ function modelOf(scripted, url) {
     const { createAnthropic } = requireHere('@ai-sdk/anthropic');
     return createAnthropic({ apiKey: 'sk-stand-in', baseURL: `${url}/v1` })(scripted.model);
   }
+  if (scripted.provider === 'gcp.gemini') {
+    const { createGoogleGenerativeAI } = requireHere('@ai-sdk/google');
+    return createGoogleGenerativeAI({ apiKey: 'stand-in', baseURL: `${url}/v1beta` })(scripted.model);
+  }
   const openai = createOpenAI({ apiKey: 'sk-stand-in', baseURL: `${url}/v1`, compatibility: 'strict' });
   if (scripted.api === 'openai.embeddings') return (openai.embedding ?? openai.textEmbeddingModel)(scripted.model);
   return scripted.api === 'openai.responses' ? openai.responses(scripted.model) : openai.chat(scripted.model);
