@@ -456,6 +456,12 @@ test('a span read again from what is left remembers nothing of what was taken ou
   assert.equal(again.spanId, span.spanId);
 });
 
+test('what was odd about the times of a span is still told when it is read again', () => {
+  const [span] = decodeTracesProtobuf(encodeRequest(requestJson([spanJson({}, { endTimeUnixNano: '0' })]))).spans;
+  assert.equal(span!.issues.length, 1);
+  assert.deepEqual(rereadSpan(span!, { attributes: {} }).issues, span!.issues);
+});
+
 test('a conversation of thousands of indexed keys is kept whole', () => {
   const sent: Record<string, string> = {};
   for (let i = 0; i < 900; i++) {

@@ -152,6 +152,10 @@ export interface SpanContent {
   statusMessage?: string;
 }
 
+/** Sentences about times and lengths: they quote nothing that was said, so a span that is read again keeps them. */
+const SHAPE_ISSUE =
+  /^(?:The span has no end time|Expected an end time after|The (?:name|status message) of \d+ characters)/;
+
 /**
  * A new span with the ids, times and `raw` of `span` and the content that is given: every field, the messages and
  * `mappedFrom` are read again from it, so that nothing remembers what was taken out. What is not given stays.
@@ -176,6 +180,8 @@ export function rereadSpan(span: Span, content: SpanContent): Span {
   again.events = content.events ?? span.events;
   again.links = content.links ?? span.links;
   completeSpan(again);
+  for (const issue of span.issues)
+    if (SHAPE_ISSUE.test(issue) && !again.issues.includes(issue)) again.issues.push(issue);
   return again;
 }
 
