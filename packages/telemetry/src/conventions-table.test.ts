@@ -233,6 +233,28 @@ for (const { what, attributes, scope, fields, preview, mapped } of DIALECTS) {
   });
 }
 
+const PROVIDERS: readonly [sent: string, provider: string][] = [
+  ['openai', 'openai'],
+  ['openai.chat', 'openai'],
+  ['openai.responses', 'openai'],
+  ['anthropic.messages', 'anthropic'],
+  ['google.generative-ai', 'gcp.gemini'],
+  ['google.vertex.chat', 'gcp.vertex_ai'],
+  ['amazon-bedrock', 'aws.bedrock'],
+  ['cohere.textEmbedding', 'cohere'],
+  ['azure.ai.openai', 'azure.ai.openai'],
+  ['az.ai.openai', 'az.ai.openai'],
+  ['aws.bedrock', 'aws.bedrock'],
+  ['gcp.vertex.agent', 'gcp.vertex.agent'],
+  ['OpenAI', 'openai'],
+  ['Anthropic', 'anthropic'],
+  ['my.own.gateway', 'my.own.gateway'],
+];
+
+for (const [sent, provider] of PROVIDERS) {
+  test(`the provider ${sent} is ${provider}`, () => assert.equal(spanOf({ 'gen_ai.system': sent }).provider, provider));
+}
+
 const USAGES: readonly [what: string, details: Json, fields: Partial<Record<keyof Span, number>>][] = [
   [
     'disjoint',

@@ -52,7 +52,7 @@ const host: Parse<string> = (value, key, issues) => {
 /** Vercel names a model class, not a provider: `openai.chat`, `anthropic.messages`, `google.generative-ai`. */
 const vercelProvider: Parse<string> = (value, key, issues) => {
   const text = label(value, key, issues);
-  return text === undefined || !/^[a-z-]+\.[a-z.-]+$/.test(text) || text.startsWith('az.') ? text : providerOf(text);
+  return text === undefined || !/^[a-z-]+\.[\w.-]+$/i.test(text) || text.startsWith('az.') ? text : providerOf(text);
 };
 
 const PROVIDERS: readonly (readonly [prefix: string, provider: string])[] = [
@@ -64,7 +64,18 @@ const PROVIDERS: readonly (readonly [prefix: string, provider: string])[] = [
   ['azure-openai', 'azure.ai.openai'],
 ];
 /** Words after the dot that name an API of a provider, not another provider. */
-const APIS = new Set(['chat', 'messages', 'responses', 'completion', 'completions', 'embedding', 'image', 'speech']);
+const APIS = new Set([
+  'chat',
+  'messages',
+  'responses',
+  'completion',
+  'completions',
+  'embedding',
+  'textEmbedding',
+  'image',
+  'speech',
+  'transcription',
+]);
 
 function providerOf(name: string): string {
   const known = PROVIDERS.find(([prefix]) => name.startsWith(prefix) && name !== prefix);
@@ -167,9 +178,12 @@ const SYSTEMS = word(
     ['Cohere', 'cohere'],
     ['Google', 'gcp.gemini'],
     ['VertexAI', 'gcp.vertex_ai'],
-    ['MistralAI', 'mistral_ai'],
     ['Groq', 'groq'],
     ['Ollama', 'ollama'],
+    ['amazon-bedrock', 'aws.bedrock'],
+    ['google-vertex', 'gcp.vertex_ai'],
+    ['mistral', 'mistral_ai'],
+    ['MistralAI', 'mistral_ai'],
   ]),
 );
 const provider: Parse<string> = (value, key, issues) => {
