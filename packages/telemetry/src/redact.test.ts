@@ -76,6 +76,14 @@ test('a member or attribute whose name says that it is secret loses its value', 
   });
 });
 
+test('a password that is a number is one, a count of tokens is none', () => {
+  assert.equal(
+    secrets.redactText('{"password":12345678,"token":1234}').text,
+    '{"password":"[redacted:named-secret]","token":1234}',
+  );
+  assert.equal(secrets.redactText('pwd: "Tr0ub4dor&3"').text, 'pwd: "[redacted:assigned-secret]"');
+});
+
 test('a token in pieces of a list is found, and one of lines too', () => {
   assert.deepEqual(secrets.redactJson([`my ${KEY.slice(0, 9)}`, KEY.slice(9), ' ok']), [
     'my [redacted:openai-key]',

@@ -9,7 +9,7 @@ import { mayBeJson, redactJsonText, unescaped } from './redaction/json-text.ts';
 import { PERSONAL } from './redaction/personal.ts';
 import { MAY_BE_PERSONAL, MAY_BE_SECRET, mayHold, NAMES_SECRET, type Prefilter } from './redaction/prefilter.ts';
 import { findAll, settle, type Action, type ActiveRule, type Found } from './redaction/scan.ts';
-import { isSecretValue, NAMED_SECRET, namesSecret, SECRETS } from './redaction/secrets.ts';
+import { isSecretValue, NAMED_SECRET, namesPassword, namesSecret, SECRETS } from './redaction/secrets.ts';
 import type { Attributes, AttributeValue, Json, Span, SpanContext, SpanEvent, SpanLink } from './span.ts';
 
 export type RedactionAction = Action;
@@ -477,7 +477,7 @@ class Compiled implements Redaction {
 
   #json(value: AttributeValue, lane: Lane, name: string | undefined, depth: number): AttributeValue | Dropped {
     if (typeof value === 'string') return this.#named(value, lane, name) ?? this.#text(value, lane, depth);
-    if (typeof value === 'number') return this.#number(String(value), lane) ?? value;
+    if (typeof value === 'number') return this.#number(String(value), lane, name) ?? value;
     if (value === null || typeof value === 'boolean' || depth > MAX_DEPTH) return value;
     if (Array.isArray(value)) return this.#list(value, lane, name, depth);
     let changed: { [key: string]: Json } | undefined;
@@ -560,7 +560,10 @@ class Compiled implements Redaction {
   }
 
   /** Numbers that people are known by are long; counts and moments of this century in milliseconds hold no check digits. */
-  #number(digits: string, lane: Lane): string | Dropped | undefined {
+  #number(digits: string, lane: Lane, name: string | undefined): string | Dropped | undefined {
+    if (name !== undefined && lane.named !== undefined && digits.length >= 4 && namesPassword(name)) {
+      return this.#named(digits, lane, name);
+    }
     if (!this.#seesNumbers || digits.length < 8 || !/^\d+$/.test(digits)) return undefined;
     const redacted = this.#text(digits, lane, 0);
     return redacted === digits ? undefined : redacted;
@@ -593,8 +596,8 @@ class Compiled implements Redaction {
           if (redacted instanceof Dropped) return this.#maskOf(redacted.ruleId);
           return redacted === value ? undefined : redacted;
         },
-        number: (digits) => {
-          const redacted = this.#number(digits, lane);
+        number: (digits, name) => {
+          const redacted = this.#number(digits, lane, name);
           return redacted instanceof Dropped ? this.#maskOf(redacted.ruleId) : redacted;
         },
       });

@@ -6,7 +6,7 @@ export interface JsonRedactor {
   /** `name` is the member's, undefined in lists. Undefined: unchanged. */
   text(value: string, name: string | undefined): string | undefined;
   /** The digits as written. Undefined: unchanged, else the text that takes its place. */
-  number(digits: string): string | undefined;
+  number(digits: string, name: string | undefined): string | undefined;
 }
 
 /** Longer texts are looked at as plain text. */
@@ -53,7 +53,7 @@ export function redactJsonText(text: string, redactor: JsonRedactor): string | u
     } else if (code === 45 || (code >= 48 && code <= 57)) {
       NUMBER.lastIndex = i;
       const digits = NUMBER.exec(text)?.[0] ?? text[i]!;
-      const redacted = redactor.number(digits);
+      const redacted = redactor.number(digits, name);
       if (redacted !== undefined) put(i, i + digits.length, redacted);
       name = undefined;
       i += digits.length;

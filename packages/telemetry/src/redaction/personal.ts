@@ -143,11 +143,13 @@ const ISSUERS: readonly (readonly [name: string, prefix: RegExp, lengths: readon
   ['mir', /^220[0-4]/, [16, 17, 18, 19]],
 ];
 
+const SMALL_GROUP = /(?:^|\D)\d{1,2}(?:\D|$)/;
+
 export function isCard(text: string): boolean {
   const number = digits(text);
   if (/^(\d)\1*$/.test(number) || !luhn(number)) return false;
-  // separators come alone and of one kind
-  if (new Set(text.replace(/\d/g, '')).size > 1) return false;
+  // separators come alone and of one kind, and groups have three digits or more: lists of numbers have fewer
+  if (new Set(text.replace(/\d/g, '')).size > 1 || SMALL_GROUP.test(text)) return false;
   return ISSUERS.some(([, prefix, lengths]) => prefix.test(number) && lengths.includes(number.length));
 }
 
@@ -201,7 +203,7 @@ export const PERSONAL: readonly Detector[] = [
     // RFC 5321: local part ≤ 64, labels ≤ 63. The look-behind keeps it from starting at each letter of a long word.
     pattern:
       /(?<![\p{L}\p{N}.!#$%&'*+/=?^_`{|}~-])[\p{L}\p{N}!#$%&'*+/=?^_`{|}~-][\p{L}\p{N}.!#$%&'*+/=?^_`{|}~-]{0,63}@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.){1,8}(?:xn--[a-zA-Z0-9-]{1,59}|\p{L}{2,63})(?![\p{L}\p{N}])/gu,
-    check: (text) => !/^\.|\.\.|\.@/.test(text) && !/\.(?:png|jpe?g|gif|svg|webp|js|ts|css)$/i.test(text),
+    check: (text) => !/^\.|\.\.|\.@|^git@/.test(text) && !/\.(?:png|jpe?g|gif|svg|webp|js|ts|css)$/i.test(text),
     canonical: (text) => text.toLowerCase(),
   },
   {
@@ -376,7 +378,7 @@ export const PERSONAL: readonly Detector[] = [
     trigger: /\d\.\d{1,3}\.\d|[0-9a-fA-F]:[0-9a-fA-F:]/,
     pattern:
       /(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w]|\.\d)|(?<![\w:.])(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}(?![\w:])|(?<![\w:.])(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,6})?::(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,6})?(?![\w:.])/g,
-    check: (text) => text.length > 4 && !/^(?:127\.|0\.0\.0\.0$|::1?$)/.test(text),
+    check: (text) => text.length > 4 && /\d/.test(text) && !/^(?:127\.|0\.0\.0\.0$|::1?$)/.test(text),
     canonical: (text) => text.toLowerCase(),
   },
 ];

@@ -20,7 +20,15 @@ const VECTORS: Record<string, [caught: string[], left: string[]]> = {
       'müller@büro.example',
       'x@xn--bcher-kva.example',
     ],
-    ['@example.org', 'a@b', 'user@localhost', 'sprite@2x.png', 'a..b@example.org', 'decorator @app.route'],
+    [
+      '@example.org',
+      'a@b',
+      'user@localhost',
+      'sprite@2x.png',
+      'a..b@example.org',
+      'decorator @app.route',
+      'git@github.com:a/b.git',
+    ],
   ],
   phone: [
     ['+49 30 901820', '+1 (212) 555-0187', '+442079460958', '+33 1 42 68 53 00', '0049 30 901820', '+91-98765-43210'],
@@ -70,6 +78,7 @@ const VECTORS: Record<string, [caught: string[], left: string[]]> = {
       '1732345678901',
       '0.4111111111111111',
       '20260101120000',
+      '1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16',
     ],
   ],
   'us-ssn': [
@@ -179,11 +188,22 @@ const VECTORS: Record<string, [caught: string[], left: string[]]> = {
     ['postgres://app@db/app', 'https://example.org:8080/a@b', 'postgres://app:${PASSWORD}@db'],
   ],
   authorization: [
-    ['Authorization: Bearer a1b2c3d4e5f6g7h8', 'basic dXNlcjpwYXNzd29yZDE='],
-    ['Bearer authentication', 'bearer of bad news'],
+    [
+      'Authorization: Bearer a1b2c3d4e5f6g7h8',
+      'basic dXNlcjpwYXNzd29yZDE=',
+      'Authorization: Basic dXNlcjpwYXNz',
+      'set-cookie: session=abc123def456ghi',
+    ],
+    ['Bearer authentication', 'bearer of bad news', 'cookie: chocolate chips'],
   ],
   'assigned-secret': [
-    ['api_key=9f8e7d6c5b4a', 'password: hunter2!', "API-KEY='abc123def456'", 'DB_PASSWORD=Tr0ub4dor&3'],
+    [
+      'api_key=9f8e7d6c5b4a',
+      'password: hunter2!',
+      "API-KEY='abc123def456'",
+      'pwd: "Tr0ub4dor&3"',
+      'DB_PASSWORD=Tr0ub4dor&3',
+    ],
     [
       'password=process.env.DB',
       'api_key: <your key>',

@@ -65,6 +65,11 @@ export function namesSecret(key: string): boolean {
   return SECRET_NAMES.has(name) || SECRET_ENDINGS.test(name);
 }
 
+/** Whether a number under the name is a secret: passwords are, `token` may be an index. */
+export function namesPassword(key: string): boolean {
+  return /(?:password|passwd|passphrase|pwd)$/i.test(key);
+}
+
 /** Whether the value under such a name is one, and no flag, placeholder or reference. */
 export function isSecretValue(value: string): boolean {
   return value.length >= 4 && !NO_SECRET.test(value) && !REFERENCE.test(value);
@@ -273,12 +278,12 @@ export const SECRETS: readonly Detector[] = [
   },
   {
     id: 'authorization',
-    name: 'Authorization header',
+    name: 'Authorization or cookie header',
     kind: 'secret',
     example: 'Authorization: Bearer a1b2c3d4e5f6g7h8',
-    trigger: /bearer|basic|authorization/i,
+    trigger: /bearer|basic|authorization|cookie/i,
     pattern:
-      /(?<![A-Za-z])(?:bearer[ \t]{1,4}|basic[ \t]{1,4}|authorization["']?[ \t]{0,4}[:=][ \t]{0,4}["']?(?:(?:token|apikey|digest|negotiate)[ \t]{1,4})?)(?<value>[A-Za-z0-9._~+/=:-]{15,8192})/gi,
+      /(?<![A-Za-z])(?:(?:set-)?cookie["']?[ \t]{0,4}:[ \t]{0,4}|bearer[ \t]{1,4}|basic[ \t]{1,4}|authorization["']?[ \t]{0,4}[:=][ \t]{0,4}["']?(?:(?:token|apikey|digest|negotiate)[ \t]{1,4})?)(?<value>[A-Za-z0-9._~+/=:-]{8,8192}|(?<=cookie["']?[ \t]{0,4}:[ \t]{0,4})[^\s=;,"']{1,100}=[^\r\n"']{4,8000})/gi,
     check: (value) => looksRandom(value) && (/\d/.test(value) || /[a-z][A-Z]/.test(value)) && !REFERENCE.test(value),
   },
   {
@@ -288,7 +293,7 @@ export const SECRETS: readonly Detector[] = [
     example: 'api_key=9f8e7d6c5b4a',
     trigger: /(?:key|token|secret|passw(?:or)?d|passphrase|pwd)["'\\]{0,3}[ \t]{0,4}[:=]/i,
     pattern:
-      /(?:api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key|secret(?:[_-]?key)?|token|passw(?:or)?d|passphrase|pwd)["'\\]{0,3}[ \t]{0,4}[:=][ \t]{0,4}["'\\]{0,3}(?<value>[^\s"'\\,;&<>(){}[\]]{6,500})/gi,
+      /(?:api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key|secret(?:[_-]?key)?|token|passw(?:or)?d|passphrase|pwd)["'\\]{0,3}[ \t]{0,4}[:=][ \t]{0,4}["'\\]{0,3}(?<value>(?<=["'])[^"'\\\s]{6,500}|[^\s"'\\,;&<>(){}[\]]{6,500})/gi,
     check: isAssigned,
   },
 ];
