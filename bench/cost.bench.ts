@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { calcPrice, waitForUpdate, type ModelPrice, type Provider } from '@pydantic/genai-prices';
 import { isPriced, priceOf, type Call } from '../packages/telemetry/src/cost.ts';
+import type { Usage } from '../packages/telemetry/src/span.ts';
 import table from '../packages/telemetry/src/prices/genai-prices.json' with { type: 'json' };
 import type { DatedPriceJson, ModelPriceJson, PriceTableJson } from '../packages/telemetry/src/prices/table.ts';
 import {
@@ -53,6 +54,18 @@ for case in data['cases']:
     picos.append(str(pico))
 json.dump({'version': version('genai-prices'), 'picos': picos}, sys.stdout)
 `;
+
+const FIELDS: Readonly<Record<string, keyof Usage>> = {
+  input_tokens: 'inputTokens',
+  output_tokens: 'outputTokens',
+  cache_read_tokens: 'cacheReadTokens',
+  cache_write_tokens: 'cacheCreationTokens',
+  output_reasoning_tokens: 'reasoningTokens',
+  input_audio_tokens: 'inputAudioTokens',
+  output_audio_tokens: 'outputAudioTokens',
+  input_image_tokens: 'inputImageTokens',
+  input_video_tokens: 'inputVideoTokens',
+};
 
 const RELATIVE_LIMIT = 1e-9;
 const MAX_SHOWN = 20;
@@ -145,15 +158,16 @@ function report(
     shown.push(`${kind}: ${provider} ${model} ${tier ?? ''} ${vector} at ${at.toISOString()}: ${what}`);
 }
 
+/** As a span tells it: what the conventions have a field for in its field, the rest by the name of its unit. */
 function callOf({ provider, model, cells, at, tier }: Case): Call {
-  return {
-    provider,
-    model,
-    atMs: at.getTime(),
-    usage: {},
-    counts: new Map(Object.entries(usageOf(cells))),
-    serviceTier: tier,
-  };
+  const usage: Usage = {};
+  const counts = new Map<string, number>();
+  for (const [key, count] of Object.entries(usageOf(cells))) {
+    const field = FIELDS[key];
+    if (field === undefined) counts.set(key, count);
+    else usage[field] = count;
+  }
+  return { provider, model, atMs: at.getTime(), usage, counts, serviceTier: tier };
 }
 
 /** Prices of service tiers and batches, which the npm package has not: ours against the rationals and Python. */
