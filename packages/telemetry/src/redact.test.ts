@@ -242,6 +242,12 @@ test('patterns that are no RE2, too large, or match nothing are refused with a r
   ]) {
     assert.throws(() => compileRedaction(own(pattern)), RedactionRuleError, pattern);
   }
+  const heavy = Array.from({ length: 3 }, (_, i) => ({
+    ...own('(?:[a-z]{9} ){40}[0-9]').rules.at(-1)!,
+    id: `heavy-${i}`,
+  }));
+  compileRedaction({ ...DEFAULT_REDACTION, rules: heavy.slice(0, 2) });
+  assert.throws(() => compileRedaction({ ...DEFAULT_REDACTION, rules: heavy }), /all enabled rules together/);
   assert.throws(() => compileRedaction(own('a', { id: 'email' })), RedactionRuleError);
   assert.throws(() => compileRedaction(own('a', { id: 'Bad Id' })), RedactionRuleError);
 });

@@ -11,6 +11,8 @@ export interface ActiveRule {
   detector: Detector | undefined;
   /** Places of a tenant's pattern. */
   find: ((text: string) => Iterable<readonly [number, number]>) | undefined;
+  /** Instructions of the tenant's pattern. */
+  program: number;
   /** Whether the rule looks at attributes of this key; undefined: at everything. */
   hasKey: ((key: string) => boolean) | undefined;
 }
