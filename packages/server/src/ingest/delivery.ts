@@ -6,6 +6,7 @@ import { encodeBlock } from '../storage/content-block.ts';
 import { blockAad, type BlockRow } from '../storage/postgres/content.ts';
 import { markBilled } from './billing.ts';
 import { contentHasher, recorded, type Recorded } from './record.ts';
+import { leaveOutSelfTraced } from './self-traced.ts';
 import { summaryOf, type Summary } from './summary.ts';
 
 /** Applied to the spans of every way in before anything of them is stored, shown or counted: returns what may be kept. */
@@ -53,6 +54,7 @@ export function deliveryOf(spans: readonly Span[], terms: DeliveryTerms): Delive
   const redacted = redactor.redactSpans(kept.spans);
   if (redacted.length === 0) return undefined;
   const records = redacted.map((span) => recorded(span, kept.hashes.get(idOf(span)) ?? 0n, retentionClass, prices));
+  leaveOutSelfTraced(records);
   const { block, blockDay } = sealedBlock(records, key, retentionClass);
   return {
     spanCount: records.length,
