@@ -715,8 +715,8 @@ create table traces (
   unpriced_services text[] not null default '{}'::text[]
 ) with (fillfactor=85);
 alter table traces add constraint traces_pkey PRIMARY KEY (tenant_id, trace_id);
-CREATE INDEX traces_of_session ON public.traces USING btree (tenant_id, session_id, start_ns, trace_id) WHERE (session_id IS NOT NULL);
-CREATE INDEX traces_of_user ON public.traces USING btree (tenant_id, user_id, start_ns, trace_id) WHERE (user_id IS NOT NULL);
+CREATE INDEX traces_of_session ON public.traces USING btree (tenant_id, session_id, ((start_ns + 0)), trace_id) WHERE (session_id IS NOT NULL);
+CREATE INDEX traces_of_user ON public.traces USING btree (tenant_id, user_id, ((start_ns + 0)), trace_id) WHERE (user_id IS NOT NULL);
 CREATE INDEX traces_started ON public.traces USING btree (tenant_id, start_ns, trace_id);
 alter table traces enable row level security;
 alter table traces force row level security;

@@ -4,9 +4,14 @@ import pg from 'pg';
 
 /** What a caller holds inside a transaction: text with $1 placeholders and its values, never glued together. */
 export interface Sql {
+  /**
+   * `name` is for a statement of ingest whose text never changes and whose plan does not depend on its values: where
+   * the connection may keep statements, it is parsed once. Two texts under one name are refused.
+   */
   query<Row extends object = Record<string, unknown>>(
     text: string,
     values?: readonly unknown[],
+    name?: string,
   ): Promise<{ rows: Row[]; rowCount: number }>;
 }
 
@@ -17,6 +22,8 @@ export interface DatabaseOptions {
   owner: pg.PoolConfig;
   maxConnections?: number;
   statementTimeoutMs?: number;
+  /** Named statements stay parsed on their connection; not behind a pooler, which hands out another one each time. */
+  keepsStatements?: boolean;
 }
 
 /** Thrown when PostgreSQL cannot be reached or refuses for want of resources; the rim answers 503. */
@@ -41,11 +48,13 @@ export class Database {
   // With an operator's DATABASE_URL both pools log in as the same user, who is a member of the role; taking the role for
   // the length of the transaction works through a pooler in transaction mode, where a session SET would leak.
   readonly #asApp: readonly Setting[];
+  readonly #keepsStatements: boolean;
 
   constructor(options: DatabaseOptions) {
     const limits = { connectionTimeoutMillis: 5_000, idleTimeoutMillis: 30_000 };
     this.#app = new pg.Pool({ ...limits, max: options.maxConnections ?? 10, ...options.app });
     this.#owner = new pg.Pool({ ...limits, max: 4, ...options.owner });
+    this.#keepsStatements = options.keepsStatements ?? false;
     // Set with the role, not when connecting: a pooler refuses start-up parameters that it does not know.
     const timeoutMs = String(options.statementTimeoutMs ?? 30_000);
     this.#asApp = [
@@ -66,7 +75,7 @@ export class Database {
    * when it throws. A deadlock or serialization failure is retried up to twice, so `work` must not have other effects.
    */
   inTenant<T>(tenantId: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return transaction(this.#app, [...this.#asApp, ['app.tenant', tenantId]], work);
+    return transaction(this.#app, [...this.#asApp, ['app.tenant', tenantId]], work, this.#keepsStatements);
   }
 
   /**
@@ -105,10 +114,15 @@ export class Database {
   }
 }
 
-async function transaction<T>(pool: pg.Pool, settings: readonly Setting[], work: (sql: Sql) => Promise<T>): Promise<T> {
+async function transaction<T>(
+  pool: pg.Pool,
+  settings: readonly Setting[],
+  work: (sql: Sql) => Promise<T>,
+  keepsStatements = false,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await attemptTransaction(pool, settings, work);
+      return await attemptTransaction(pool, settings, work, keepsStatements);
     } catch (error) {
       const state = sqlState(error);
       if (attempt < MAX_ATTEMPTS && (state === SERIALIZATION_FAILURE || state === DEADLOCK_DETECTED)) continue;
@@ -121,6 +135,7 @@ async function attemptTransaction<T>(
   pool: pg.Pool,
   settings: readonly Setting[],
   work: (sql: Sql) => Promise<T>,
+  keepsStatements: boolean,
 ): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
@@ -130,7 +145,7 @@ async function attemptTransaction<T>(
       const calls = settings.map((_, i) => `set_config($${2 * i + 1}, $${2 * i + 2}, true)`).join(', ');
       await client.query(`select ${calls}`, settings.flat());
     }
-    const result = await work(client as unknown as Sql);
+    const result = await work(sqlOf(client, keepsStatements));
     await client.query('commit');
     return result;
   } catch (error) {
@@ -147,6 +162,16 @@ async function attemptTransaction<T>(
   } finally {
     client.release(broken);
   }
+}
+
+function sqlOf(client: pg.PoolClient, keepsStatements: boolean): Sql {
+  return {
+    query<Row extends object>(text: string, values: readonly unknown[] = [], name?: string) {
+      const statement = name === undefined || !keepsStatements ? { text } : { text, name };
+      const answer: Promise<unknown> = client.query({ ...statement, values: [...values] });
+      return answer as Promise<{ rows: Row[]; rowCount: number }>;
+    },
+  };
 }
 
 /** The SQLSTATE of an error from PostgreSQL, or undefined for any other error. */

@@ -42,6 +42,7 @@ export async function openStorage(options: StorageOptions): Promise<Storage> {
     app: cluster.connection(APP_ROLE, DATABASE_NAME),
     owner: cluster.connection(OWNER_ROLE, DATABASE_NAME),
     maxConnections: options.maxConnections ?? 10,
+    keepsStatements: true,
   });
   const { folder, pid } = cluster;
   const stopWatching = watchStuck({ folder, pid, refuses: () => refusesAll(database), log: log ?? (() => {}) });

@@ -31,6 +31,7 @@ export async function insertBlocks(sql: Sql, tenantId: string, blocks: readonly 
       smallints(blocks.map(({ retentionClass }) => retentionClass)),
       byteas(blocks.map(({ sealed }) => sealed)),
     ],
+    'insert_content_blocks',
   );
 }
 

@@ -97,6 +97,7 @@ export async function insertRollups(sql: Sql, tenantId: string, deltas: readonly
       texts(sketches.map((sketch) => arrayLiteral(sketch.map(([bucket]) => bucket)))),
       texts(sketches.map((sketch) => arrayLiteral(sketch.map(([, count]) => count)))),
     ],
+    'insert_rollups',
   );
 }
 

@@ -114,6 +114,7 @@ export async function insertSpans(sql: Sql, tenantId: string, rows: readonly Spa
       bigints(rows.map((row) => row.repeatsSpanId)),
       integers(rows.map((row) => row.repeatsReason)),
     ],
+    'insert_spans',
   );
 }
 

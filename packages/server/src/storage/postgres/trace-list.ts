@@ -92,12 +92,20 @@ const COLUMNS = `
   sealed
 `;
 
+/**
+ * The time as the index of the filter holds it. Those of users and sessions hold an expression, so that no other index
+ * gives their order: for a table without statistics, or a tenant that they do not know, the planner expects one row from
+ * each index and took that of the time, which read every trace of the tenant.
+ */
+const timeOf = ({ user, session }: TraceFilter): string =>
+  user === null && session === null ? 'start_ns' : '(start_ns + 0)';
+
 // What an index answers: the range, one user, one session, the beginning of an id. The planner sees the values of each
 // call and drops what was not asked.
-const BY_INDEX = `
+const byIndex = (time: string): string => `
   tenant_id = $1
-  and ($2::bigint is null or start_ns >= $2)
-  and ($3::bigint is null or start_ns < $3)
+  and ($2::bigint is null or ${time} >= $2)
+  and ($3::bigint is null or ${time} < $3)
   and ($4::text is null or user_id = $4)
   and ($5::text is null or session_id = $5)
   and ($6::uuid is null or trace_id between $6 and $7::uuid)
@@ -123,7 +131,7 @@ const BY_ROW = `
   and ($20::text is null or service = $20)
 `;
 
-const NEWEST_FIRST = 'order by start_ns desc, trace_id desc';
+const newestFirst = (time: string): string => `order by ${time} desc, trace_id desc`;
 
 interface IdRange {
   from: string;
@@ -210,18 +218,19 @@ async function listWithin(
   { after, limit, offset }: PageBounds,
   { ids = null, most }: { ids?: IdRange | null; most?: number },
 ): Promise<ListedTrace[]> {
+  const time = timeOf(filter);
   const { rows } = await sql.query<ListedTrace>(
     `
       select ${COLUMNS}
       from (
         select *
         from traces
-        where ${BY_INDEX}
-          and ($21::bigint is null or (start_ns, trace_id) < ($21, $22::uuid))
-        ${most === undefined ? '' : `${NEWEST_FIRST} limit ${most}`}
+        where ${byIndex(time)}
+          and ($21::bigint is null or (${time}, trace_id) < ($21, $22::uuid))
+        ${most === undefined ? '' : `${newestFirst(time)} limit ${most}`}
       ) as scanned
       where ${BY_ROW}
-      ${NEWEST_FIRST}
+      ${newestFirst(time)}
       limit $23 offset $24
     `,
     [...valuesOf(tenantId, filter, ids), after?.startNs ?? null, after?.traceId ?? null, limit, offset],
@@ -236,17 +245,18 @@ async function lastScanned(
   filter: TraceFilter,
   after: TracePosition | null,
 ): Promise<TracePosition | undefined> {
+  const time = timeOf(filter);
   const { rows } = await sql.query<{ startNs: string; traceId: string }>(
     `
       select start_ns as "startNs", replace(trace_id::text, '-', '') as "traceId"
       from traces
       where tenant_id = $1
-        and ($2::bigint is null or start_ns >= $2)
-        and ($3::bigint is null or start_ns < $3)
+        and ($2::bigint is null or ${time} >= $2)
+        and ($3::bigint is null or ${time} < $3)
         and ($4::text is null or user_id = $4)
         and ($5::text is null or session_id = $5)
-        and ($6::bigint is null or (start_ns, trace_id) < ($6, $7::uuid))
-      ${NEWEST_FIRST}
+        and ($6::bigint is null or (${time}, trace_id) < ($6, $7::uuid))
+      ${newestFirst(time)}
       limit 1 offset ${MOST_SCANNED - 1}
     `,
     [
@@ -270,14 +280,15 @@ export async function countListed(
   filter: TraceFilter,
   most: number,
 ): Promise<number | undefined> {
+  const time = timeOf(filter);
   const { rows } = await sql.query<{ count: number; scanned: number }>(
     `
       select (count(*) filter (where ${BY_ROW}))::int as count, count(*)::int as scanned
       from (
         select *
         from traces
-        where ${BY_INDEX}
-        ${NEWEST_FIRST}
+        where ${byIndex(time)}
+        ${newestFirst(time)}
         limit ${most + 1}
       ) as scanned
     `,

@@ -131,6 +131,7 @@ export async function insertNewTraces(sql: Sql, tenantId: string, rows: readonly
       returning replace(trace_id::text, '-', '') as "traceId"
     `,
     valuesOf(tenantId, rows),
+    'insert_traces',
   );
   return new Set(inserted.map(({ traceId }) => traceId));
 }

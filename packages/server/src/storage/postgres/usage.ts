@@ -24,6 +24,7 @@ export async function addUsage(sql: Sql, tenantId: string, day: string, delta: U
       returning traces
     `,
     [tenantId, day, delta.traces, delta.spans, delta.duplicates, delta.replaced, delta.bytes],
+    'add_usage',
   );
   return Number(rows[0]?.traces ?? 0);
 }
