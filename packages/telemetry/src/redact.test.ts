@@ -252,6 +252,25 @@ test('patterns that are no RE2, too large, or match nothing are refused with a r
   assert.throws(() => compileRedaction(own('a', { id: 'Bad Id' })), RedactionRuleError);
 });
 
+test('patterns that are slow have three seconds of a request; what they did not look at goes whole', () => {
+  const rules = Array.from({ length: 50 }, (_, i) => ({ ...own(`(?i)case${i}-\\d+`).rules.at(-1)!, id: `slow-${i}` }));
+  const redaction = compileRedaction({ ...DEFAULT_REDACTION, rules });
+  const text = `${'the parcel waited 1-2 '.repeat(600_000)} case7-1 the end`;
+  const startMs = performance.now();
+  const after = redaction.redactText(text).text;
+  assert.ok(performance.now() - startMs < 60_000);
+  assert.ok(!after.includes('case7-1'));
+  assert.equal(redaction.redactText('see case7-1').text, 'see [redacted:slow-7]', 'the next request has its own time');
+});
+
+test('a pattern finds what lies across two windows', () => {
+  const text = `${'x'.repeat(131_070)}CASE-1234${'y'.repeat(200_000)}`;
+  assert.equal(
+    compileRedaction(own('CASE-[0-9]{4}')).redactText(text).text,
+    text.replace('CASE-1234', '[redacted:case-number]'),
+  );
+});
+
 test('hits are told to the caller', () => {
   const hits = new Map<string, number>();
   const redaction = compileRedaction(everything, { onHit: (id, count) => hits.set(id, (hits.get(id) ?? 0) + count) });
