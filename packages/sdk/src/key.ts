@@ -56,16 +56,19 @@ export class KeySource {
   }
 }
 
-/** The files on the stack of the caller, nearest first, without Node's and without installed packages. */
-export function callerFiles(stack: string | undefined, ownFile: string): string[] {
+/** The files on a stack below the first frame's, nearest first, without Node's and without installed packages. */
+export function callerFiles(stack: string | undefined): string[] {
+  const [own, ...callers] = (stack?.split('\n').slice(1) ?? []).map(placeOf);
   const files = new Set<string>();
-  for (const line of stack?.split('\n').slice(1) ?? []) {
-    const place = /(?:\(|at |async )(file:\/\/[^)]+?|\/[^)]+?|[A-Za-z]:\\[^)]+?):\d+:\d+\)?$/.exec(line)?.[1];
-    if (place === undefined || /[\\/]node_modules[\\/]/.test(place)) continue;
-    const path = place.startsWith('file:') ? fileURLToPath(place) : place;
-    if (path !== ownFile) files.add(path);
+  for (const file of callers) {
+    if (file !== undefined && file !== own && !/[\\/]node_modules[\\/]/.test(file)) files.add(file);
   }
   return [...files].slice(0, MAX_FILES);
+}
+
+function placeOf(line: string): string | undefined {
+  const place = /(?:\(|at |async )(file:\/\/[^)]+?|\/[^)]+?|[A-Za-z]:\\[^)]+?):\d+:\d+\)?$/.exec(line)?.[1];
+  return place?.startsWith('file:') === true ? fileURLToPath(place) : place;
 }
 
 /**

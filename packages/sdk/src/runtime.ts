@@ -54,7 +54,7 @@ export function initLumina(options: LuminaOptions = {}): void {
     running = start(settings, notices);
     if (!isListening) process.on('beforeExit', flushBeforeExit);
     isListening = true;
-    void warnOfWrittenKey(options.api_key, callerFiles(stack, ownFile()), notices);
+    void warnOfWrittenKey(options.api_key, callerFiles(stack), notices);
   });
 }
 
@@ -152,8 +152,4 @@ function resourceOf({ serviceName, environment, resource }: Settings): Record<st
 function flushBeforeExit(): void {
   const sender = running?.sender;
   if (sender !== undefined && !sender.isIdle) void sender.flush(true);
-}
-
-function ownFile(): string {
-  return callerFiles(new Error().stack, '')[0] ?? '';
 }
