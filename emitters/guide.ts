@@ -188,7 +188,9 @@ const LEGEND = `
 - **cached**: whether the input tokens of a call include what was read from or written to a cache. Both ways are read as one:
   \`prompt_tokens\` always includes them.
 - **spans that look like one call**: wrappers repeat the usage of the span inside, and Anthropic's own clients trace
-  themselves since 2026 beside any instrumentation. Lumina bills one of them and says which.
+  themselves since 2026 beside any instrumentation. Lumina bills one of them and says which. In Python beside OpenLLMetry and
+  LangChain the client's span may open a trace of its own: it is left unbilled when it comes in the same export request and
+  carries the same response id, which a batching exporter sees to; with an exporter that sends each span alone, both count.
 
 ## What they leave out
 
