@@ -28,26 +28,25 @@ trace('packed program', async (span) => {
 `;
 const NAMES = 'initLumina, score, trace, traceLLM';
 
-let folder: string;
+const root = await mkdtemp(join(tmpdir(), 'lumatrace-packed-'));
+/** The project that installs the package. */
+const folder = join(root, 'user');
 let instance: Instance;
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'lumatrace-packed-'));
   instance = await startInstance();
-  const built = join(folder, 'built');
+  const built = join(root, 'built');
   execFileSync(process.execPath, [join(ROOT, 'packages/sdk/scripts/build.ts'), built], { stdio: 'inherit' });
-  execFileSync('npm', ['pack', built, '--pack-destination', folder, '--silent'], { stdio: 'ignore' });
-  const user = join(folder, 'user');
-  await mkdir(user);
-  await writeFile(join(user, 'package.json'), '{"name":"user","private":true}');
-  const tarball = join(folder, 'lumatrace-sdk-0.1.0.tgz');
+  execFileSync('npm', ['pack', built, '--pack-destination', root, '--silent'], { stdio: 'ignore' });
+  await mkdir(folder);
+  await writeFile(join(folder, 'package.json'), '{"name":"user","private":true}');
+  const tarball = join(root, 'lumatrace-sdk-0.1.0.tgz');
   const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--silent'];
-  execFileSync('npm', ['install', tarball, ...flags], { cwd: user, stdio: 'inherit' });
-  folder = user;
+  execFileSync('npm', ['install', tarball, ...flags], { cwd: folder, stdio: 'inherit' });
 });
 after(async () => {
   await instance?.stop();
-  await rm(join(folder, '..'), { recursive: true, force: true });
+  await rm(root, { recursive: true, force: true });
 });
 
 interface Shown {
