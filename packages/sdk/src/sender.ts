@@ -16,6 +16,8 @@ const RETRYABLE = new Set([429, 502, 503, 504]);
 const MAX_ATTEMPTS = 5;
 const FIRST_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 30_000;
+/** A server that asks for more is asked again after this. */
+const MAX_RETRY_AFTER_MS = 300_000;
 /** Longest stretch of encoding between two turns of the event loop. */
 const SLICE_MS = 4;
 const GZIP_FROM_BYTES = 1_024;
@@ -194,7 +196,7 @@ export class Sender {
       }
       if (attempt >= MAX_ATTEMPTS || this.#isHurried) return 'lost';
       notices.counts.requests_retried++;
-      await this.#pause(answer?.retryAfterMs ?? backoffMs(attempt));
+      await this.#pause(Math.min(answer?.retryAfterMs ?? backoffMs(attempt), MAX_RETRY_AFTER_MS));
     }
   }
 
@@ -226,7 +228,7 @@ export class Sender {
   /** Ends early when somebody is in a hurry; a waiting attempt does not keep the process alive. */
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(done, Math.min(ms, MAX_BACKOFF_MS));
+      const timer = setTimeout(done, ms);
       timer.unref();
       const wake = (): void => done();
       this.#wake = wake;
