@@ -41,7 +41,8 @@ const { values } = parseArgs({
   options: { data: { type: 'string' }, sizes: { type: 'string', default: '1,10' }, json: { type: 'boolean' } },
 });
 const sizes = values.sizes.split(',').map(Number);
-if (sizes.some((size) => !(size > 0))) throw new Error(`Expected sizes in millions but received ${values.sizes}`);
+// below a hundred thousand the tenant of 0.1 % would have no request of its own
+if (sizes.some((size) => !(size >= 0.1))) throw new Error(`Expected 0.1 million or more but received ${values.sizes}`);
 const folder = values.data ?? (await mkdtemp(join(tmpdir(), 'lumatrace-explore-')));
 
 const timings: Timing[] = [];
