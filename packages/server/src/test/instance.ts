@@ -54,6 +54,8 @@ export async function startInstance(options: InstanceOptions = {}): Promise<Inst
   const child = spawn(
     process.execPath,
     [
+      // as the launcher does
+      '--max-semi-space-size=64',
       MAIN,
       'up',
       '--port',
