@@ -1,7 +1,7 @@
 // What a call costs: exact integer pico-dollars from a price table, each token counted once. What is unknown is unpriced.
 import { hasInvalidUsage } from './conventions.ts';
 import bundledTable from './prices/genai-prices.json' with { type: 'json' };
-import { compileOverride, type CompiledOverride, type PriceOverride } from './prices/overrides.ts';
+import { OverrideRules, type PriceOverride } from './prices/overrides.ts';
 import { applies, billOf, compileRates, ratesAt, type CostComponent, type Counts, type Rates } from './prices/rates.ts';
 import { Sellers, type Found, type Model } from './prices/sellers.ts';
 import type { PriceTableJson, ProviderJson } from './prices/table.ts';
@@ -45,7 +45,8 @@ export type UnpricedReason =
   | 'unknown_model'
   | 'unknown_service_tier'
   | 'no_price'
-  | 'ambiguous_usage';
+  | 'ambiguous_usage'
+  | 'too_many_models';
 
 export interface Unpriced {
   unpriced: UnpricedReason;
@@ -82,12 +83,8 @@ const LEAST_SECONDS = new Map([
 const SECONDS_KEYS = ['audio_seconds', 'input_audio_seconds'] as const;
 
 const MAX_REMEMBERED = 4_096;
-
-interface Overrides {
-  readonly version: string;
-  /** In the order of precedence. */
-  readonly list: readonly CompiledOverride[];
-}
+/** Longer questions have no answer in a table; they are not remembered. */
+const MAX_REMEMBERED_LENGTH = 768;
 
 /** A compiled price table, with a tenant's overrides in front of it. Look-ups are remembered, at most 4,096 of them. */
 export class PriceBook {
@@ -95,7 +92,7 @@ export class PriceBook {
   readonly version: string;
   readonly #tableVersion: string;
   readonly #sellers: Sellers;
-  readonly #overrides: Overrides | undefined;
+  readonly #overrides: OverrideRules | undefined;
   readonly #found = new Map<string, Found | 'unknown_provider' | 'unknown_model'>();
   readonly #variants = new WeakMap<Rates, Map<Rates, Rates>>();
 
@@ -108,7 +105,7 @@ export class PriceBook {
       this.#tableVersion = `${table.source} ${table.version}`;
       this.#sellers = new Sellers(table.providers);
     }
-    this.#overrides = overrides && { version: overrides.version, list: overrides.list.map(compileOverride) };
+    this.#overrides = overrides && new OverrideRules(overrides);
     this.version =
       overrides === undefined || overrides.list.length === 0
         ? this.#tableVersion
@@ -131,7 +128,8 @@ export class PriceBook {
     // an answer without a question is half a bill; a question alone (embeddings) is a whole one
     if (!counts.has('input_tokens') && (call.counts?.size ?? 0) === 0) return { unpriced: 'no_usage' };
     const names = { provider: normal(call.provider ?? ''), model: normal(call.model), tier: tierOf(call.serviceTier) };
-    const override = this.#overrides?.list.find((candidate) => candidate.matches(names, call.atMs));
+    const override = this.#overrides?.find(names, call.atMs);
+    if (typeof override === 'string') return { unpriced: override };
     if (override !== undefined) return this.#bill(override.rates, counts, { ...override, ...names });
     const found = this.#find(call.provider ?? '', call.model, call.serverAddress ?? '');
     if (typeof found === 'string') return { unpriced: found };
@@ -170,6 +168,7 @@ export class PriceBook {
   }
 
   #find(provider: string, model: string, host: string): Found | 'unknown_provider' | 'unknown_model' {
+    if (provider.length + model.length + host.length > MAX_REMEMBERED_LENGTH) return 'unknown_model';
     const key = `${provider}\n${model}\n${host}`;
     const known = this.#found.get(key);
     if (known !== undefined) return known;

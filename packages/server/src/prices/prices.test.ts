@@ -165,6 +165,9 @@ test('overrides that cannot be used are refused with the place', async () => {
     [{ prices: { input_gallons: '1' } }, /input_gallons/],
     [{ from: 'yesterday' }, /overrides\[0\]\.from/],
     [{ from: '2026-11-02', until: '2026-11-01' }, /later than/],
+    [{ from: '2026-02-31' }, /overrides\[0\]\.from/],
+    [{ until: '2026-02-29T10:00Z' }, /overrides\[0\]\.until/],
+    [{ model: { regex: '(?:a{0,30}b?){0,30}Ndq$' } }, /overrides\[0\]\.model\.regex: Expected at most 1000 steps/],
   ];
   for (const [change, message] of wrong) {
     const overrides = [{ ...HOUSE, ...change }];
@@ -177,6 +180,16 @@ test('overrides that cannot be used are refused with the place', async () => {
     prices.write(someone(tenantId), randomUUID(), { overridesVersion: 0, overrides: [HOUSE, HOUSE] }),
     /there twice/,
   );
+  const patterns = Array.from({ length: 60 }, (_, i) => ({
+    ...HOUSE,
+    id: `r${i}`,
+    model: { regex: `^m${i}-[a-z]{9}$` },
+  }));
+  await assert.rejects(
+    prices.write(someone(tenantId), randomUUID(), { overridesVersion: 0, overrides: patterns }),
+    /overrides\[\d\d\]\.model\.regex: Expected at most 1000 steps of all patterns together/,
+  );
+  await assert.rejects(prices.bookWith(tenantId, patterns), /of all patterns together/);
 });
 
 test('one tenant’s overrides are nobody else’s', async () => {

@@ -7,7 +7,12 @@ import {
   type Call,
   type PriceOverride,
 } from '@lumatrace/telemetry';
-import { compileOverride, MAX_OVERRIDES, OverrideError } from '@lumatrace/telemetry/prices/overrides.ts';
+import {
+  compileOverride,
+  MAX_OVERRIDES,
+  MAX_OVERRIDES_PROGRAM,
+  OverrideError,
+} from '@lumatrace/telemetry/prices/overrides.ts';
 import { audit } from '../access/audit.ts';
 import type { Principal } from '../access/principal.ts';
 import type { Database } from '../storage/database.ts';
@@ -155,15 +160,22 @@ function checkOverrides(overrides: readonly PriceOverride[]): void {
   if (overrides.length > MAX_OVERRIDES)
     throw new PricesRefusal('VALIDATION_FAILED', `Expected at most ${MAX_OVERRIDES} overrides.`);
   const ids = new Set<string>();
+  let program = 0;
   for (const [i, override] of overrides.entries()) {
     if (ids.has(override.id))
       throw new PricesRefusal('VALIDATION_FAILED', `overrides[${i}].id: "${override.id}" is there twice.`);
     ids.add(override.id);
     try {
-      compileOverride(override);
+      program += compileOverride(override).program;
     } catch (error) {
       if (!(error instanceof OverrideError)) throw error;
       throw new PricesRefusal('VALIDATION_FAILED', `overrides[${i}].${error.field}: ${error.message}.`);
+    }
+    if (program > MAX_OVERRIDES_PROGRAM) {
+      throw new PricesRefusal(
+        'VALIDATION_FAILED',
+        `overrides[${i}].model.regex: Expected at most ${MAX_OVERRIDES_PROGRAM} steps of all patterns together; use starts_with or a simpler pattern.`,
+      );
     }
   }
 }
@@ -239,7 +251,10 @@ export function quote(book: PriceBook, call: Call, overrides: readonly PriceOver
       costPico: null,
       components: [],
       priceVersion: book.version,
-      why: `No override applies, and the table has no price: ${price.unpriced.replaceAll('_', ' ')}.`,
+      why:
+        price.unpriced === 'too_many_models'
+          ? 'So many new names of models came that the overrides were not tried on this one: ask again in ten seconds.'
+          : `No override applies, and the table has no price: ${price.unpriced.replaceAll('_', ' ')}.`,
       unpricedReason: price.unpriced,
       providerId: null,
       modelId: null,
