@@ -4,7 +4,7 @@ import { Sketch, usdOf } from '@lumatrace/telemetry';
 import { divideHalfEven } from '@lumatrace/telemetry/decimal.ts';
 import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
 import {
-  decodeBlock,
+  decodeBlockWithin,
   spanFrom,
   spanIdNumber,
   spanIdText,
@@ -61,6 +61,8 @@ export interface TraceAnswer extends TraceItem {
   scores: ScoreItem[];
   /** True when the trace has more spans than one answer holds; the earliest are here. */
   spans_truncated: boolean;
+  /** True when its spans say more than one answer holds: some are here without what they said, which `span` tells. */
+  content_truncated: boolean;
 }
 
 /** A span with what came beside it. */
@@ -170,6 +172,8 @@ export interface Explore {
 /** Counting further would read the whole table for a number that nobody reads. */
 const MAX_COUNTED = 10_000;
 const MAX_SPANS_SHOWN = 50_000;
+/** Inflated content of one answer. An answer says most of it twice, in attributes and in messages. */
+const MAX_TRACE_CONTENT_BYTES = 128 * 1024 * 1024;
 const BLOCKS_PER_BREATH = 8;
 const SPANS_PER_BREATH = 500;
 const MAX_FACET_VALUES = 100;
@@ -245,11 +249,13 @@ export function createExplore(options: ExploreOptions): Explore {
       if (read === undefined || item === undefined) throw noTrace();
       const rows = read.rows.slice(0, MAX_SPANS_SHOWN);
       const signals = openSignals(read.signals, key);
+      const blocks = await openBlocks(read.blocks, key, MAX_TRACE_CONTENT_BYTES);
       return {
         ...item,
-        spans: await spanItems(rows, await openBlocks(read.blocks, key), { signals, leadId: item.span_id }),
+        spans: await spanItems(rows, blocks, { signals, leadId: item.span_id }),
         scores: signals.scores,
         spans_truncated: read.rows.length > rows.length,
+        content_truncated: blocks.size < read.blocks.length,
       };
     },
 
@@ -389,15 +395,24 @@ export function createExplore(options: ExploreOptions): Explore {
   };
 }
 
-/** Pauses between blocks: a trace of ten thousand spans must not hold up everybody else. */
+/**
+ * Pauses between blocks: a trace of ten thousand spans must not hold up everybody else. What would inflate beyond `maxBytes`
+ * stays closed, the first block excepted.
+ */
 async function openBlocks(
   sealed: ReadonlyArray<{ blockId: string; sealed: Buffer }>,
   key: TenantKey,
+  maxBytes = Infinity,
 ): Promise<Map<string, ContentBlock>> {
   const blocks = new Map<string, ContentBlock>();
+  let leftBytes = maxBytes;
   for (const [i, block] of sealed.entries()) {
     if (i % BLOCKS_PER_BREATH === BLOCKS_PER_BREATH - 1) await breathe();
-    blocks.set(block.blockId, decodeBlock(key.open('content', blockAad(block.blockId), block.sealed)));
+    const bytes = key.open('content', blockAad(block.blockId), block.sealed);
+    const opened = decodeBlockWithin(bytes, i === 0 ? Infinity : leftBytes);
+    if (opened === undefined) continue;
+    leftBytes = Math.max(1, leftBytes - opened.inflatedBytes);
+    blocks.set(block.blockId, opened.block);
   }
   return blocks;
 }

@@ -251,6 +251,10 @@ for (const query of [
   'status=fine',
   'cursor=AAAA',
   'service=a&service=b',
+  'startDate=0001-01-01',
+  'startDate=1677-12-31',
+  'endDate=9999-12-31',
+  'endDate=2262-04-12',
   `q=${'x'.repeat(201)}`,
 ]) {
   test(`GET /api/traces?${query.slice(0, 30)} is 400`, async () => {
@@ -258,6 +262,37 @@ for (const query of [
     assert.deepEqual([status, body.code], [400, 'VALIDATION_FAILED']);
   });
 }
+
+const OUT = ['cost?', 'latency?', 'series?metric=cost&interval=86400000&', 'series?metric=latency&interval=86400000&'];
+for (const path of [...OUT.map((each) => `/api/analytics/${each}`), '/api/facets?']) {
+  test(`GET ${path} refuses times that no column holds and members that it does not know, by name`, async () => {
+    for (const [query, named] of [
+      ['endDate=0001-01-01', '"endDate" in the query'],
+      ['endDate=9999-12-31', '"endDate" in the query'],
+      ['startDate=2262-04-12', '"startDate" in the query'],
+      ['startDate=2026-06-31', '"startDate" in the query'],
+      ['service=chat', 'service'],
+      ['environment=production', 'environment'],
+      ['timerange=1h', 'timerange'],
+    ] as const) {
+      const { status, body } = await served.get<{ code: string; message: string }>(filtered, path + query);
+      assert.deepEqual([query, status, body.code], [query, 400, 'VALIDATION_FAILED']);
+      assert.ok(body.message.includes(named), body.message);
+    }
+  });
+
+  test(`GET ${path} answers for the first and the last times that a column holds`, async () => {
+    for (const query of ['endDate=1678-01-01', 'startDate=2261-12-25&endDate=2262-01-01', 'endDate=1970-01-02']) {
+      assert.deepEqual([query, (await served.get(filtered, path + query)).status], [query, 200]);
+    }
+  });
+}
+
+test('a list of all times that there are is a list', async () => {
+  const { status, body } = await served.get<Page>(filtered, '/api/traces?startDate=1678-01-01&endDate=2262-01-01');
+  assert.equal(status, 200);
+  assert.notEqual(body.data.length, 0);
+});
 
 test('pages by cursor meet every trace once, also while newer ones arrive', async () => {
   const tenantId = await fill(Array.from({ length: 7 }, (_, i) => ({ trace: i + 1, minutesAgo: 60 - i })));
@@ -528,7 +563,7 @@ test('the outline has the shape of every span, and one span alone is what the wh
     const { spans, ...item } = (await served.get<Detail>(tenantId, `/api/traces/${hex(trace, 32)}`)).body;
     const { body } = await served.get<Detail>(tenantId, `/api/traces/${hex(trace, 32)}/outline`);
     const { spans: outlined, ...outlinedItem } = body;
-    assert.deepEqual(outlinedItem, item);
+    assert.deepEqual({ ...outlinedItem, content_truncated: false }, item);
     assert.equal(outlined.length, spans.length);
     for (const [i, span] of spans.entries()) {
       const whole: Record<string, unknown> = { ...span };

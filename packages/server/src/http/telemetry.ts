@@ -30,18 +30,28 @@ const TIME_RANGES_MS = {
 
 const DATE = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:\d{2})?(?:\.(\d{1,9}))?(Z|[+-]\d{2}:?\d{2})?)?$/i;
 
-/** ISO 8601 → nanoseconds since 1970; a date alone is 00:00 UTC, and so is a time without an offset. */
+/** What 64 bits of nanoseconds hold (1677-09-21 to 2262-04-11), with room for the longest range around it. */
+const FIRST_INSTANT_MS = Date.UTC(1678, 0, 1);
+const LAST_INSTANT_MS = Date.UTC(2262, 0, 1);
+
 const instant = z
   .string()
   .max(40)
   .transform((text, context) => {
     const ns = instantOf(text);
     if (ns !== undefined) return ns;
-    context.addIssue({ code: 'custom', message: 'Expected a date (2026-11-23) or an ISO 8601 time' });
+    context.addIssue({ code: 'custom', message: NO_INSTANT });
     return z.NEVER;
   })
   .describe('ISO 8601; a date alone is 00:00 UTC');
 
+/** What is said where {@link instantOf} finds none. */
+export const NO_INSTANT = 'Expected a date (2026-11-23) or an ISO 8601 time from 1678 to 2262';
+
+/**
+ * ISO 8601 → nanoseconds since 1970; a date alone is 00:00 UTC, and so is a time without an offset. Undefined for what
+ * is no such text, for days that there are not, and for times that a column of 64 bits does not hold.
+ */
 export function instantOf(text: string): bigint | undefined {
   const match = DATE.exec(text.trim());
   if (match === null) return undefined;
@@ -49,7 +59,8 @@ export function instantOf(text: string): bigint | undefined {
   const ms = Date.parse(`${date}T${minute}${second}${offset.toUpperCase()}`);
   // the 30th of February is taken for March by some parsers: a date must come back as it was written
   const isReal = !Number.isNaN(ms) && new Date(`${date}T00:00:00Z`).toISOString().startsWith(date);
-  return isReal ? BigInt(ms) * 1_000_000n + BigInt(fraction.padEnd(9, '0')) : undefined;
+  const isHeld = ms >= FIRST_INSTANT_MS && ms <= LAST_INSTANT_MS;
+  return isReal && isHeld ? BigInt(ms) * 1_000_000n + BigInt(fraction.padEnd(9, '0')) : undefined;
 }
 
 const dollars = z
@@ -276,6 +287,7 @@ const outlineSpan = z.object({
   cost_usd: cost.nullable().optional().describe('Of billable spans; null: unpriced'),
 });
 
+/** Of an object without other members: a filter that is not there would be answered with the sum of everything. */
 export const rangeShape = {
   startDate: instant.optional().describe('Inclusive; 7 days before the end unless told'),
   endDate: instant.optional().describe('Exclusive; now unless told'),
@@ -378,6 +390,9 @@ export function telemetryRoutes({ explore, nowMs = Date.now }: TelemetryOptions)
             spans: z.array(spanItem),
             scores: z.array(scoreItem).describe('Of the trace and of its spans'),
             spans_truncated: z.boolean().describe('True beyond 50,000 spans'),
+            content_truncated: z
+              .boolean()
+              .describe('True when what the spans say is more than 128 MiB: the rest is read span by span'),
           }),
         },
         ...REFUSED,
@@ -436,7 +451,7 @@ export function telemetryRoutes({ explore, nowMs = Date.now }: TelemetryOptions)
       tag: TAG,
       policy: READ,
       limit: 'api',
-      query: z.object({
+      query: z.strictObject({
         ...rangeShape,
         groupBy: z
           .enum(COST_GROUPS)
@@ -468,7 +483,7 @@ export function telemetryRoutes({ explore, nowMs = Date.now }: TelemetryOptions)
       tag: TAG,
       policy: READ,
       limit: 'api',
-      query: z.object({
+      query: z.strictObject({
         ...rangeShape,
         groupBy: z
           .enum(LATENCY_GROUPS as [string, ...string[]])
@@ -499,7 +514,7 @@ export function telemetryRoutes({ explore, nowMs = Date.now }: TelemetryOptions)
       tag: TAG,
       policy: READ,
       limit: 'api',
-      query: z.object({
+      query: z.strictObject({
         ...rangeShape,
         metric: z.enum(['cost', 'tokens', 'traces', 'spans', 'errors', 'latency']),
         groupBy: z.enum(['none', 'service', 'model', 'status']).optional(),
@@ -553,7 +568,7 @@ export function telemetryRoutes({ explore, nowMs = Date.now }: TelemetryOptions)
       tag: TAG,
       policy: READ,
       limit: 'api',
-      query: z.object(rangeShape),
+      query: z.strictObject(rangeShape),
       answers: {
         200: {
           description: 'The most frequent values, each with the number of traces that have it.',

@@ -97,7 +97,24 @@ function storedSpan(span: Span, context: number, price: StoredPrice | undefined)
 
 /** Throws when the bytes are no block of a version that is known here. */
 export function decodeBlock(bytes: Uint8Array): ContentBlock {
-  const json = zstdDecompressSync(bytes, { maxOutputLength: MAX_BLOCK_BYTES });
+  return parsed(zstdDecompressSync(bytes, { maxOutputLength: MAX_BLOCK_BYTES }));
+}
+
+/** The same with its inflated size, or undefined when that is above `maxBytes`: fifty MB of one word are a few kB here. */
+export function decodeBlockWithin(
+  bytes: Uint8Array,
+  maxBytes: number,
+): { block: ContentBlock; inflatedBytes: number } | undefined {
+  try {
+    const json = zstdDecompressSync(bytes, { maxOutputLength: Math.min(maxBytes, MAX_BLOCK_BYTES) });
+    return { block: parsed(json), inflatedBytes: json.length };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') return undefined;
+    throw error;
+  }
+}
+
+function parsed(json: Buffer): ContentBlock {
   const block = JSON.parse(json.toString('utf8')) as ContentBlock;
   if (block.v !== VERSION) throw new Error(`Expected content block version ${VERSION} but received ${block.v}`);
   return block;
