@@ -140,13 +140,33 @@ test('a quote tells the exact cost and the rule, also of prices that are not sav
     counts: { audio_seconds: 3_600, input_audio_seconds: 3_600 },
   };
   assert.equal((await ask<{ costUsd: string }>('POST', '/api/prices/quote', seconds)).body.costUsd, '0.111');
-  assert.equal((await ask('POST', '/api/prices/quote', { ...call, at: 'noon' })).status, 400);
+  for (const at of ['noon', '9999-12-31', '2026-02-30']) {
+    assert.equal((await ask('POST', '/api/prices/quote', { ...call, at })).status, 400);
+  }
+  const tooMuch = [{ id: 'x', model: { regex: '(?:a{0,30}b?){0,30}' }, prices: { input_mtok: '1' } }];
+  const refused = await ask<{ code: string; message: string }>('POST', '/api/prices/quote', {
+    ...call,
+    overrides: tooMuch,
+  });
+  assert.deepEqual([refused.status, refused.body.code], [400, 'VALIDATION_FAILED']);
+  assert.match(refused.body.message, /of all patterns together/);
 });
 
 test('a run is started, shown, and cancelled once; another tenant’s id is no id', async () => {
   const dates = { from: '2026-11-01', to: '2026-11-02' };
   assert.equal((await ask('POST', '/api/prices/recost', dates)).body['dryRun'], true);
   assert.equal((await ask('POST', '/api/prices/recost', { from: '2026-11-02', to: '2026-11-01' })).status, 400);
+  for (const [wrong, named] of [
+    [{ from: '0001-01-01' }, /"from" in the body/],
+    [{ to: '9999-12-31' }, /"to" in the body/],
+    [{ to: '2026-11-31' }, /"to" in the body/],
+  ] as const) {
+    const { status, body } = await ask<{ message: string }>('POST', '/api/prices/recost', { ...dates, ...wrong });
+    assert.equal(status, 400);
+    assert.match(body.message, named);
+  }
+  const all = { from: '1678-01-01', to: '2262-01-01' };
+  assert.equal((await ask('POST', '/api/prices/recost', all)).status, 200);
   const started = await ask<{ recostId: string }>('POST', '/api/prices/recost', { ...dates, dryRun: false });
   assert.equal(started.status, 202);
   assert.equal((await ask('POST', '/api/prices/recost', { ...dates, dryRun: false })).status, 409);

@@ -5,7 +5,7 @@ import { quote, type Prices, type PricesShown } from '../prices/prices.ts';
 import type { Change, DryRun, Recost } from '../prices/recost.ts';
 import { Problem } from './errors.ts';
 import { json, route, type Policy, type Route } from './route.ts';
-import { instantOf } from './telemetry.ts';
+import { instantOf, NO_INSTANT } from './telemetry.ts';
 
 export interface PriceRoutesOptions {
   prices: Prices;
@@ -208,7 +208,7 @@ export function priceRoutes({ prices, recost, nowMs = Date.now }: PriceRoutesOpt
       async handle({ principal, body }) {
         const { provider, model, serviceTier, serverAddress, at, counts, overrides: draft, ...usage } = body;
         const atNs = at === undefined ? BigInt(nowMs()) * 1_000_000n : instantOf(at);
-        if (atNs === undefined) throw new Problem('VALIDATION_FAILED', 'Expected an ISO 8601 time for at.');
+        if (atNs === undefined) throw new Problem('VALIDATION_FAILED', `"at" in the body: ${NO_INSTANT}.`);
         const book = await prices.bookWith(principal.tenantId, draft as PriceOverride[] | undefined);
         const rules = (draft as PriceOverride[] | undefined) ?? (await prices.read(principal.tenantId)).overrides;
         const quoted = quote(
@@ -265,9 +265,9 @@ export function priceRoutes({ prices, recost, nowMs = Date.now }: PriceRoutesOpt
       },
       async handle({ principal, requestId, body }) {
         const [fromNs, untilNs] = [instantOf(body.from), instantOf(body.to)];
-        if (fromNs === undefined || untilNs === undefined || untilNs <= fromNs) {
-          throw new Problem('VALIDATION_FAILED', 'Expected two ISO 8601 times, "from" before "to".');
-        }
+        if (fromNs === undefined) throw new Problem('VALIDATION_FAILED', `"from" in the body: ${NO_INSTANT}.`);
+        if (untilNs === undefined) throw new Problem('VALIDATION_FAILED', `"to" in the body: ${NO_INSTANT}.`);
+        if (untilNs <= fromNs) throw new Problem('VALIDATION_FAILED', 'Expected "from" before "to".');
         const range = { fromNs, untilNs };
         if (body.dryRun) return json(dryRunAnswer(await recost.dryRun(principal.tenantId, range)));
         return json(runAnswer(await recost.start(principal, requestId, range)), 202);
