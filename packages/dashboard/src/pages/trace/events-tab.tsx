@@ -1,5 +1,5 @@
 // What happened during the span, by time.
-import type { SpanItem } from '../../api/trace.ts';
+import type { SpanEvent, SpanItem } from '../../api/trace.ts';
 import { JsonView } from '../../elements/json-view.tsx';
 import { exactMoment } from '../../format/time.ts';
 
@@ -16,6 +16,7 @@ export function EventsTab({ span }: { span: SpanItem }) {
               {exactMoment(event.time)}
             </time>
           </p>
+          {event.log && <LogBody log={event.log} />}
           {Object.keys(event.attributes ?? {}).length > 0 && (
             <div className="-ml-4">
               <JsonView value={event.attributes} openDepth={1} />
@@ -24,5 +25,24 @@ export function EventsTab({ span }: { span: SpanItem }) {
         </li>
       ))}
     </ol>
+  );
+}
+
+/** What a log record said, with its severity when the name of the event is something else. */
+function LogBody({ log }: { log: NonNullable<SpanEvent['log']> }) {
+  const { body, severity_text: severity, service_name: service } = log;
+  return (
+    <>
+      <p className="text-xs text-ink-3">
+        log record of {service}
+        {severity !== '' && `, ${severity}`}
+      </p>
+      {typeof body === 'string' && <p className="break-words whitespace-pre-wrap">{body}</p>}
+      {typeof body === 'object' && body !== null && (
+        <div className="-ml-4">
+          <JsonView value={body} openDepth={1} />
+        </div>
+      )}
+    </>
   );
 }

@@ -17,6 +17,7 @@ import { CostTab } from './cost-tab.tsx';
 import { EventsTab } from './events-tab.tsx';
 import { KINDS, KindIcon } from './kinds.tsx';
 import { MessagesTab } from './messages-tab.tsx';
+import { SpanScores } from './scores.tsx';
 
 const TITLES: Record<SpanTab, string> = {
   messages: 'Messages',
@@ -70,6 +71,7 @@ export function SpanPanel({ traceId, row, tab: asked, onTab }: SpanPanelProps) {
           <ShortId id={shown.span_id} label="span id" length={16} />
         </p>
         {span && <Failure span={span} />}
+        {span && <SpanScores scores={span.scores} />}
         {span?.issues.map((issue) => (
           <p key={issue} className="text-xs text-warn">
             {issue}

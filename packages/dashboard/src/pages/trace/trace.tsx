@@ -3,7 +3,6 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { ArrowLeft, CircleAlert } from 'lucide-react';
 import { useEffect, useMemo, useState, type ReactNode } from 'react';
-import type { TraceItem } from '../../api/telemetry.ts';
 import { traceQuery, type TraceOutline } from '../../api/trace.ts';
 import { Button } from '../../elements/button.tsx';
 import { ShortId } from '../../elements/copy.tsx';
@@ -17,6 +16,7 @@ import { fieldTerm } from '../../filters/filter.ts';
 import { count, plural } from '../../format/number.ts';
 import type { SpanTab } from '../../routes.tsx';
 import { ancestorsOf, visibleRows, waterfallOf, type Waterfall } from '../../waterfall/rows.ts';
+import { TraceScores } from './scores.tsx';
 import { SpanPanel } from './span-panel.tsx';
 import { WaterfallList } from './waterfall-list.tsx';
 
@@ -98,10 +98,20 @@ function Opened({ trace }: { trace: TraceOutline }) {
     const at = waterfall.errors.find((each) => each > chosen) ?? waterfall.errors[0];
     if (at !== undefined) choose(at);
   };
+  const chooseSpan = (spanId: string): void => {
+    const at = waterfall.rowOf.get(spanId);
+    if (at !== undefined) choose(at);
+  };
   useTraceKeys({ waterfall, visible, chosen, choose, fold, nextError });
   return (
     <>
-      <Summary trace={trace} truncated={trace.spans_truncated} waterfall={waterfall} onNextError={nextError} />
+      <Summary
+        trace={trace}
+        truncated={trace.spans_truncated}
+        waterfall={waterfall}
+        onNextError={nextError}
+        onSpan={chooseSpan}
+      />
       <div className="flex min-h-0 flex-1 flex-col lg:flex-row">
         <div className="min-h-0 min-w-0 flex-1">
           <WaterfallList
@@ -139,13 +149,14 @@ function firstWorthReading({ rows, errors }: Waterfall): number {
 }
 
 interface SummaryProps {
-  trace: TraceItem;
+  trace: TraceOutline;
   truncated: boolean;
   waterfall: Waterfall;
   onNextError: () => void;
+  onSpan: (spanId: string) => void;
 }
 
-function Summary({ trace, truncated, waterfall, onNextError }: SummaryProps) {
+function Summary({ trace, truncated, waterfall, onNextError, onSpan }: SummaryProps) {
   const { errors, missingParents } = waterfall;
   return (
     <div className="flex flex-wrap items-center gap-x-6 gap-y-1 border-b bg-surface px-4 py-1.5">
@@ -193,6 +204,11 @@ function Summary({ trace, truncated, waterfall, onNextError }: SummaryProps) {
             >
               {trace.session_id}
             </Link>
+          </Fact>
+        )}
+        {trace.scores.length > 0 && (
+          <Fact name="Scores">
+            <TraceScores scores={trace.scores} onSpan={onSpan} />
           </Fact>
         )}
         <Fact name="Started">
