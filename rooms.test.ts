@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('.', import.meta.url));
-const STORIES = ['ingest', 'explore', 'photos'];
+const STORIES = ['ingest', 'explore', 'photos', 'prices', 'redaction'];
 
 /**
  * room → what it may import → why. Rooms are folders of `packages/server/src` and whole other packages; names that
