@@ -147,6 +147,39 @@ test('what contains another call and has tokens of its own is a call of its own'
   assert.deepEqual(decided([span(1, {}), embedding]), {});
 });
 
+test('two answers, or two models, are two calls, however equal their tokens are', () => {
+  const outer = span(1, { in: 100, out: 20, response: 'resp-A' });
+  const tool = span(2, { parent: 1, isCall: false, name: 'execute_tool', from: 1 });
+  const inner = { parent: 2, in: 100, out: 20, from: 2 };
+  assert.deepEqual(decided([outer, tool, span(3, { ...inner, response: 'resp-B', model: 'claude-3-5-sonnet' })]), {});
+  assert.deepEqual(decided([outer, tool, span(3, { ...inner, response: 'resp-B' })]), {});
+  assert.deepEqual(decided([outer, tool, span(3, { ...inner, model: 'gpt-4o-mini' })]), {});
+  // a wrapper without an answer of its own, or without a model, is one all the same
+  const [{ response: _, ...wrapper }, named] = [outer, span(3, { ...inner, response: 'resp-B' })];
+  assert.deepEqual(decided([{ ...wrapper, response: null }, tool, named]), { 1: [3, 'same_usage'] });
+  assert.deepEqual(decided([{ ...wrapper, response: null, model: null }, tool, named]), { 1: [3, 'same_usage'] });
+  // of several with these tokens the one that it may repeat stands for it
+  const other = span(4, { parent: 1, in: 100, out: 20, from: 3, model: 'gpt-4o-2024-08-06' });
+  const mini = span(3, { parent: 1, in: 100, out: 20, from: 2, model: 'gpt-4o-mini' });
+  assert.deepEqual(decided([{ ...wrapper, response: null }, mini, other]), { 1: [4, 'same_usage'] });
+});
+
+test('a call with an answer or a model of its own is not the sum of those inside it', () => {
+  const outer = span(1, { in: 30, out: 3, response: 'r0' });
+  const minis = [
+    span(2, { parent: 1, in: 10, out: 1, from: 1, response: 'r1', model: 'gpt-4o-mini' }),
+    span(3, { parent: 1, in: 20, out: 2, from: 2, response: 'r2', model: 'gpt-4o-mini' }),
+  ];
+  assert.deepEqual(decided([outer, ...minis]), {});
+  assert.deepEqual(decided([{ ...outer, model: 'gpt-4o-mini' }, ...minis]), {});
+  assert.deepEqual(decided([{ ...outer, response: null }, ...minis]), {});
+  // an agent reports the sum of its calls, whichever models it used beside its own
+  const agent = { ...outer, response: null, name: 'invoke_agent' };
+  assert.deepEqual(decided([{ ...agent, model: null }, ...minis]), { 1: [2, 'sum_of_calls'] });
+  const mixed = minis.map((each, i) => (i === 0 ? each : { ...each, model: 'gpt-4o' }));
+  assert.deepEqual(decided([agent, ...mixed]), { 1: [2, 'sum_of_calls'] });
+});
+
 test('repetitions of repetitions point to the span that is billed', () => {
   const spans = [1, 2, 3].map((id) => span(id, { ...(id > 1 && { parent: id - 1 }), in: 10, out: 5, from: id }));
   assert.deepEqual(decided(spans), { 1: [3, 'same_usage'], 2: [3, 'same_usage'] });
@@ -215,6 +248,50 @@ test('a chain of ten thousand calls, each inside the other, is decided at once',
   );
   assert.equal(notBilled(chain).size, 0);
 });
+
+/** Traces that made deciding quadratic; twenty thousand spans are the most that are looked through. */
+const LARGE: Record<string, BillingSpan[]> = {
+  'one response id for calls one after the other': many((i) => ({ in: i, out: 1, response: 'r', from: i, to: i + 1 })),
+  'one response id around calls': many((i) => ({
+    ...(i % 2 === 1 && { parent: i }),
+    in: i,
+    response: 'r',
+    from: i - (i % 2),
+    to: i + 1,
+  })),
+  'equal calls side by side': many((i) => ({ ...(i > 0 && { parent: 1 }), in: 1, out: 1, from: i })),
+  'silent calls side by side': many((i) => ({ ...(i > 0 && { parent: 1 }), from: i })),
+  'equal calls inside one another, each with its own answer': many((i) => ({
+    ...(i > 0 && { parent: i }),
+    in: 1,
+    response: `r${i}`,
+    from: i,
+  })),
+  'silent spans of another model around calls': many((i) => ({
+    ...(i > 0 && { parent: Math.min(i, 10_000) }),
+    ...(i >= 10_000 ? { in: i } : { model: `m${i}` }),
+    from: i,
+  })),
+  'outer spans without inner ones around calls': many((i) => ({
+    ...(i > 0 && { parent: Math.min(i, 10_000) }),
+    ...(i < 10_000 && { name: 'ai.generateText' }),
+    in: i,
+    from: i,
+  })),
+};
+
+function many(givenOf: (i: number) => Given): BillingSpan[] {
+  return Array.from({ length: 20_000 }, (_, i) => span(i + 1, givenOf(i)));
+}
+
+for (const [what, spans] of Object.entries(LARGE)) {
+  test(`twenty thousand spans are decided at once: ${what}`, () => {
+    const startMs = performance.now();
+    notBilled(spans);
+    const tookMs = performance.now() - startMs;
+    assert.ok(tookMs < 3_000, `${Math.round(tookMs)} ms`);
+  });
+}
 
 interface Reported {
   issue: string;

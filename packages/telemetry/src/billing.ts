@@ -24,8 +24,8 @@ export interface BillingSpan {
 /**
  * Why a span is not billed though it looks like a call:
  * `same_response`: another span carries the same response id.
- * `same_usage`: a span inside it (or around it, with more detail) reports the same tokens.
- * `sum_of_calls`: its tokens are the sum of the calls inside it.
+ * `same_usage`: a span inside it (or around it, with more detail) reports the same tokens of the same model.
+ * `sum_of_calls`: its tokens are the sum of the calls inside it, one of them of its model.
  * `wrapper`: a library's outer span around its own inner ones.
  * `told_inside`: it reports no tokens, a call of the same model inside it does.
  * `told_outside`: it reports no tokens, the span around it does.
@@ -49,6 +49,11 @@ export interface NotBilled {
 /** The Vercel AI SDK's outer span of an operation; its inner ones are called `NAME.doGenerate`, `NAME.doStream`, `NAME.doEmbed`. */
 const OUTER_NAMES = /^ai\.(?:generateText|streamText|generateObject|streamObject|embed|embedMany)$/;
 
+/** Of names and models in one trace; half a second at most. An agent over ten calls takes ten. */
+const MAX_COMPARISONS = 500_000;
+/** Longer names are compared as they stand. */
+const MAX_MODEL_LENGTH = 256;
+
 interface Node {
   readonly span: BillingSpan;
   readonly children: Node[];
@@ -58,7 +63,7 @@ interface Node {
   depth: number;
 }
 
-/** The calls of a subtree that are billed so far. */
+/** The calls of a subtree that are billed so far; each list by start. */
 interface Calls {
   /** By tokens in and out. */
   readonly told: Map<string, Node[]>;
@@ -85,6 +90,16 @@ export function notBilled(spans: readonly BillingSpan[]): Map<bigint, NotBilled>
 function inOrder(a: BillingSpan, b: BillingSpan): number {
   if (a.startNs !== b.startNs) return a.startNs < b.startNs ? -1 : 1;
   return a.spanId < b.spanId ? -1 : a.spanId > b.spanId ? 1 : 0;
+}
+
+/** What is left to compare in a trace: beyond it spans count as calls of their own, so that no trace holds up the rest. */
+interface Work {
+  comparisons: number;
+}
+
+/** Takes one comparison, where there is one. */
+function isLeft(work: Work): boolean {
+  return work.comparisons-- > 0;
 }
 
 /** All spans, children before their parents. A span whose ancestors go in circles stands alone. */
@@ -133,21 +148,67 @@ function leaveOutSameResponses(nodes: readonly Node[], found: Map<bigint, NotBil
   const carriers = nodes.filter(({ span }) => span.isCall && span.response !== null);
   for (const group of Map.groupBy(carriers, ({ span }) => span.response).values()) {
     if (group.length < 2) continue;
-    group.sort(byMerit);
-    const billed: Node[] = [];
-    for (const node of group) {
-      const other = billed.find((candidate) => isSameMoment(candidate, node));
-      if (other === undefined) billed.push(node);
+    const billed = new Apart();
+    for (const node of group.sort(byMerit)) {
+      const other = billed.sameMoment(node);
+      if (other === undefined) billed.add(node);
       else found.set(node.span.spanId, { by: other.span.spanId, reason: 'same_response' });
     }
   }
 }
 
-/** A stand-in that gives every answer one id must not make all calls one: they follow each other and differ. */
-function isSameMoment(a: Node, b: Node): boolean {
-  if (contains(a, b) || contains(b, a)) return true;
-  if (a.span.startNs < b.span.endNs && b.span.startNs < a.span.endNs) return true;
-  return isTold(a.span) && isTold(b.span) && usageKey(a.span) === usageKey(b.span);
+/**
+ * Calls under one response id that are different ones: a stand-in that gives every answer one id must not make all calls
+ * one. They are the same where one is inside the other, where they overlap in time, or where their tokens are equal.
+ * Those that are here neither contain nor overlap one another, so that a neighbour tells for all.
+ */
+class Apart {
+  readonly #byEnter: Node[] = [];
+  readonly #byTime: Node[] = [];
+  readonly #byUsage = new Map<string, Node>();
+
+  sameMoment(node: Node): Node | undefined {
+    const at = firstPlace(this.#byEnter, ({ enter }) => enter > node.enter);
+    const [before, after] = [this.#byEnter[at - 1], this.#byEnter[at]];
+    if (before !== undefined && contains(before, node)) return before;
+    if (after !== undefined && contains(node, after)) return after;
+    // the last that begins before the end of this one is the last to end, too
+    const { startNs, endNs } = node.span;
+    const last = this.#byTime[firstPlace(this.#byTime, ({ span }) => span.startNs >= endNs) - 1];
+    if (last !== undefined && startNs < last.span.endNs) return last;
+    return isTold(node.span) ? this.#byUsage.get(usageKey(node.span)) : undefined;
+  }
+
+  add(node: Node): void {
+    const { startNs, endNs } = node.span;
+    insert(this.#byEnter, node, ({ enter }) => enter > node.enter);
+    insert(
+      this.#byTime,
+      node,
+      ({ span }) => span.startNs > startNs || (span.startNs === startNs && span.endNs > endNs),
+    );
+    if (isTold(node.span)) this.#byUsage.set(usageKey(node.span), node);
+  }
+}
+
+/** Where `isBeyond` begins to hold in an ordered list. */
+function firstPlace(nodes: readonly Node[], isBeyond: (node: Node) => boolean): number {
+  let low = 0;
+  let high = nodes.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (isBeyond(nodes[middle] as Node)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+function insert(nodes: Node[], node: Node, isBeyond: (node: Node) => boolean): void {
+  nodes.splice(firstPlace(nodes, isBeyond), 0, node);
+}
+
+function insertInOrder(nodes: Node[], node: Node): void {
+  insert(nodes, node, (other) => inOrder(other.span, node.span) > 0);
 }
 
 /** Who stands for a call: the span that tells most about its tokens, then the one nearest to the wire. */
@@ -177,6 +238,7 @@ function usageKey({ inputTokens, outputTokens, operation }: BillingSpan): string
 /** From the innermost outwards: a call around calls is one of its own only if its tokens are not theirs. */
 function leaveOutRepetitions(nodes: readonly Node[], found: Map<bigint, NotBilled>): void {
   const callsOf = new Map<Node, Calls>();
+  const work: Work = { comparisons: MAX_COMPARISONS };
   for (const node of nodes) {
     const calls = node.children.reduce<Calls | undefined>((sum, child) => {
       const own = callsOf.get(child);
@@ -185,26 +247,28 @@ function leaveOutRepetitions(nodes: readonly Node[], found: Map<bigint, NotBille
     }, undefined);
     const isOpen = node.span.isCall && !found.has(node.span.spanId);
     const judged = calls ?? { told: new Map(), untold: [], count: 0, inputTokens: 0, outputTokens: 0 };
-    if (isOpen) judge(node, judged, found);
+    if (isOpen) judge(node, judged, { found, work });
     if (judged.count > 0) callsOf.set(node, judged);
   }
 }
 
 /** Decides about a call around `calls` and takes it into them, or leaves it out. */
-function judge(node: Node, calls: Calls, found: Map<bigint, NotBilled>): void {
+function judge(node: Node, calls: Calls, { found, work }: { found: Map<bigint, NotBilled>; work: Work }): void {
   const { span } = node;
   const leaveOut = (by: Node, reason: NotBilledReason): void => {
     found.set(span.spanId, { by: by.span.spanId, reason });
   };
-  if (calls.count === 0) return take(node, calls);
-  const inner = OUTER_NAMES.test(span.name) ? firstCalled(calls, `${span.name}.do`) : undefined;
+  if (calls.count === 0 || work.comparisons <= 0) return take(node, calls);
+  const inner = OUTER_NAMES.test(span.name) ? firstCalled(calls, `${span.name}.do`, work) : undefined;
   if (inner !== undefined) return leaveOut(inner, 'wrapper');
   if (!isTold(span)) {
-    const teller = firstOfModel(calls, span.model);
+    const teller = firstOfModel(calls, span.model, work);
     return teller === undefined ? take(node, calls) : leaveOut(teller, 'told_inside');
   }
-  const same = calls.told.get(usageKey(span))?.[0];
-  if (same !== undefined && hasTokens(span)) {
+  const same = hasTokens(span)
+    ? calls.told.get(usageKey(span))?.find((other) => isLeft(work) && !areTwoCalls(span, other.span))
+    : undefined;
+  if (same !== undefined) {
     if (detailOf(span) <= detailOf(same.span)) return leaveOut(same, 'same_usage');
     // the outer span knows what of it was cached: it stands for the call
     found.set(same.span.spanId, { by: span.spanId, reason: 'same_usage' });
@@ -216,7 +280,7 @@ function judge(node: Node, calls: Calls, found: Map<bigint, NotBilled>): void {
     hasTokens(span) &&
     calls.inputTokens === (span.inputTokens ?? 0) &&
     calls.outputTokens === (span.outputTokens ?? 0);
-  if (isSum) return leaveOut(firstTold(calls), 'sum_of_calls');
+  if (isSum && !hasCallOfItsOwn(span, calls, work)) return leaveOut(firstTold(calls) as Node, 'sum_of_calls');
   if (calls.told.size === 0) {
     for (const silent of calls.untold.filter((other) => isSameModel(other.span.model, span.model))) {
       found.set(silent.span.spanId, { by: span.spanId, reason: 'told_outside' });
@@ -226,6 +290,25 @@ function judge(node: Node, calls: Calls, found: Map<bigint, NotBilled>): void {
   take(node, calls);
 }
 
+/** Two answers, or two models, are two calls, however equal their tokens are. */
+function areTwoCalls(a: BillingSpan, b: BillingSpan): boolean {
+  const areTwoAnswers = a.response !== null && b.response !== null && a.response !== b.response;
+  return areTwoAnswers || !isSameModel(a.model, b.model);
+}
+
+/** Of a span with the tokens of all the calls inside it: whether an answer of its own, or a model that none of them has, says otherwise. */
+function hasCallOfItsOwn({ response, model }: BillingSpan, calls: Calls, work: Work): boolean {
+  let isOfTheirs = false;
+  for (const nodes of calls.told.values()) {
+    for (const { span: inner } of nodes) {
+      if (!isLeft(work)) return true;
+      if (response !== null && inner.response !== null && inner.response !== response) return true;
+      isOfTheirs ||= isSameModel(inner.model, model);
+    }
+  }
+  return !isOfTheirs;
+}
+
 function hasTokens({ inputTokens, outputTokens }: BillingSpan): boolean {
   return (inputTokens ?? 0) + (outputTokens ?? 0) > 0;
 }
@@ -233,13 +316,13 @@ function hasTokens({ inputTokens, outputTokens }: BillingSpan): boolean {
 function take(node: Node, calls: Calls): void {
   calls.count++;
   if (!isTold(node.span)) {
-    calls.untold.push(node);
+    insertInOrder(calls.untold, node);
     return;
   }
   const key = usageKey(node.span);
   const known = calls.told.get(key);
   if (known === undefined) calls.told.set(key, [node]);
-  else known.push(node);
+  else insertInOrder(known, node);
   calls.inputTokens += node.span.inputTokens ?? 0;
   calls.outputTokens += node.span.outputTokens ?? 0;
 }
@@ -262,37 +345,36 @@ function release(node: Node, calls: Calls): void {
 function joined(a: Calls, b: Calls): Calls {
   const [into, from] = a.count >= b.count ? [a, b] : [b, a];
   for (const [key, nodes] of from.told) {
-    const all = [...(into.told.get(key) ?? []), ...nodes];
-    into.told.set(
-      key,
-      all.sort((one, other) => inOrder(one.span, other.span)),
-    );
+    const known = into.told.get(key);
+    if (known === undefined) into.told.set(key, nodes);
+    else for (const node of nodes) insertInOrder(known, node);
   }
-  into.untold.push(...from.untold);
-  into.untold.sort((one, other) => inOrder(one.span, other.span));
+  for (const node of from.untold) insertInOrder(into.untold, node);
   into.count += from.count;
   into.inputTokens += from.inputTokens;
   into.outputTokens += from.outputTokens;
   return into;
 }
 
-function firstOf(nodes: Iterable<Node>): Node | undefined {
+/** The earliest of the told calls that is wanted; none once there were too many to compare. */
+function firstTold(calls: Calls, work?: Work, isWanted: (span: BillingSpan) => boolean = () => true): Node | undefined {
   let first: Node | undefined;
-  for (const node of nodes) if (first === undefined || inOrder(node.span, first.span) < 0) first = node;
+  for (const nodes of calls.told.values()) {
+    const own = nodes.find(({ span }) => (work === undefined || isLeft(work)) && isWanted(span));
+    if (own !== undefined && (first === undefined || inOrder(own.span, first.span) < 0)) first = own;
+  }
   return first;
 }
 
-function firstTold(calls: Calls): Node {
-  return firstOf([...calls.told.values()].flat()) as Node;
+function firstCalled(calls: Calls, prefix: string, work: Work): Node | undefined {
+  const told = firstTold(calls, work, ({ name }) => name.startsWith(prefix));
+  const untold = calls.untold.find(({ span }) => isLeft(work) && span.name.startsWith(prefix));
+  if (told === undefined || untold === undefined) return told ?? untold;
+  return inOrder(told.span, untold.span) < 0 ? told : untold;
 }
 
-function firstCalled(calls: Calls, prefix: string): Node | undefined {
-  const all = [...[...calls.told.values()].flat(), ...calls.untold];
-  return firstOf(all.filter(({ span }) => span.name.startsWith(prefix)));
-}
-
-function firstOfModel(calls: Calls, model: string | null): Node | undefined {
-  return firstOf([...calls.told.values()].flat().filter(({ span }) => isSameModel(span.model, model)));
+function firstOfModel(calls: Calls, model: string | null, work: Work): Node | undefined {
+  return firstTold(calls, work, (span) => isSameModel(span.model, model));
 }
 
 const MAKER_PREFIX =
@@ -302,7 +384,8 @@ const EDITION = /^[-@:.](?:latest|preview|v?\d[\w.:-]*)$/;
 
 /** Whether two names can mean one model: `gpt-4o` and `openai/gpt-4o-2024-08-06` do, `gpt-4o` and `gpt-4o-mini` do not. */
 export function isSameModel(a: string | null, b: string | null): boolean {
-  if (a === null || b === null) return true;
+  if (a === null || b === null || a === b) return true;
+  if (a.length > MAX_MODEL_LENGTH || b.length > MAX_MODEL_LENGTH) return false;
   const [one, other] = [a, b].map((name) => name.trim().toLowerCase().replace(MAKER_PREFIX, '')) as [string, string];
   if (one === other) return true;
   const [short, long] = one.length < other.length ? [one, other] : [other, one];
