@@ -141,6 +141,16 @@ test('equal values are hashed alike for one tenant and unlike for two', async ()
   assert.notEqual(await hashOf(a), await hashOf(b));
 });
 
+test('a try tells nobody whether a guess is what a stored hash stands for', async () => {
+  const tenantId = await house.newTenant();
+  const rules = [{ ...OWN, action: 'hash' as const }];
+  await change(tenantId, rules);
+  const stored = (await room.redactorOf(tenantId)).redactText('CASE-7').text;
+  assert.match(stored, /^\[hash:case-number:/);
+  assert.notEqual((await room.try(tenantId, undefined, 'CASE-7')).after, stored);
+  assert.notEqual((await room.try(tenantId, { personalData: false, rules }, 'CASE-7')).after, stored);
+});
+
 test('no tenant reads or writes the rules and counts of another', async () => {
   const [a, b] = [await house.newTenant(), await house.newTenant()];
   await change(a, [OWN]);

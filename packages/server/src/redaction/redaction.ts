@@ -1,5 +1,6 @@
 // A tenant's redaction: its rules in versions, ready to run on every way in, what they found counted by day, and a try
 // of rules that are not saved yet.
+import { createHmac, randomBytes } from 'node:crypto';
 import {
   compileRedaction,
   DEFAULT_REDACTION,
@@ -51,7 +52,10 @@ export interface RedactionRoom {
   /** A new version; `version`, when given, must be the one in force. @throws RedactionRefusal, RedactionRuleError. */
   change(by: Principal, requestId: string, change: RulesChange): Promise<ShownRules>;
   hits(tenantId: string, days: number): Promise<HitCount[]>;
-  /** Applies the rules (those in force without) and stores nothing. @throws RedactionRuleError. */
+  /**
+   * Applies the rules (those in force without) and stores nothing. Hashes are under a key of this process, so equal
+   * values of tries stay equal and none equals a stored one. @throws RedactionRuleError.
+   */
   try(tenantId: string, rules: Omit<RedactionRules, 'version'> | undefined, content: Json): Promise<Tried>;
   /** Writes what was counted and ends. */
   close(): Promise<void>;
@@ -87,6 +91,7 @@ class Room implements RedactionRoom {
   readonly #options: Required<RedactionRoomOptions>;
   readonly #ready = new Map<string, { ready: Promise<Ready>; staleAtMs: number }>();
   readonly #counted = new Map<string, Map<string, number>>();
+  readonly #tryRoot = randomBytes(32);
   #waitingCounts = 0;
   readonly #timer: NodeJS.Timeout;
   #flushing: Promise<void> = Promise.resolve();
@@ -124,6 +129,11 @@ class Room implements RedactionRoom {
   /** One key of the tenant for good: equal values stay equal while the rules change. */
   async #hashKey(tenantId: string): Promise<Uint8Array> {
     return (await this.#options.tenantKeys.forTenant(tenantId)).derive('blind-index', 'redaction');
+  }
+
+  /** Of tries: under the key of what is stored they would tell everybody who may read whether a guess is right. */
+  #tryKey(tenantId: string): Uint8Array {
+    return createHmac('sha256', this.#tryRoot).update(tenantId).digest();
   }
 
   async rules(tenantId: string): Promise<ShownRules> {
@@ -167,7 +177,7 @@ class Room implements RedactionRoom {
     const hits = new Map<string, number>();
     const onHit = (ruleId: string, count: number): void => void hits.set(ruleId, (hits.get(ruleId) ?? 0) + count);
     const tried = rules === undefined ? await this.rules(tenantId) : { ...rules, version: 'try' };
-    const redaction = compileRedaction(tried, { hashKey: await this.#hashKey(tenantId), onHit });
+    const redaction = compileRedaction(tried, { hashKey: this.#tryKey(tenantId), onHit });
     const after = redactedParts(redaction, content);
     return { before: content, after, hits: [...hits].map(([ruleId, count]) => ({ ruleId, count })) };
   }
