@@ -117,6 +117,9 @@ const MIN_SECRET_CHARACTERS = 6;
 /** What a pass left may show something that was hidden before; more passes than this change nothing in practice. */
 const MAX_PASSES = 6;
 const MAX_DEPTH = 12;
+/** Of lists and members in each other; the decoders take 32. What lies deeper is taken out whole. */
+const MAX_VALUE_DEPTH = 64;
+const TOO_DEEP = 'too-deep';
 /** Texts that come again within one request are looked at once. */
 const MAX_REMEMBERED = 4_096;
 const MAX_REMEMBERED_CHARACTERS = 4_096;
@@ -297,7 +300,7 @@ class Compiled implements Redaction {
     this.#hasKeyRules = this.#rules.some(({ hasKey }) => hasKey !== undefined);
     this.#plain = laneOf(this.#rules.filter(({ hasKey }) => hasKey === undefined));
     this.#seesNumbers = this.#rules.some(({ detector }) => detector === undefined || detector.kind === 'personal');
-    const ids = [...new Set([...DETECTORS, ...rules.rules].map(({ id }) => id))].join('|');
+    const ids = [...new Set([TOO_DEEP, ...[...DETECTORS, ...rules.rules].map(({ id }) => id)])].join('|');
     this.#mark = new RegExp(`\\[(?:redacted:(?:${ids})|hash:(?:${ids}):[0-9a-f]{${HASH_DIGITS}})\\]`, 'g');
   }
 
@@ -490,9 +493,13 @@ class Compiled implements Redaction {
   }
 
   #json(value: AttributeValue, lane: Lane, name: string | undefined, depth: number): AttributeValue | Dropped {
-    if (typeof value === 'string') return this.#named(value, lane, name) ?? this.#text(value, lane, depth);
+    if (typeof value === 'string') return this.#named(value, lane, name) ?? this.#text(value, lane, 0);
     if (typeof value === 'number') return this.#number(String(value), lane, name) ?? value;
-    if (value === null || typeof value === 'boolean' || depth > MAX_DEPTH) return value;
+    if (value === null || typeof value === 'boolean') return value;
+    if (depth > MAX_VALUE_DEPTH) {
+      this.#count(TOO_DEEP);
+      return this.#maskOf(TOO_DEEP);
+    }
     if (Array.isArray(value)) return this.#list(value, lane, name, depth);
     let changed: { [key: string]: Json } | undefined;
     for (const key in value) {
@@ -532,26 +539,47 @@ class Compiled implements Redaction {
       const text = result.join(separator);
       if (text.length > MAX_JOINED_CHARACTERS || !lane.tokens.some(({ detector }) => detector!.trigger.test(text)))
         continue;
-      const places = settle(findAll(text, lane.tokens)).reverse();
-      for (const place of places) result = this.#cutOut(result, separator.length, place, text);
+      result = this.#cutOut(result, separator.length, settle(findAll(text, lane.tokens)), text);
     }
     return result;
   }
 
-  #cutOut(pieces: string[], gap: number, { start, end, rule }: Found, text: string): string[] {
-    const ends = pieces.map(() => 0);
-    let at = 0;
-    pieces.forEach((piece, i) => (ends[i] = at += piece.length + (i === 0 ? 0 : gap)));
-    const first = ends.findIndex((pieceEnd) => start < pieceEnd);
-    // inside one piece it is found again by itself
-    if (first < 0 || end <= ends[first]!) return pieces;
-    this.#count(rule.id);
-    return pieces.map((piece, i) => {
-      const from = ends[i]! - piece.length;
-      if (i < first || from >= end) return piece;
-      const mark = i === first ? this.#markFor(rule, text.slice(start, end)) : '';
-      return piece.slice(0, Math.max(0, start - from)) + mark + piece.slice(Math.min(piece.length, end - from));
-    });
+  /** Takes out what spans two pieces or more; places and pieces are both in order, and each is looked at once. */
+  #cutOut(pieces: string[], gap: number, places: readonly Found[], text: string): string[] {
+    let result = pieces;
+    let next = 0;
+    let start = 0;
+    let isOpen = false;
+    for (let i = 0; i < pieces.length; i++) {
+      const piece = pieces[i]!;
+      const end = start + piece.length;
+      let out = '';
+      let done = start;
+      // over the places that reach into this piece
+      for (; next < places.length && places[next]!.start < end; next++) {
+        const place = places[next]!;
+        // inside one piece it is found again by itself
+        if (!isOpen && place.end <= end) continue;
+        if (!isOpen) {
+          this.#count(place.rule.id);
+          out += text.slice(done, place.start) + this.#markFor(place.rule, text.slice(place.start, place.end));
+        }
+        done = Math.min(end, place.end);
+        isOpen = place.end > end;
+        if (isOpen) break;
+      }
+      if (done > start || out !== '') {
+        if (result === pieces) result = [...pieces];
+        result[i] = out + text.slice(done, end);
+      }
+      start = end + gap;
+      // what ends in the gap is over
+      if (isOpen && places[next]!.end <= start) {
+        isOpen = false;
+        next++;
+      }
+    }
+    return result;
   }
 
   #named(value: string, lane: Lane, name: string | undefined): string | Dropped | undefined {
@@ -723,8 +751,12 @@ export const REDACTION_RULES_KEY = 'lumatrace.redaction.rules';
 
 const EVERYTHING = MAY_BE_SECRET | MAY_BE_PERSONAL | NAMES_SECRET;
 
+/** A colon, equals sign, @ or + in percent-encoding: without them nothing that the prefilter looks for is hidden. */
+const ENCODED_SIGN = /%(?:25){0,3}(?:3[adAD]|40|2[bB])/;
+
 function hasEscapes(text: string): boolean {
-  return text.includes('\\') && (text.includes('\\u00') || text.includes('\\/'));
+  if (text.includes('\\') && (text.includes('\\u00') || text.includes('\\/') || text.includes('\\x'))) return true;
+  return text.includes('%') && ENCODED_SIGN.test(text);
 }
 
 function rulesFor(text: string, lane: Lane): readonly ActiveRule[] {

@@ -17,8 +17,8 @@ export interface Detector {
   contextual?: { words: RegExp; pattern: RegExp };
   /** For what no pattern finds: places, in order. */
   find?(text: string): Iterable<readonly [start: number, end: number]>;
-  /** Whether a candidate is one. */
-  check?(candidate: string): boolean;
+  /** Whether a candidate is one; `match` is what the pattern found it in. */
+  check?(candidate: string, match: RegExpExecArray): boolean;
   /** Length of the candidate's beginning that is one; undefined: none. */
   cut?(candidate: string): number | undefined;
   /** The form under which equal values are equal, for the keyed hash; by default as it stands. */

@@ -73,11 +73,23 @@ function endOfText(text: string, start: number): number {
   return i + 1;
 }
 
-const ESCAPE = /\\u00[2-7][0-9a-fA-F]|\\\//g;
+/** Written escapes: of JSON and of programs, colours of terminals, percent-encoding (also encoded again). */
+// oxlint-disable-next-line no-control-regex -- colours of terminals begin with one
+const ESCAPE =
+  /(?:\u001b|\\u001[bB]|\\x1[bB]|\\033|\\e)\[[0-9;]{0,20}[A-Za-z]|\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|\\x[0-9a-fA-F]{2}|\\[nrtbfve0/]|%(?:25){0,3}[0-9a-fA-F]{2}/g;
 
-/** A text with its escapes of ASCII characters resolved, and where each of its characters was; undefined without any. */
+/** Those of ASCII characters stand for them; of the others it matters only that they are no letters. */
+function characterOf(escape: string): string {
+  const kind = escape[1];
+  const isCode = escape[0] === '%' || (escape.length <= 6 && (kind === 'u' || kind === 'x'));
+  if (!isCode) return kind === '/' ? '/' : ' ';
+  const code = Number.parseInt(escape.slice(escape[0] === '%' ? -2 : 2), 16);
+  return code > 32 && code < 127 ? String.fromCharCode(code) : ' ';
+}
+
+/** A text with its written escapes resolved, and where each of its characters was; undefined without any. */
 export function unescaped(text: string): { text: string; at: (index: number) => number } | undefined {
-  if (!text.includes('\\u00') && !text.includes('\\/')) return undefined;
+  if (!text.includes('\\') && !text.includes('%') && !text.includes('\u001b')) return undefined;
   const starts: number[] = [];
   const shifts: number[] = [];
   let out = '';
@@ -85,7 +97,7 @@ export function unescaped(text: string): { text: string; at: (index: number) => 
   let shift = 0;
   for (const { 0: escape, index } of text.matchAll(ESCAPE)) {
     out += text.slice(copied, index);
-    out += escape === '\\/' ? '/' : String.fromCharCode(Number.parseInt(escape.slice(2), 16));
+    out += characterOf(escape);
     copied = index + escape.length;
     shift += escape.length - 1;
     // characters behind this one moved by so many

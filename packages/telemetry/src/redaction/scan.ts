@@ -25,8 +25,8 @@ export interface Found {
 
 /** Words stand up to so far before a number that means something only beside them. */
 const CONTEXT_CHARACTERS = 60;
-/** Beyond so many findings in one text it is no text: the rest goes with the last one. */
-const MAX_FOUND = 10_000;
+/** Beyond so many findings of one rule in one text it is no text: all behind them goes with the last one. */
+const MAX_FOUND = 20_000;
 
 /** Everything that the rules find, unordered. Candidates that a check refuses are no findings. */
 export function findAll(text: string, rules: readonly ActiveRule[]): Found[] {
@@ -34,19 +34,29 @@ export function findAll(text: string, rules: readonly ActiveRule[]): Found[] {
   for (const rule of rules) {
     const { detector } = rule;
     if (detector === undefined) {
-      for (const [start, end] of rule.find?.(text) ?? []) {
-        if (end > start) found.push({ start, end, rule });
-        if (found.length > MAX_FOUND) return found;
-      }
+      collectPlaces(text, rule.find?.(text) ?? [], rule, found);
       continue;
     }
     if (!detector.trigger.test(text)) continue;
-    if (detector.find !== undefined) for (const [start, end] of detector.find(text)) found.push({ start, end, rule });
+    if (detector.find !== undefined) collectPlaces(text, detector.find(text), rule, found);
     if (detector.pattern !== undefined) collect(text, detector.pattern, rule, found);
     if (detector.contextual !== undefined) collectBeside(text, detector.contextual, rule, found);
-    if (found.length > MAX_FOUND) return found;
   }
   return found;
+}
+
+function collectPlaces(
+  text: string,
+  places: Iterable<readonly [number, number]>,
+  rule: ActiveRule,
+  found: Found[],
+): void {
+  let count = 0;
+  for (const [start, end] of places) {
+    if (end <= start) continue;
+    if (++count > MAX_FOUND) return void found.push({ start, end: text.length, rule });
+    found.push({ start, end, rule });
+  }
 }
 
 function collect(
@@ -58,19 +68,20 @@ function collect(
 ): void {
   const { check, cut } = rule.detector!;
   pattern.lastIndex = 0;
+  let count = 0;
   for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
     const value = match.groups?.value ?? match[0];
     // The value stands at the end of what was matched, before at most an @.
     const start = match.index + (value === match[0] ? 0 : match[0].lastIndexOf(value));
     const length = cut === undefined ? value.length : cut(value);
-    if (length === undefined || check?.(value) === false || isBeside?.(start) === false) {
+    if (length === undefined || check?.(value, match) === false || isBeside?.(start) === false) {
       // A refused candidate may hide another that begins inside it: after an IBAN's country, for one.
       if (cut !== undefined) pattern.lastIndex = match.index + 2;
       continue;
     }
+    if (++count > MAX_FOUND) return void found.push({ start, end: text.length, rule });
     found.push({ start, end: start + length, rule });
     if (cut !== undefined) pattern.lastIndex = start + length;
-    if (found.length > MAX_FOUND) return;
   }
 }
 
@@ -87,7 +98,6 @@ function collectBeside(
  * Findings that touch become one place under the rule of the longest; a drop anywhere in it drops. Sorted, disjoint.
  */
 export function settle(found: Found[]): Found[] {
-  if (found.length > MAX_FOUND) found.length = MAX_FOUND;
   found.sort((a, b) => a.start - b.start || b.end - a.end);
   const places: Found[] = [];
   let longest = 0;

@@ -100,13 +100,17 @@ function* privateKeys(text: string): Generator<readonly [number, number]> {
   let ends: number[] | undefined;
   let nextEnd = 0;
   let done = 0;
+  // what belongs to a body runs on over the next begin and end: it is measured once
+  let bodyEnd = 0;
   for (const { 0: begin, index } of text.matchAll(PEM_BEGIN)) {
     if (index < done) continue;
     ends ??= Array.from(text.matchAll(PEM_END), (match) => match.index + match[0].length);
     while (nextEnd < ends.length && ends[nextEnd]! <= index) nextEnd++;
-    PEM_BODY.lastIndex = index + begin.length;
-    const body = PEM_BODY.exec(text)?.[0] ?? '';
-    const bodyEnd = index + begin.length + body.length;
+    const from = index + begin.length;
+    if (from > bodyEnd) {
+      PEM_BODY.lastIndex = from;
+      bodyEnd = from + (PEM_BODY.exec(text)?.[0].length ?? 0);
+    }
     const end = ends[nextEnd];
     done = end !== undefined && end <= bodyEnd ? end : bodyEnd;
     yield [index, done];
@@ -254,7 +258,8 @@ export const SECRETS: readonly Detector[] = [
     kind: 'secret',
     example: 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl',
     isToken: true,
-    trigger: /eyJ[A-Za-z0-9_-]{4,4096}\./,
+    // A constant number of characters: a run up to the full stop would be read again from each `eyJ` in it.
+    trigger: /eyJ[A-Za-z0-9_-]{8}/,
     pattern: /(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{4,65536}(?:\.[A-Za-z0-9_-]{0,65536}){0,3}/g,
     check: isJwt,
   },
