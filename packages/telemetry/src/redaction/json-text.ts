@@ -74,8 +74,8 @@ function endOfText(text: string, start: number): number {
 }
 
 /** Written escapes: of JSON and of programs, colours of terminals, percent-encoding (also encoded again). */
-// oxlint-disable-next-line no-control-regex -- colours of terminals begin with one
 const ESCAPE =
+  // oxlint-disable-next-line no-control-regex -- colours of terminals begin with one
   /(?:\u001b|\\u001[bB]|\\x1[bB]|\\033|\\e)\[[0-9;]{0,20}[A-Za-z]|\\u[0-9a-fA-F]{4}|\\U[0-9a-fA-F]{8}|\\x[0-9a-fA-F]{2}|\\[nrtbfve0/]|%(?:25){0,3}[0-9a-fA-F]{2}/g;
 
 /** Those of ASCII characters stand for them; of the others it matters only that they are no letters. */
