@@ -31,7 +31,15 @@ export type { Capture, NoPrompt } from './conventions-capture.ts';
 export { CONTENT_ROWS, contentOf, joinMessages, messagesFromLog } from './conventions-content.ts';
 export { messagesOf, partsOf, previewOf } from './messages.ts';
 export type { Message, Messages, Part, Preview, SpanMessages } from './messages.ts';
-export { bundledPrices, bundledProviders, bundledTableInfo, isPriced, PriceBook, priceOf, priceOfSpan } from './cost.ts';
+export {
+  bundledPrices,
+  bundledProviders,
+  bundledTableInfo,
+  isPriced,
+  PriceBook,
+  priceOf,
+  priceOfSpan,
+} from './cost.ts';
 export type { Call, CostComponent, Priced, PriceOverride, Unpriced, UnpricedReason } from './cost.ts';
 export { NOT_BILLED_REASONS, notBilled } from './billing.ts';
 export type { BillingSpan, NotBilled, NotBilledReason } from './billing.ts';
