@@ -584,7 +584,8 @@ class Compiled implements Redaction {
 
   #named(value: string, lane: Lane, name: string | undefined): string | Dropped | undefined {
     const rule = lane.named;
-    if (rule === undefined || name === undefined || !this.#isNamed(name) || !isSecretValue(value)) return undefined;
+    if (rule === undefined || name === undefined || !this.#isNamed(name) || !isSecretValue(value, name))
+      return undefined;
     if (value.replace(this.#mark, '').trim() === '') return undefined;
     // a whole answer or object under such a name is looked into instead
     if (mayBeJson(value) && value[0] !== '"') return undefined;

@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { bundledPrices } from '../cost.ts';
-import { compileOverride, MAX_OVERRIDES_PROGRAM, OverrideRules, type PriceOverride } from './overrides.ts';
+import {
+  compileNewOverride,
+  compileOverride,
+  MAX_OVERRIDES_PROGRAM,
+  OverrideRules,
+  type PriceOverride,
+} from './overrides.ts';
 
 const PRICES = { input_mtok: '1' };
 const AT = Date.UTC(2026, 10, 20);
@@ -68,9 +74,18 @@ test('a hundred thousand calls of ever new models under the worst patterns take 
   assert.ok(performance.now() - startMs < 5_000);
 });
 
-test('a day that there is not is refused', () => {
+test('a new override with a day that there is not is refused; one that is kept goes on', () => {
+  const rule = { id: 'x', model: { equals: 'm' }, prices: PRICES };
   for (const from of ['2026-02-31', '2026-02-29', '2026-13-01', '2026-04-31T00:00Z']) {
-    assert.throws(() => compileOverride({ id: 'x', model: { equals: 'm' }, from, prices: PRICES }), /"2026-/);
+    assert.throws(() => compileNewOverride({ ...rule, from }), /"2026-/);
   }
-  compileOverride({ id: 'x', model: { equals: 'm' }, from: '2028-02-29', prices: PRICES });
+  compileNewOverride({ ...rule, from: '2028-02-29' });
+  compileOverride({ ...rule, from: '2026-02-31' });
+});
+
+test('a new override that prices output says what input costs', () => {
+  const rule = { id: 'x', model: { equals: 'm' } };
+  assert.throws(() => compileNewOverride({ ...rule, prices: { output_mtok: '1' } }), /price of input/);
+  compileNewOverride({ ...rule, prices: { output_mtok: '1', input_mtok: '0' } });
+  compileNewOverride({ ...rule, prices: { input_mtok: '1' } });
 });

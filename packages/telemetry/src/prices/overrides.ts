@@ -96,6 +96,30 @@ export function compileOverride(override: PriceOverride): CompiledOverride {
   };
 }
 
+/**
+ * Compiles an override that a tenant wants to keep or to try. Refuses more than {@link compileOverride}, which takes what
+ * is kept already. @throws OverrideError
+ */
+export function compileNewOverride(override: PriceOverride): CompiledOverride {
+  const compiled = compileOverride(override);
+  for (const field of ['from', 'until'] as const) refuseNoDay(field, override[field]);
+  if ('output_mtok' in override.prices && !('input_mtok' in override.prices)) {
+    throw new OverrideError(
+      'prices.input_mtok',
+      'Expected a price of input beside that of output; "0" where it is free',
+    );
+  }
+  return compiled;
+}
+
+/** Date.parse takes the 30th of February for a day of March: a day must come back as it was written. */
+function refuseNoDay(field: string, moment: string | undefined): void {
+  if (moment === undefined) return;
+  const day = moment.slice(0, 10);
+  if (new Date(`${day}T00:00:00Z`).toISOString().startsWith(day)) return;
+  throw new OverrideError(field, `Expected a day that there is but received "${moment}"`);
+}
+
 /** A tenant's overrides in their order. What fits a model is found once and remembered, for at most 1,000 models. */
 export class OverrideRules {
   readonly version: string;
@@ -189,9 +213,7 @@ function optionalName(field: string, name: string | undefined): string | undefin
 function momentMs(field: string, moment: string | undefined): number | undefined {
   if (moment === undefined) return undefined;
   const ms = MOMENT.test(moment) ? Date.parse(moment) : NaN;
-  const day = moment.slice(0, 10);
-  // the 30th of February is taken for March by Date.parse: a day must come back as it was written
-  if (Number.isNaN(ms) || !new Date(`${day}T00:00:00Z`).toISOString().startsWith(day))
+  if (Number.isNaN(ms))
     throw new OverrideError(field, `Expected a day or a time with its zone but received "${moment}"`);
   return ms;
 }

@@ -70,14 +70,36 @@ export function namesPassword(key: string): boolean {
   return /(?:password|passwd|passphrase|pwd)$/i.test(key);
 }
 
+/** Names that mean other things as often: a token of a text or a coin, the working directory. */
+const WEAK_NAMES = /(?:^|[.])(?:token|pwd)$/i;
+/** A path, as the working directory is one. */
+const PLACE = /^(?:~|\.{0,2}\/|[A-Za-z]:\\)/;
+/** What code says where a secret would stand: `options.apiKey`, `Token::new`, `user.password2`. */
+const MEMBER = /^[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)+$/;
+
 /** Whether the value under such a name is one, and no flag, placeholder or reference. */
-export function isSecretValue(value: string): boolean {
-  return value.length >= 4 && !NO_SECRET.test(value) && !REFERENCE.test(value);
+export function isSecretValue(value: string, name = ''): boolean {
+  if (value.length < 4 || NO_SECRET.test(value) || REFERENCE.test(value)) return false;
+  return !WEAK_NAMES.test(name) || (value.length >= 8 && /\d/.test(value) && !/\s/.test(value) && !PLACE.test(value));
 }
 
-function isAssigned(value: string): boolean {
+function isAssigned(value: string, { 0: found, index, input }: RegExpExecArray): boolean {
   if (!isSecretValue(value)) return false;
+  const before = found.slice(0, -value.length);
+  // a call or a member of code (`.env` files have no space there), or the working directory of a shell
+  if (!/["']$/.test(before) && input[index + found.length] === '(') return false;
+  if (/[ \t]$/.test(before) && MEMBER.test(value)) return false;
+  if (/^pwd/i.test(found) && PLACE.test(value)) return false;
   return /\d/.test(value) || /[^\p{L}\p{N}._-]/u.test(value) || (/[a-z][A-Z]/.test(value) && value.length >= 10);
+}
+
+/** RFC 7617: the Base64 of a name, a colon and a password. */
+function isBasic(value: string): boolean {
+  try {
+    return atob(value).includes(':');
+  } catch {
+    return false;
+  }
 }
 
 function isJwt(token: string): boolean {
@@ -289,7 +311,10 @@ export const SECRETS: readonly Detector[] = [
     trigger: /bearer|basic|authorization|cookie/i,
     pattern:
       /(?<![A-Za-z])(?:(?:set-)?cookie["']?[ \t]{0,4}:[ \t]{0,4}|bearer[ \t]{1,4}|basic[ \t]{1,4}|authorization["']?[ \t]{0,4}[:=][ \t]{0,4}["']?(?:(?:token|apikey|digest|negotiate)[ \t]{1,4})?)(?<value>[A-Za-z0-9._~+/=:-]{8,8192}|(?<=cookie["']?[ \t]{0,4}:[ \t]{0,4})[^\s=;,"']{1,100}=[^\r\n"']{4,8000})/gi,
-    check: (value) => looksRandom(value) && (/\d/.test(value) || /[a-z][A-Z]/.test(value)) && !REFERENCE.test(value),
+    check: (value, { 0: found }) =>
+      /^basic[ \t]/i.test(found)
+        ? isBasic(value)
+        : looksRandom(value) && (/\d/.test(value) || /[a-z][A-Z]/.test(value)) && !REFERENCE.test(value),
   },
   {
     id: 'assigned-secret',
