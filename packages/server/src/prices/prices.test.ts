@@ -165,6 +165,7 @@ test('overrides that cannot be used are refused with the place', async () => {
     [{ prices: { input_gallons: '1' } }, /input_gallons/],
     [{ from: 'yesterday' }, /overrides\[0\]\.from/],
     [{ from: '2026-11-02', until: '2026-11-01' }, /later than/],
+    [{ prices: { output_mtok: '1' } }, /overrides\[0\]\.prices\.input_mtok/],
     [{ from: '2026-02-31' }, /overrides\[0\]\.from/],
     [{ until: '2026-02-29T10:00Z' }, /overrides\[0\]\.until/],
     [{ model: { regex: '(?:a{0,30}b?){0,30}Ndq$' } }, /overrides\[0\]\.model\.regex: Expected at most 1000 steps/],

@@ -8,7 +8,7 @@ import {
   type PriceOverride,
 } from '@lumatrace/telemetry';
 import {
-  compileOverride,
+  compileNewOverride,
   MAX_OVERRIDES,
   MAX_OVERRIDES_PROGRAM,
   OverrideError,
@@ -166,7 +166,7 @@ function checkOverrides(overrides: readonly PriceOverride[]): void {
       throw new PricesRefusal('VALIDATION_FAILED', `overrides[${i}].id: "${override.id}" is there twice.`);
     ids.add(override.id);
     try {
-      program += compileOverride(override).program;
+      program += compileNewOverride(override).program;
     } catch (error) {
       if (!(error instanceof OverrideError)) throw error;
       throw new PricesRefusal('VALIDATION_FAILED', `overrides[${i}].${error.field}: ${error.message}.`);
