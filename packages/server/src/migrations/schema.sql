@@ -349,7 +349,7 @@ create table price_tables (
 );
 alter table price_tables add constraint price_tables_pkey PRIMARY KEY (table_id);
 alter table price_tables add constraint price_tables_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text));
-grant insert, select on price_tables to lumatrace_app;
+grant select on price_tables to lumatrace_app;
 
 create table protections (
   tenant_id uuid not null,

@@ -8,6 +8,7 @@ import { after, test } from 'node:test';
 import { usdOf, type PriceOverride } from '@lumatrace/telemetry';
 import { testRoom, NOW_MS, type OtlpSpan } from '../ingest/fixtures/room.ts';
 import { recostBatch } from '../ingest/recost.ts';
+import { insertTable, readInstalledTable } from '../storage/postgres/prices.ts';
 import { DIMENSIONS, TIERS } from '../storage/postgres/rollups.ts';
 import { createPrices, quote } from './prices.ts';
 import { createRecost } from './recost.ts';
@@ -380,6 +381,21 @@ test('a table from a file prices every tenant, in exact decimals, and is named',
   await room.send(tenantId, [call(1, 'gpt-4o')]);
   // 1,000 × 2.123456789012 + 500 × 10 per million
   assert.equal(await costUsd(tenantId), '0.007123456789');
+});
+
+test('the role of requests reads the table and cannot install one', async () => {
+  const tenantId = await room.newTenant();
+  const row = { source: 'x', version: '1', sha256: '0'.repeat(64), models: 0, compressed: new Uint8Array(), by: 'x' };
+  const denied = { code: '42501' };
+  await assert.rejects(
+    database.inTenant(tenantId, (sql) => insertTable(sql, row)),
+    denied,
+  );
+  await assert.rejects(
+    database.inLookup('prices', (sql) => insertTable(sql, row)),
+    denied,
+  );
+  assert.ok(await database.inLookup('prices', readInstalledTable));
 });
 
 test('a table is fetched from a pinned address', async () => {
