@@ -14,6 +14,31 @@ export function clip(text: string, maxUnits: number): string {
   return text.slice(0, cutsPair ? maxUnits - 1 : maxUnits);
 }
 
+/** What a word that was left out leaves where no other word stands. */
+const NOTHING_BUT_A_WORD = '…';
+/** So far back, groups of digits before the cut go too. */
+const MAX_GROUPED = 64;
+const GROUPS_OF_DIGITS = /(?:(?<=\s)[\d()+./-]+\s*)+$/;
+
+/**
+ * Like {@link clip}, of a text that is still to be redacted: half a secret is one that no rule finds, so the word that
+ * the cut would tear goes whole, however long, and so do the groups of digits before it (cards and accounts are
+ * written in groups). A text that is one long word becomes an ellipsis.
+ */
+export function clipAtWord(text: string, maxUnits: number): string {
+  if (text.length <= maxUnits) return text;
+  let end = maxUnits;
+  // back to white space; nowhere when the cut falls between words
+  if (!isSpace(text, end)) while (end > 0 && !isSpace(text, end - 1)) end--;
+  const groups = GROUPS_OF_DIGITS.exec(text.slice(Math.max(0, end - MAX_GROUPED), end));
+  const kept = text.slice(0, end - (groups?.[0].length ?? 0)).trimEnd();
+  return kept === '' ? NOTHING_BUT_A_WORD : kept;
+}
+
+function isSpace(text: string, at: number): boolean {
+  return /\s/.test(text[at]!);
+}
+
 /** At most `maxCodePoints` code points; the last one is an ellipsis where something was cut. */
 export function ellipsize(text: string, maxCodePoints: number): string {
   if (text.length <= maxCodePoints) return text;

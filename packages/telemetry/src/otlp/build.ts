@@ -3,7 +3,7 @@ import { isKnownKey, recognise, RESOURCE_KEYS, resourceLabel } from '../conventi
 import { completeUsage } from '../conventions-usage.ts';
 import { MAX_NAME_LENGTH, Span } from '../span.ts';
 import type { Attributes, AttributeValue, SpanContext, SpanEvent, SpanKind, SpanLink, SpanStatus } from '../span.ts';
-import { clip } from '../text.ts';
+import { clipAtWord } from '../text.ts';
 import {
   MAX_ATTRIBUTES,
   MAX_EVENTS,
@@ -54,8 +54,8 @@ export function contextOf(
     serviceName: resourceLabel(resource, RESOURCE_KEYS.serviceName) ?? 'unknown_service',
     serviceVersion: resourceLabel(resource, RESOURCE_KEYS.serviceVersion),
     environment: resourceLabel(resource, RESOURCE_KEYS.environment),
-    scopeName: clip(scope.name, MAX_NAME_LENGTH),
-    scopeVersion: clip(scope.version, MAX_NAME_LENGTH),
+    scopeName: clipAtWord(scope.name, MAX_NAME_LENGTH),
+    scopeVersion: clipAtWord(scope.version, MAX_NAME_LENGTH),
     schemaUrl,
     resourceAttributes: resource,
     scopeAttributes: scope.attributes,
@@ -211,8 +211,9 @@ function endAtStart(span: Span): void {
 }
 
 function cut(span: Span, what: string, text: string): string {
-  span.issues.push(`The ${what} of ${text.length} characters was cut to ${MAX_NAME_LENGTH}`);
-  return clip(text, MAX_NAME_LENGTH);
+  const kept = clipAtWord(text, MAX_NAME_LENGTH);
+  span.issues.push(`The ${what} of ${text.length} characters was cut to ${kept.length}`);
+  return kept;
 }
 
 export function reject(rejected: Rejected, message: string): void {

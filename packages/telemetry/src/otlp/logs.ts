@@ -2,7 +2,7 @@
 // Schema: opentelemetry-proto v1.9 collector/logs/v1, logs/v1; docs/specification.md, "JSON Protobuf Encoding".
 import { MAX_NAME_LENGTH } from '../span.ts';
 import type { Attributes, Json, SpanContext } from '../span.ts';
-import { clip } from '../text.ts';
+import { clipAtWord } from '../text.ts';
 import { contextOf, newAttributes, NO_SCOPE, reject } from './build.ts';
 import type { Rejected, ScopeParts } from './build.ts';
 import { readAnyValue, readKeyValue, readResource, readScope } from './decode.ts';
@@ -299,8 +299,8 @@ function take(record: LogRecord, decoded: DecodedLogs): void {
   if (record.eventName === '' && typeof record.attributes['event.name'] === 'string') {
     record.eventName = record.attributes['event.name'];
   }
-  record.eventName = clip(record.eventName, MAX_NAME_LENGTH);
-  record.severityText = clip(record.severityText, MAX_NAME_LENGTH);
+  record.eventName = clipAtWord(record.eventName, MAX_NAME_LENGTH);
+  record.severityText = clipAtWord(record.severityText, MAX_NAME_LENGTH);
   record.droppedAttributes = Math.min(record.droppedAttributes, MAX_INT32);
   decoded.records.push(record);
 }

@@ -2,7 +2,7 @@
 // Schema: opentelemetry-proto v1.9 collector/metrics/v1, metrics/v1.
 import type { Attributes, SpanContext } from '../span.ts';
 import { MAX_NAME_LENGTH } from '../span.ts';
-import { clip } from '../text.ts';
+import { clipAtWord } from '../text.ts';
 import { newAttributes, reject } from './build.ts';
 import type { Rejected } from './build.ts';
 import { readKeyValue } from './decode.ts';
@@ -157,9 +157,9 @@ function readMetric(reader: Reader, end: number, context: SpanContext, decoded: 
 }
 
 function clipNames(metric: Metric): void {
-  metric.name = clip(metric.name, MAX_NAME_LENGTH);
-  metric.description = clip(metric.description, MAX_NAME_LENGTH);
-  metric.unit = clip(metric.unit, MAX_NAME_LENGTH);
+  metric.name = clipAtWord(metric.name, MAX_NAME_LENGTH);
+  metric.description = clipAtWord(metric.description, MAX_NAME_LENGTH);
+  metric.unit = clipAtWord(metric.unit, MAX_NAME_LENGTH);
 }
 
 // Every kind: data_points = 1, aggregation_temporality = 2; a sum also is_monotonic = 3.

@@ -1,6 +1,9 @@
 // What must not pass: tokens behind written escapes, deep down, after very many others; and texts made to take long.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decodeTracesJson } from '../otlp/json.ts';
+import { decodeLogsJson } from '../otlp/logs.ts';
+import { decodeMetricsJson } from '../otlp/metrics.ts';
 import { compileRedaction, DEFAULT_REDACTION } from '../redact.ts';
 import type { Json } from '../span.ts';
 
@@ -107,6 +110,52 @@ test('tokens in pieces of a list are taken out in one pass', () => {
     ' b',
     '[redacted:github-token]',
   ]);
+});
+
+/** Every field that is cut to 1,000 characters before anything is redacted, as it is kept. */
+function keptOf(text: string): string[] {
+  const ids = { traceId: '0'.repeat(31) + '1', spanId: '0'.repeat(15) + '1' };
+  const times = { startTimeUnixNano: '1', endTimeUnixNano: '2' };
+  const scope = { name: text, version: text };
+  const span = { ...ids, ...times, name: text, status: { code: 2, message: text } };
+  const { spans } = decodeTracesJson(JSON.stringify({ resourceSpans: [{ scopeSpans: [{ scope, spans: [span] }] }] }));
+  const log = { timeUnixNano: '1', eventName: text, severityText: text };
+  const { records } = decodeLogsJson(JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: [log] }] }] }));
+  const metric = {
+    name: text,
+    description: text,
+    unit: text,
+    gauge: { dataPoints: [{ timeUnixNano: '1', asInt: '1' }] },
+  };
+  const { points } = decodeMetricsJson(
+    JSON.stringify({ resourceMetrics: [{ scopeMetrics: [{ metrics: [metric] }] }] }),
+  );
+  const [{ name, statusMessage, context }] = secrets.redactSpans(spans) as [(typeof spans)[0]];
+  const [{ eventName, severityText }] = secrets.redactLogs(records) as [(typeof records)[0]];
+  const cut = [name, statusMessage, context.scopeName, context.scopeVersion, eventName, severityText];
+  const { metric: taken } = points[0]!;
+  return [...cut, ...[taken.name, taken.description, taken.unit].map((each) => secrets.redactText(each).text)];
+}
+
+test('where a long name is cut through a secret, no part of it is left', () => {
+  const hidden = [
+    ...TOKENS.map((token) => [token, token.slice(0, 6)] as const),
+    ['postgres://app:s3cretWord@db.internal/app', 's3c'],
+    ['password=hunter22-hunter22', 'hun'],
+  ] as const;
+  for (const [token, part] of hidden) {
+    for (let shown = 1; shown <= token.length + 1; shown++) {
+      const lead = 'word '.repeat(200).slice(0, 999 - shown);
+      for (const kept of keptOf(`${lead} ${token} and more`)) {
+        assert.ok(kept.length <= 1_000 + 40 && kept.startsWith('word word'), kept);
+        assert.ok(!kept.includes(part), `${shown} of ${token}: ${kept.slice(-60)}`);
+      }
+    }
+  }
+  for (const kept of keptOf(`eyJhbGciOiJIUzI1NiJ9${'a'.repeat(5_000)}.c2lnbmF0dXJl`)) assert.equal(kept, '…');
+  for (const kept of keptOf(`${'word '.repeat(197)}4111 1111 1111 1111`)) assert.ok(!kept.includes('1111'), kept);
+  for (const kept of keptOf('word '.repeat(200))) assert.equal(kept, 'word '.repeat(200));
+  for (const kept of keptOf('word '.repeat(300))) assert.equal(kept, 'word '.repeat(200).trimEnd());
 });
 
 /** Milliseconds of the processor for the seed repeated to `length`, as often as makes `total` characters together. */
