@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { decodeTracesJson } from './otlp/json.ts';
+import { decodeLogsJson } from './otlp/logs.ts';
 import {
   compileRedaction,
   DEFAULT_REDACTION,
@@ -209,6 +210,40 @@ test('nothing of a span keeps a secret: names, keys, events, links, resource, sc
   assert.deepEqual(span.attributes['lumatrace.redaction.rules'], ['openai-key']);
   assert.equal(span.attributes['lumatrace.redaction.version'], DEFAULT_REDACTION.version);
   assert.equal(secrets.redactSpans([span])[0], span, 'a second time changes nothing');
+});
+
+test('what a span or record shares counts once, and is noted on each that shares it', () => {
+  const resource = { attributes: [{ key: 'host.secret', value: { stringValue: 'hunter22' } }] };
+  const scope = { name: `lib ${KEY}` };
+  const told = new Map<string, number>();
+  const redaction = compileRedaction(DEFAULT_REDACTION, {
+    onHit: (ruleId, count) => void told.set(ruleId, (told.get(ruleId) ?? 0) + count),
+  });
+  const times = { startTimeUnixNano: '1', endTimeUnixNano: '2' };
+  const spans = ['b7ad6b7169203331', 'b7ad6b7169203332'].map((spanId, i) => ({
+    traceId: '0af7651916cd43dd8448eb211c80319c',
+    spanId,
+    ...times,
+    attributes: i === 0 ? [] : [{ key: 'x', value: { stringValue: 'AKIAIOSFODNN7EXAMPLE' } }],
+  }));
+  const decoded = decodeTracesJson(JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ scope, spans }] }] }));
+  const rulesOf = (attributes: object): unknown => (attributes as Record<string, unknown>)['lumatrace.redaction.rules'];
+  const redacted = redaction.redactSpans(decoded.spans);
+  assert.deepEqual(
+    redacted.map(({ attributes }) => rulesOf(attributes)),
+    [
+      ['named-secret', 'openai-key'],
+      ['aws-key-id', 'named-secret', 'openai-key'],
+    ],
+  );
+  assert.equal(redacted[0]!.attributes['lumatrace.redaction.version'], DEFAULT_REDACTION.version);
+  assert.deepEqual(Object.fromEntries(told), { 'named-secret': 1, 'openai-key': 1, 'aws-key-id': 1 });
+  assert.deepEqual(redaction.redactSpans(redacted), redacted, 'a second time changes nothing');
+
+  const { records } = decodeLogsJson(
+    JSON.stringify({ resourceLogs: [{ resource, scopeLogs: [{ scope, logRecords: [{ timeUnixNano: '1' }] }] }] }),
+  );
+  assert.deepEqual(rulesOf(redaction.redactLogs(records)[0]!.attributes), ['named-secret', 'openai-key']);
 });
 
 test('a span without anything to take out is handed on as it is', () => {

@@ -277,6 +277,12 @@ class Dropped {
   }
 }
 
+/** What is left of something, and how often which rule took something out of it. */
+interface Counted<Result> {
+  result: Result;
+  hits: ReadonlyMap<string, number>;
+}
+
 class Compiled implements Redaction {
   readonly version: string;
   readonly #rules: readonly ActiveRule[];
@@ -325,14 +331,14 @@ class Compiled implements Redaction {
   }
 
   redactSpans(spans: Span[]): Span[] {
-    const contexts = new Map<SpanContext, SpanContext>();
+    const contexts = new Map<SpanContext, Counted<SpanContext>>();
     const redacted = spans.map((span) => this.#span(span, this.#contextFor(span.context, contexts)));
     this.#forget();
     return redacted;
   }
 
   redactLogs(records: LogRecord[]): LogRecord[] {
-    const contexts = new Map<SpanContext, SpanContext>();
+    const contexts = new Map<SpanContext, Counted<SpanContext>>();
     const redacted = records.map((record) => this.#log(record, this.#contextFor(record.context, contexts)));
     this.#forget();
     return redacted;
@@ -355,10 +361,23 @@ class Compiled implements Redaction {
     this.#hits.set(ruleId, (this.#hits.get(ruleId) ?? 0) + 1);
   }
 
-  #contextFor(context: SpanContext, known: Map<SpanContext, SpanContext>): SpanContext {
+  /** Runs `work` and says what it took out; the call as a whole counts that too. */
+  #counted<Result>(work: () => Result): Counted<Result> {
+    const before = this.#hits;
+    const hits = new Map<string, number>();
+    this.#hits = hits;
+    try {
+      return { result: work(), hits };
+    } finally {
+      this.#hits = before;
+      for (const [ruleId, count] of hits) before.set(ruleId, (before.get(ruleId) ?? 0) + count);
+    }
+  }
+
+  #contextFor(context: SpanContext, known: Map<SpanContext, Counted<SpanContext>>): Counted<SpanContext> {
     let redacted = known.get(context);
     if (redacted === undefined) {
-      redacted = this.#context(context);
+      redacted = this.#counted(() => this.#context(context));
       known.set(context, redacted);
     }
     return redacted;
@@ -381,38 +400,32 @@ class Compiled implements Redaction {
     return contextOf(resource, { name, version, attributes }, schemaUrl, context.rawResource, context.rawScope);
   }
 
-  #span(span: Span, context: SpanContext): Span {
-    const before = this.#hits;
-    this.#hits = new Map();
-    const attributes = this.#attributes(span.attributes);
-    const events = same(span.events, (event) => this.#event(event));
-    const links = same(span.links, (link) => this.#link(link));
-    const name = this.#whole(span.name, this.#plain);
-    const statusMessage = this.#whole(span.statusMessage, this.#plain);
-    const traceState = this.#whole(span.traceState, this.#plain);
-    const own = this.#hits;
-    this.#hits = before;
-    for (const [ruleId, count] of own) before.set(ruleId, (before.get(ruleId) ?? 0) + count);
-    const isSame =
-      attributes === span.attributes &&
-      events === span.events &&
-      links === span.links &&
-      name === span.name &&
-      statusMessage === span.statusMessage &&
-      traceState === span.traceState;
-    if (isSame && context === span.context) return span;
-    const noted = isSame ? attributes : this.#noted(attributes, own);
-    const again = rereadSpan(span, { attributes: noted, events, links, context, name, statusMessage });
+  #span(span: Span, { result: context, hits: inContext }: Counted<SpanContext>): Span {
+    const { result: parts, hits } = this.#counted(() => ({
+      attributes: this.#attributes(span.attributes),
+      events: same(span.events, (event) => this.#event(event)),
+      links: same(span.links, (link) => this.#link(link)),
+      name: this.#whole(span.name, this.#plain),
+      statusMessage: this.#whole(span.statusMessage, this.#plain),
+      traceState: this.#whole(span.traceState, this.#plain),
+    }));
+    if (context === span.context && isPartOf(span, parts)) return span;
+    const { traceState, ...content } = parts;
+    const again = rereadSpan(span, {
+      ...content,
+      attributes: this.#noted(parts.attributes, hits, inContext),
+      context,
+    });
     // a list of vendors' state with a hole is none
     again.traceState = traceState === span.traceState ? traceState : '';
     return again;
   }
 
-  /** Which rules, of which version, changed the span or record stands beside what they left. */
-  #noted(attributes: Attributes, hits: ReadonlyMap<string, number>): Attributes {
+  /** Which rules, of which version, changed the span or record or what it shares stands beside what they left. */
+  #noted(attributes: Attributes, ...hits: readonly ReadonlyMap<string, number>[]): Attributes {
     const noted = Object.assign(Object.create(null) as Attributes, attributes);
     noted[REDACTION_VERSION_KEY] = this.version;
-    noted[REDACTION_RULES_KEY] = [...hits.keys()].sort();
+    noted[REDACTION_RULES_KEY] = [...new Set(hits.flatMap((some) => [...some.keys()]))].sort();
     return noted;
   }
 
@@ -429,25 +442,18 @@ class Compiled implements Redaction {
     return { ...link, attributes, traceState: traceState === link.traceState ? traceState : '' };
   }
 
-  #log(record: LogRecord, context: SpanContext): LogRecord {
-    const before = this.#hits;
-    this.#hits = new Map();
-    const attributes = this.#attributes(record.attributes);
-    const json = this.#json(record.body, this.#plain, undefined, 0);
-    const body = json instanceof Dropped ? this.#maskOf(json.ruleId) : json;
-    const eventName = this.#whole(record.eventName, this.#plain);
-    const severityText = this.#whole(record.severityText, this.#plain);
-    const own = this.#hits;
-    this.#hits = before;
-    for (const [ruleId, count] of own) before.set(ruleId, (before.get(ruleId) ?? 0) + count);
-    const isSame =
-      attributes === record.attributes &&
-      body === record.body &&
-      eventName === record.eventName &&
-      severityText === record.severityText;
-    if (isSame && context === record.context) return record;
-    const noted = isSame ? attributes : this.#noted(attributes, own);
-    return { ...record, context, attributes: noted, body, eventName, severityText };
+  #log(record: LogRecord, { result: context, hits: inContext }: Counted<SpanContext>): LogRecord {
+    const { result: parts, hits } = this.#counted(() => {
+      const body = this.#json(record.body, this.#plain, undefined, 0);
+      return {
+        attributes: this.#attributes(record.attributes),
+        body: body instanceof Dropped ? this.#maskOf(body.ruleId) : body,
+        eventName: this.#whole(record.eventName, this.#plain),
+        severityText: this.#whole(record.severityText, this.#plain),
+      };
+    });
+    if (context === record.context && isPartOf(record, parts)) return record;
+    return { ...record, ...parts, context, attributes: this.#noted(parts.attributes, hits, inContext) };
   }
 
   #attributes(attributes: Attributes): Attributes {
@@ -779,4 +785,9 @@ function same<Item>(list: Item[], map: (item: Item) => Item): Item[] {
     changed[i] = mapped;
   }
   return changed ?? list;
+}
+
+/** Whether the whole has exactly (===) these parts: nothing was taken out of them. */
+function isPartOf<Whole extends object>(whole: Whole, parts: Partial<Whole>): boolean {
+  return (Object.keys(parts) as (keyof Whole)[]).every((part) => parts[part] === whole[part]);
 }
