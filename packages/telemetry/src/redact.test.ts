@@ -212,6 +212,10 @@ test('nothing of a span keeps a secret: names, keys, events, links, resource, sc
   assert.equal(secrets.redactSpans([span])[0], span, 'a second time changes nothing');
 });
 
+function rulesOf(attributes: object): unknown {
+  return (attributes as Record<string, unknown>)['lumatrace.redaction.rules'];
+}
+
 test('what a span or record shares counts once, and is noted on each that shares it', () => {
   const resource = { attributes: [{ key: 'host.secret', value: { stringValue: 'hunter22' } }] };
   const scope = { name: `lib ${KEY}` };
@@ -227,7 +231,6 @@ test('what a span or record shares counts once, and is noted on each that shares
     attributes: i === 0 ? [] : [{ key: 'x', value: { stringValue: 'AKIAIOSFODNN7EXAMPLE' } }],
   }));
   const decoded = decodeTracesJson(JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ scope, spans }] }] }));
-  const rulesOf = (attributes: object): unknown => (attributes as Record<string, unknown>)['lumatrace.redaction.rules'];
   const redacted = redaction.redactSpans(decoded.spans);
   assert.deepEqual(
     redacted.map(({ attributes }) => rulesOf(attributes)),
@@ -283,8 +286,28 @@ test('patterns that are no RE2, too large, or match nothing are refused with a r
   }));
   compileRedaction({ ...DEFAULT_REDACTION, rules: heavy.slice(0, 2) });
   assert.throws(() => compileRedaction({ ...DEFAULT_REDACTION, rules: heavy }), /all enabled rules together/);
-  assert.throws(() => compileRedaction(own('a', { id: 'email' })), RedactionRuleError);
   assert.throws(() => compileRedaction(own('a', { id: 'Bad Id' })), RedactionRuleError);
+});
+
+test('a rule of a tenant and a built-in one under the same id both run, each where its keys say', () => {
+  const rule = own('CASE-\\d+', { id: 'openai-key' }).rules.at(-1)!;
+  const text = `CASE-77 ${KEY}`;
+  const both = '[redacted:openai-key] [redacted:openai-key]';
+  for (const rules of [[rule], [...DEFAULT_REDACTION.rules, rule], [rule, ...DEFAULT_REDACTION.rules]]) {
+    assert.equal(compileRedaction({ ...DEFAULT_REDACTION, rules }).redactText(text).text, both);
+  }
+  const [builtin] = DEFAULT_REDACTION.rules.filter(({ id }) => id === 'openai-key');
+  const keyed = [
+    { ...rule, keys: 'a.*' },
+    { ...builtin!, keys: 'b.*' },
+  ];
+  const redaction = compileRedaction({ ...DEFAULT_REDACTION, rules: keyed });
+  assert.deepEqual(
+    { ...redaction.redactAttributes({ 'a.x': text, 'b.x': text }) },
+    { 'a.x': `[redacted:openai-key] ${KEY}`, 'b.x': 'CASE-77 [redacted:openai-key]' },
+  );
+  assert.throws(() => compileRedaction({ ...DEFAULT_REDACTION, rules: [rule, rule] }), /stands there twice/);
+  assert.throws(() => compileRedaction({ ...DEFAULT_REDACTION, rules: [builtin!, builtin!] }), /stands there twice/);
 });
 
 test('patterns that are slow have three seconds of a request; what they did not look at goes whole', () => {

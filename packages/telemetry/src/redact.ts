@@ -131,14 +131,15 @@ const BINARY_URL =
 
 /**
  * Makes the rules ready to run. Rules that are not there (a built-in rule of a later version) run as in
- * {@link DEFAULT_REDACTION}. @throws RedactionRuleError for a rule that cannot run.
+ * {@link DEFAULT_REDACTION}, beside a tenant's rule of the same id. @throws RedactionRuleError for a rule that cannot run.
  */
 export function compileRedaction(rules: RedactionRules, options: RedactionOptions = {}): Redaction {
   return new Compiled(rules, options);
 }
 
 function activeRules({ personalData, rules }: RedactionRules): ActiveRule[] {
-  const ids = new Set<string>();
+  // per source: a later release may bring a built-in rule under an id that a tenant chose before it, then both run
+  const ids = { builtin: new Set<string>(), tenant: new Set<string>() };
   let program = 0;
   const active: ActiveRule[] = [];
   const tenantRules = rules.filter(({ source }) => source === 'tenant');
@@ -146,8 +147,9 @@ function activeRules({ personalData, rules }: RedactionRules): ActiveRule[] {
     throw new RedactionRuleError('', `Expected at most ${MAX_TENANT_RULES} rules but received ${tenantRules.length}`);
   }
   for (const rule of rules) {
-    if (ids.has(rule.id)) throw new RedactionRuleError(rule.id, `The rule ${rule.id} stands there twice`);
-    ids.add(rule.id);
+    const known = ids[rule.source === 'tenant' ? 'tenant' : 'builtin'];
+    if (known.has(rule.id)) throw new RedactionRuleError(rule.id, `The rule ${rule.id} stands there twice`);
+    known.add(rule.id);
     const ready = rule.source === 'tenant' ? tenantRule(rule) : builtinRule(rule, personalData);
     if (ready === undefined || !rule.enabled) continue;
     active.push(ready);
@@ -158,7 +160,7 @@ function activeRules({ personalData, rules }: RedactionRules): ActiveRule[] {
     }
   }
   for (const rule of DEFAULT_REDACTION.rules) {
-    const ready = ids.has(rule.id) || !rule.enabled ? undefined : builtinRule(rule, personalData);
+    const ready = ids.builtin.has(rule.id) || !rule.enabled ? undefined : builtinRule(rule, personalData);
     if (ready !== undefined) active.push(ready);
   }
   return active;
@@ -178,7 +180,6 @@ function tenantRule(rule: RedactionRule): ActiveRule {
   const { id, pattern } = rule;
   if (!RULE_ID.test(id))
     throw new RedactionRuleError(id, 'Expected a rule id of 1 to 40 letters a-z, digits and hyphens');
-  if (DETECTOR_BY_ID.has(id)) throw new RedactionRuleError(id, `${id} is the id of a built-in rule`);
   const compiled = compiledPattern(id, pattern);
   return {
     id,
@@ -490,9 +491,9 @@ class Compiled implements Redaction {
     if (!this.#hasKeyRules) return this.#plain;
     const known = this.#laneByKey.get(key);
     if (known !== undefined) return known;
-    const rules = this.#rules.filter(({ hasKey }) => hasKey === undefined || hasKey(key));
-    const signature = rules.map(({ id }) => id).join(' ');
-    const lane = this.#lanes.get(signature) ?? laneOf(rules);
+    const places = this.#rules.flatMap(({ hasKey }, place) => (hasKey === undefined || hasKey(key) ? [place] : []));
+    const signature = places.join(' ');
+    const lane = this.#lanes.get(signature) ?? laneOf(places.map((place) => this.#rules[place]!));
     if (this.#lanes.size < MAX_REMEMBERED) this.#lanes.set(signature, lane);
     if (this.#laneByKey.size < MAX_REMEMBERED) this.#laneByKey.set(key, lane);
     return lane;

@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import { DEFAULT_REDACTION, RedactionRuleError, type RedactionRule } from '@lumatrace/telemetry';
 import type { Principal } from '../access/principal.ts';
 import { testRoom } from '../ingest/fixtures/room.ts';
+import { insertRules } from '../storage/postgres/redaction.ts';
 import { createRedaction } from './redaction.ts';
 
 const clock = { nowMs: Date.UTC(2026, 10, 23, 12) };
@@ -76,7 +77,30 @@ test('rules that cannot run are refused and change nothing', async () => {
   const tenantId = await house.newTenant();
   await assert.rejects(change(tenantId, [{ ...OWN, pattern: '(?=x)' }]), RedactionRuleError);
   await assert.rejects(change(tenantId, [{ ...OWN, pattern: 'a*' }]), { code: 'VALIDATION_FAILED' });
+  const taken = [{ ...OWN, id: 'email' }];
+  await assert.rejects(change(tenantId, taken), { code: 'VALIDATION_FAILED', ruleId: 'email' });
+  await assert.rejects(room.try(tenantId, { personalData: false, rules: taken }, 'CASE-1'), RedactionRuleError);
   assert.equal((await room.rules(tenantId)).version, DEFAULT_REDACTION.version);
+});
+
+test('rules from before a release that took an id, or gave one up, go on running', async () => {
+  const tenantId = await house.newTenant();
+  const gone: RedactionRule = { id: 'gone', name: 'Gone', source: 'builtin', action: 'mask', enabled: true };
+  await database.inTenant(tenantId, (sql) =>
+    insertRules(sql, tenantId, {
+      version: 1,
+      rules: { personalData: false, rules: [{ ...OWN, id: 'openai-key' }, gone] },
+      changedBy: 'account:before',
+    }),
+  );
+  const redactor = await room.redactorOf(tenantId);
+  assert.equal(redactor.redactText(`CASE-1 ${KEY}`).text, '[redacted:openai-key] [redacted:openai-key]');
+  const { rules } = await room.rules(tenantId);
+  assert.deepEqual(
+    rules.filter(({ id }) => id === 'openai-key' || id === 'gone').map(({ source }) => source),
+    ['tenant', 'builtin'],
+  );
+  await assert.rejects(change(tenantId, rules), { ruleId: 'openai-key' });
 });
 
 test('another process takes a new version within five seconds', async () => {

@@ -4,6 +4,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import {
   compileRedaction,
   DEFAULT_REDACTION,
+  RedactionRuleError,
   type Attributes,
   type Json,
   type Redaction,
@@ -146,6 +147,7 @@ class Room implements RedactionRoom {
       const before = await readRules(sql, tenantId);
       if (version !== undefined && version !== shown(before).version) throw new RedactionRefusal(CHANGED_MEANWHILE);
       const next = (before?.version ?? 0) + 1;
+      refuseTakenIds(rules);
       compileRedaction({ version: String(next), personalData, rules });
       const isMade = await insertRules(sql, tenantId, {
         version: next,
@@ -177,6 +179,7 @@ class Room implements RedactionRoom {
     const hits = new Map<string, number>();
     const onHit = (ruleId: string, count: number): void => void hits.set(ruleId, (hits.get(ruleId) ?? 0) + count);
     const tried = rules === undefined ? await this.rules(tenantId) : { ...rules, version: 'try' };
+    if (rules !== undefined) refuseTakenIds(rules.rules);
     const redaction = compileRedaction(tried, { hashKey: this.#tryKey(tenantId), onHit });
     const after = redactedParts(redaction, content);
     return { before: content, after, hits: [...hits].map(([ruleId, count]) => ({ ruleId, count })) };
@@ -224,18 +227,33 @@ class Room implements RedactionRoom {
 
 const CHANGED_MEANWHILE = 'Somebody changed the rules in the meantime: load them again and repeat the change.';
 
+const BUILTIN_IDS: ReadonlySet<string> = new Set(DEFAULT_REDACTION.rules.map(({ id }) => id));
+
 /** What the tenant said, completed with the built-in rules that came with a later release. */
 function shown(row: RulesRow | undefined): ShownRules {
   if (row === undefined) return { ...DEFAULT_REDACTION, changedAt: null, changedBy: null };
   const { personalData, rules } = row.rules as Omit<RedactionRules, 'version'>;
-  const known = new Set(rules.map(({ id }) => id));
+  // a rule that this release has no more would keep the others from running
+  const running = rules.filter(({ source, id }) => source === 'tenant' || BUILTIN_IDS.has(id));
+  const known = new Set(running.flatMap(({ source, id }) => (source === 'builtin' ? [id] : [])));
   return {
     version: String(row.version),
     personalData,
-    rules: [...rules, ...DEFAULT_REDACTION.rules.filter(({ id }) => !known.has(id))],
+    rules: [...running, ...DEFAULT_REDACTION.rules.filter(({ id }) => !known.has(id))],
     changedAt: row.changedAt.toISOString(),
     changedBy: row.changedBy,
   };
+}
+
+/**
+ * A tenant may not choose the id of a built-in rule: marks and counts would not tell them apart. Said when rules are
+ * changed alone: those that were there before a release took the id go on running.
+ */
+function refuseTakenIds(rules: readonly RedactionRule[]): void {
+  for (const { id, source } of rules) {
+    if (source === 'tenant' && BUILTIN_IDS.has(id))
+      throw new RedactionRuleError(id, `${id} is the id of a built-in rule: choose another for yours`);
+  }
 }
 
 function told(rule: RedactionRule | undefined): string {
