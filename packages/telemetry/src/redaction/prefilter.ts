@@ -35,7 +35,7 @@ mark(':=', ASSIGN);
 mark('@', AT);
 
 const NAME_BEFORE =
-  /(?:key|key[_-]?id|token|secret|passw(?:or)?d|passphrase|pwd|authorization|cookie|credentials?|jwt)$/i;
+  /(?:key|key[_-]?id|token|secret|passw(?:or)?ds?|db[_-]?pass|passphrase|pwd|authorization|cookie|credentials?|jwt)$/i;
 const MAX_BETWEEN = 16;
 const BEFORE_NAME = 14;
 const codes = (characters: string): ReadonlySet<number> =>

@@ -50,11 +50,35 @@ const serviceTrigger = new RegExp(REST.map(([prefix]) => prefix).join('|'));
 
 /** Names whose value is a secret, without case, `_` and `-`, at the end of a key. */
 const SECRET_ENDINGS =
-  /(?:apikey|password|passwd|passphrase|secret|secretkey|accesskey|accesskeyid|privatekey|authtoken|accesstoken|refreshtoken|idtoken|sessiontoken|bearertoken|apitoken|secretaccesskey|credentials?)$/;
+  /(?:apikey|password|passwd|passphrase|secret|secretkey|accesskey|accesskeyid|privatekey|signingkey|encryptionkey|authtoken|accesstoken|refreshtoken|idtoken|sessiontoken|bearertoken|apitoken|githubtoken|gitlabtoken|secrettoken|securitytoken|secretaccesskey|passwords|dbpass|credentials?)$/;
 const SECRET_NAMES = new Set(['token', 'authorization', 'proxyauthorization', 'cookie', 'setcookie', 'pwd', 'jwt']);
 const NO_SECRET = /^(?:true|false|null|none|undefined|nil|yes|no|string|required|optional|\*+|x+)$/i;
-/** The name of a place where the secret lies. */
-const REFERENCE = /^(?:[<${%]|process\.env|os\.|env[.:(]|getenv|import\.meta|config\.|settings\.|self\.|secrets?[.:])/i;
+/** What code calls the place where the secret lies. */
+const PLACE_IN_CODE = /^(?:process\.env|os\.|env[.:(]|getenv|import\.meta|config\.|settings\.|self\.|secrets?[.:])/i;
+/** A variable of a shell or template, whole: a password may begin with the same signs. */
+const VARIABLE = [
+  /\$\{[^{}]+\}/,
+  /\$\([^()]+\)/,
+  // $NAME, $env:NAME, $this->name (of which a value without quotes ends before the >), $config.name
+  /\$env:\w+/,
+  /\$\w+(?:(?:->|::)\w+|\.[A-Za-z_]+)*(?:-(?=$))?/,
+  /<[^<>]+>/,
+  /\$?\{\{[^{}]+\}\}/,
+  // a place of str.format, String.Format
+  /\{[\w.:!-]*\}/,
+  /%[A-Za-z_][\w.:()-]*%/,
+  /%\([\w.]+\)[sd]/,
+  // a verb of printf
+  /%[sdvwxq]/,
+];
+const REFERENCE = new RegExp(`^(?:${VARIABLE.map(({ source }) => source).join('|')})+$`);
+/** The beginning of one that has a space in it, or what else ends a value without quotes. */
+const OPEN_REFERENCE = /^(?:\$?\{|<|%)[^{}<>%]*$/;
+const REST_OF_REFERENCE = /^[^{}<>%"'\r\n]{0,100}[}>%]/;
+
+function isReference(value: string): boolean {
+  return PLACE_IN_CODE.test(value) || REFERENCE.test(value);
+}
 
 /** Whether the last part of an attribute's key, or a member of JSON, names a secret. */
 export function namesSecret(key: string): boolean {
@@ -79,12 +103,14 @@ const MEMBER = /^[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)+$/;
 
 /** Whether the value under such a name is one, and no flag, placeholder or reference. */
 export function isSecretValue(value: string, name = ''): boolean {
-  if (value.length < 4 || NO_SECRET.test(value) || REFERENCE.test(value)) return false;
+  if (value.length < 4 || NO_SECRET.test(value) || isReference(value)) return false;
   return !WEAK_NAMES.test(name) || (value.length >= 8 && /\d/.test(value) && !/\s/.test(value) && !PLACE.test(value));
 }
 
 function isAssigned(value: string, { 0: found, index, input }: RegExpExecArray): boolean {
   if (!isSecretValue(value)) return false;
+  const rest = input.slice(index + found.length, index + found.length + 101);
+  if (OPEN_REFERENCE.test(value) && REST_OF_REFERENCE.test(rest)) return false;
   const before = found.slice(0, -value.length);
   // a call or a member of code (`.env` files have no space there), or the working directory of a shell
   if (!/["']$/.test(before) && input[index + found.length] === '(') return false;
@@ -301,7 +327,7 @@ export const SECRETS: readonly Detector[] = [
     example: 'postgres://app:s3cret@db.internal/app',
     trigger: /:\/\/[^\s:/@"'<>]{0,200}:[^\s@"'<>]{1,200}@/,
     pattern: /(?<=[A-Za-z0-9]):\/\/[^\s:/@"'<>]{0,200}:(?<value>[^\s@"'<>]{1,200})@/g,
-    check: (password) => !REFERENCE.test(password) && !/^\d{1,5}\//.test(password) && !/^(?:\*+|x+)$/i.test(password),
+    check: (password) => !isReference(password) && !/^\d{1,5}\//.test(password) && !/^(?:\*+|x+)$/i.test(password),
   },
   {
     id: 'authorization',
@@ -314,16 +340,16 @@ export const SECRETS: readonly Detector[] = [
     check: (value, { 0: found }) =>
       /^basic[ \t]/i.test(found)
         ? isBasic(value)
-        : looksRandom(value) && (/\d/.test(value) || /[a-z][A-Z]/.test(value)) && !REFERENCE.test(value),
+        : looksRandom(value) && (/\d/.test(value) || /[a-z][A-Z]/.test(value)) && !isReference(value),
   },
   {
     id: 'assigned-secret',
     name: 'Value of a key, token, secret or password in text',
     kind: 'secret',
     example: 'api_key=9f8e7d6c5b4a',
-    trigger: /(?:key|token|secret|passw(?:or)?d|passphrase|pwd)["'\\]{0,3}[ \t]{0,4}[:=]/i,
+    trigger: /(?:key|token|secret|passw(?:or)?d|db[_-]?pass|passphrase|pwd)["'\\]{0,3}[ \t]{0,4}[:=]/i,
     pattern:
-      /(?:api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key|secret(?:[_-]?key)?|token|passw(?:or)?d|passphrase|pwd)["'\\]{0,3}[ \t]{0,4}[:=][ \t]{0,4}["'\\]{0,3}(?<value>(?<=["'])[^"'\\\s]{6,500}|[^\s"'\\,;&<>(){}[\]]{6,500})/gi,
+      /(?:api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|secret(?:[_-]?key)?|token|passw(?:or)?d|db[_-]?pass|passphrase|pwd)["'\\]{0,3}[ \t]{0,4}[:=][ \t]{0,4}["'\\]{0,3}(?<value>(?<=["'])[^"'\\\s]{6,500}|[^\s"'\\,;&<>(){}[\]]{6,500})/gi,
     check: isAssigned,
   },
 ];
