@@ -156,9 +156,34 @@ export function isCard(text: string): boolean {
 const CARD_RUN = /(?<![\d.,_])\d(?:[ \-\u00a0]?\d){11,}(?![.,_]\d)/g;
 const CARD_LENGTHS = [19, 18, 17, 16, 15, 14, 13, 12];
 
+const UUID = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/gi;
+/** Of hashes and ids in hexadecimal: a span's, an object's (24), a trace's, SHA-1 and longer. Between, letters may be a word: `cc4111…`. */
+const isHashLength = (length: number): boolean => length === 16 || length >= 24;
+const MAX_HEX = 128;
+const WORD_BEFORE = /[0-9A-Za-z]+$/;
+const WORD_AFTER = /^[0-9A-Za-z]+/;
+/** The field beside it, of a `traceparent` for one, is hexadecimal with a letter in it. */
+const HEX_FIELD_BEFORE = /(?<![0-9A-Za-z])(?=\d*[a-f])[0-9a-f]{8,}-$/i;
+const HEX_FIELD_AFTER = /^-(?=\d*[a-f])[0-9a-f]{8,}(?![0-9A-Za-z])/i;
+
+/** Whether digits are a piece of a hexadecimal id, which passes Luhn's check in one of ten cases. */
+function isInHex(text: string, start: number, end: number): boolean {
+  const before = text.slice(Math.max(0, start - MAX_HEX), start);
+  const after = text.slice(end, end + MAX_HEX);
+  if (HEX_FIELD_BEFORE.test(before) || HEX_FIELD_AFTER.test(after)) return true;
+  const beside = (WORD_BEFORE.exec(before)?.[0] ?? '') + (WORD_AFTER.exec(after)?.[0] ?? '');
+  return /^[0-9a-f]*[a-f][0-9a-f]*$/i.test(beside) && isHashLength(beside.length + end - start);
+}
+
 /** Cards in runs of digits and single separators: each begins and ends where a group of digits does. */
 function* cards(text: string): Generator<readonly [number, number]> {
+  let uuids: (readonly [number, number])[] | undefined;
   for (const { 0: run, index } of text.matchAll(CARD_RUN)) {
+    uuids ??= Array.from(text.matchAll(UUID), ({ index: at }) => [at, at + 36] as const);
+    const isCardAt = (start: number, end: number): boolean =>
+      isCard(text.slice(start, end)) &&
+      !uuids!.some(([from, until]) => start < until && end > from) &&
+      !isInHex(text, start, end);
     const at: number[] = [];
     for (let i = 0; i < run.length; i++) if (run.charCodeAt(i) >= 48 && run.charCodeAt(i) <= 57) at.push(i);
     for (let first = 0; first + 12 <= at.length; first++) {
@@ -166,7 +191,7 @@ function* cards(text: string): Generator<readonly [number, number]> {
       const length = CARD_LENGTHS.find((digitCount) => {
         const last = at[first + digitCount - 1];
         if (last === undefined || at[first + digitCount] === last + 1) return false;
-        return isCard(run.slice(at[first], last + 1));
+        return isCardAt(index + at[first]!, index + last + 1);
       });
       if (length === undefined) continue;
       yield [index + at[first]!, index + at[first + length - 1]! + 1];

@@ -10,6 +10,21 @@ import { hasTokenChecksum } from './secrets.ts';
 
 const RANDOM = 'a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0';
 
+/** Each holds twelve digits or more that an issuer gives out and that pass Luhn's check. */
+const HEX_WITH_CARD = [
+  '41111111-1111-1111-9c1e-a1b2c3d4e5f6',
+  'urn:uuid:3f2a1b4c-0a1b-4c2d-4111-111111111111',
+  '3f2a1b4c-0a1b-4c2d-8e3f-501823456782',
+  '41111111-1111-1111-1234-123456789012',
+  'd41d8cd98f00b20b4111111111111111',
+  '4111111111111111d41d8cd98f00b204',
+  '4111111111111111aaaabbbbccccdddd4111111111111111',
+  'c378282246310005',
+  '00-0af7651916cd43dd8448eb211c80319c-4111111111111111-01',
+  'chatcmpl-d41d8cd98f00b20a4111111111111111',
+  'sha1:4222222222222f9e4d2c1b0a99887766554433aa',
+];
+
 /** id → [caught], [left alone by this rule] */
 const VECTORS: Record<string, [caught: string[], left: string[]]> = {
   email: [
@@ -70,8 +85,15 @@ const VECTORS: Record<string, [caught: string[], left: string[]]> = {
       '2223003122003222',
       '4222222222222',
       '6759649826438453',
+      'card-4111111111111111',
+      'cc4111111111111111',
+      'ref4111-1111-1111-1111',
+      'order 3f2a1b4c-4111-4111-9111-11111111111a paid with 4111 1111 1111 1111',
+      '3f2a1b4c-0000-4000-8000-000000000000 4111-1111-1111-1111 8b1d',
     ],
     [
+      // digits of ids in hexadecimal that pass for a card: checked below
+      ...HEX_WITH_CARD,
       '4111 1111 1111 1112',
       '1234567812345670',
       '0000000000000000',
