@@ -91,3 +91,38 @@ test('scores of their clients become ours, each once; other events are refused o
     ],
   );
 });
+
+test('an event outside the retention is refused by itself, however often it comes; the others are taken', async () => {
+  const tenantId = await served.newTenant();
+  const event = (id: string, agoMs: number): object => ({
+    id,
+    type: 'score-create',
+    timestamp: new Date(NOW_MS - agoMs).toISOString(),
+    body: { traceId: TRACE_ID, name: `score ${id}`, value: 1 },
+  });
+  const dayMs = 86_400_000;
+  const batch = [event('now', 1_000), event('old', 4_000 * dayMs), event('ahead', -2 * dayMs), event('then', 2_000)];
+  const span = {
+    traceId: TRACE_ID,
+    spanId: SPAN_ID,
+    startNs: BigInt(NOW_MS) * 1_000_000n,
+    endNs: BigInt(NOW_MS) * 1_000_000n,
+  };
+  await served.post(tenantId, otlpJson([span], {}), { 'content-type': 'application/json' });
+  for (let i = 0; i < 2; i++) {
+    const answer = await ask('POST', '/api/public/ingestion', basic(tenantId), { batch });
+    assert.equal(answer.status, 207);
+    const { successes, errors } = (await answer.json()) as Record<string, Array<{ id: string; message?: string }>>;
+    assert.deepEqual(
+      successes?.map(({ id }) => id),
+      ['now', 'then'],
+    );
+    assert.deepEqual(
+      errors?.map(({ id }) => id),
+      ['old', 'ahead'],
+    );
+    assert.match(errors?.[0]?.message ?? '', /retention/);
+  }
+  const { body } = await served.get<{ scores: Array<{ name: string }> }>(tenantId, `/api/traces/${TRACE_ID}`);
+  assert.deepEqual(body.scores.map(({ name }) => name).sort(), ['score now', 'score then']);
+});

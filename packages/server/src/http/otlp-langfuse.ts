@@ -25,6 +25,9 @@ const REFUSED: Record<number, Answer> = {
   403: { description: 'The credentials lack traces:write.' },
 };
 
+const NO_SCORE = 'Expected a valid score-create event; spans come over OTLP.';
+const NOT_KEPT = 'Expected a timestamp within the retention of the tenant and at most 24 hours ahead.';
+
 const scoreBody = z.object({
   traceId: z.string().regex(/^[0-9a-fA-F]{32}$/),
   observationId: z
@@ -131,33 +134,22 @@ export function langfuseRoutes({ logs, tenant, version, nowMs = Date.now }: Lang
       },
       async handle({ principal, body }) {
         const nowNs = BigInt(Math.floor(nowMs())) * 1_000_000n;
-        const taken = body.batch.map((event) => ({ event, score: scoreOf(event) }));
-        const records = taken.flatMap(({ event, score }) =>
-          score === undefined ? [] : [recordOf(score, event.timestamp, nowNs)],
-        );
+        const scored = body.batch.map((event) => ({ event, score: scoreOf(event) }));
+        const valid = scored.flatMap(({ event, score }) => (score === undefined ? [] : [{ event, score }]));
+        const records = valid.map(({ event, score }) => recordOf(score, event.timestamp, nowNs));
         const decoded = { records, rejected: { count: 0, messages: [] }, recordCount: records.length };
-        const { rejected, messages } = await logs
+        const { outside } = await logs
           .accept(principal.tenantId, decoded, JSON.stringify(body).length)
           .catch((error: unknown) => {
             throw asProblem(error);
           });
-        // a time beyond the retention is the only reason left, and it is told for the batch as a whole
-        const late = rejected === 0 ? undefined : messages.join('; ');
-        const isTaken = ({ score }: (typeof taken)[number]): boolean => score !== undefined && late === undefined;
-        return json(
-          {
-            successes: taken.filter(isTaken).map(({ event }) => ({ id: event.id, status: 201 })),
-            errors: taken
-              .filter((each) => !isTaken(each))
-              .map(({ event, score }) => ({
-                id: event.id,
-                status: 400,
-                message:
-                  score === undefined ? `Expected a valid score-create event; spans come over OTLP.` : (late ?? ''),
-              })),
-          },
-          207,
-        );
+        const late = new Set(outside.map((place) => valid[place]!.event));
+        const refusals = scored.flatMap(({ event, score }) => {
+          const message = score === undefined ? NO_SCORE : late.has(event) ? NOT_KEPT : undefined;
+          return message === undefined ? [] : [{ id: event.id, status: 400, message }];
+        });
+        const taken = valid.filter(({ event }) => !late.has(event));
+        return json({ successes: taken.map(({ event }) => ({ id: event.id, status: 201 })), errors: refusals }, 207);
       },
     }),
   ];

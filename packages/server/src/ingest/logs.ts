@@ -28,6 +28,8 @@ export interface LogOutcome {
   rejected: number;
   /** One sentence per reason; with nothing rejected a warning. */
   messages: string[];
+  /** Places in the decoded records of those whose time is outside what is kept; they are rejected, the others taken. */
+  outside: number[];
 }
 
 /** Counted since the start, for `/metrics`. */
@@ -83,6 +85,7 @@ export function createLogIngest(options: LogIngestOptions): LogIngest {
       const outcome: LogOutcome = {
         rejected: decoded.rejected.count + refused,
         messages: [...decoded.rejected.messages, ...(message === undefined ? [] : [message])],
+        outside: refused === 0 ? [] : placesOfOthers(timed, kept),
       };
       if (kept.length > 0) {
         if (logRecordsToday >= recordsPerDay) throw lane.quotaRefusal('log records', recordsPerDay);
@@ -109,6 +112,11 @@ export function createLogIngest(options: LogIngestOptions): LogIngest {
     counts: () => ({ ...counts, refusedRequests: lane.refusedRequests }),
     drain: () => lane.drain(),
   };
+}
+
+function placesOfOthers(records: readonly LogRecord[], kept: readonly LogRecord[]): number[] {
+  const isKept = new Set(kept);
+  return records.flatMap((record, place) => (isKept.has(record) ? [] : [place]));
 }
 
 interface Written {
