@@ -2,7 +2,7 @@
 import { usdOf, type PriceOverride, type Usage } from '@lumatrace/telemetry';
 import { z } from 'zod';
 import { quote, type Prices, type PricesShown } from '../prices/prices.ts';
-import type { Change, DryRun, Recost } from '../prices/recost.ts';
+import type { DryRun, PriceChange, Recost } from '../prices/recost.ts';
 import { Problem } from './errors.ts';
 import { json, route, type Policy, type Route } from './route.ts';
 import { instantOf, NO_INSTANT } from './telemetry.ts';
@@ -318,7 +318,7 @@ function shownAnswer({ priceVersion, table, changedAt, ...rest }: PricesShown): 
   return json(body, 200, { etag: `"${rest.overridesVersion}"` });
 }
 
-function changeAnswer({ spans, changed, unpricedBefore, unpricedAfter, oldPico, newPico }: Change): object {
+function changeAnswer({ spans, changed, unpricedBefore, unpricedAfter, oldPico, newPico }: PriceChange): object {
   return {
     spans,
     changed,

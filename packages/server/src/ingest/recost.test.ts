@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { bundledPrices, type PriceOverride } from '@lumatrace/telemetry';
 import { NOW_MS, testRoom, type OtlpSpan } from './fixtures/room.ts';
-import { recostBatch, type RecostBatch } from './recost.ts';
+import type { RecostBatch } from '../storage/postgres/prices.ts';
+import { recostBatch } from './recost.ts';
 
 const room = await testRoom();
 after(() => room.close());

@@ -4,7 +4,7 @@ import type { TenantKey } from '../keys/tenant-key.ts';
 import { decodeBlock, encodeOpened, spanFrom, type ContentBlock } from '../storage/content-block.ts';
 import type { Database, Sql } from '../storage/database.ts';
 import { blockAad, readBlocks, updateBlocks } from '../storage/postgres/content.ts';
-import { tracesAfter, type TraceRange } from '../storage/postgres/prices.ts';
+import { tracesAfter, type PriceChange, type RecostBatch, type TraceRange } from '../storage/postgres/prices.ts';
 import { insertRollups } from '../storage/postgres/rollups.ts';
 import { spansOfTrace, updateBills, type SpanRow } from '../storage/postgres/spans.ts';
 import { lockTraces, updateTraces, type TraceRow } from '../storage/postgres/traces.ts';
@@ -12,24 +12,6 @@ import { looksLikeCall, markBilled } from './billing.ts';
 import { rowPriceOf } from './record.ts';
 import { RollupDeltas } from './rollup.ts';
 import { summaryFrom, traceRow, type Summary } from './summary.ts';
-
-/** What a change of prices does to the billed spans of one model. */
-export interface ModelChange {
-  spans: number;
-  changed: number;
-  unpricedBefore: number;
-  unpricedAfter: number;
-  oldPico: bigint;
-  newPico: bigint;
-}
-
-export interface RecostBatch extends ModelChange {
-  traces: number;
-  /** By `provider\nmodel`. */
-  models: Map<string, ModelChange>;
-  /** Where the next batch begins; null at the end. */
-  last: { startNs: bigint; traceId: string } | null;
-}
 
 export interface RecostTerms {
   key: TenantKey;
@@ -53,34 +35,35 @@ export function recostBatch(
   terms: RecostTerms,
 ): Promise<RecostBatch> {
   return database.inTenant(tenantId, async (sql) => {
-    const batch: RecostBatch = { ...nothing(), traces: 0, models: new Map(), last: null };
+    const recosting = new Recosting(sql, tenantId, terms);
     const found = await tracesAfter(sql, tenantId, range, after, terms.traces);
-    if (found.length > 0) await new Recosting(sql, tenantId, terms, batch).run(found.map(({ traceId }) => traceId));
-    batch.traces = found.length;
-    batch.last = found.at(-1) ?? null;
+    if (found.length > 0) await recosting.run(found.map(({ traceId }) => traceId));
+    const { total, models } = recosting;
+    const batch: RecostBatch = { ...total, models, traces: found.length, last: found.at(-1) ?? null };
     await terms.onBatch?.(sql, batch);
     return batch;
   });
 }
 
-function nothing(): ModelChange {
+function nothing(): PriceChange {
   return { spans: 0, changed: 0, unpricedBefore: 0, unpricedAfter: 0, oldPico: 0n, newPico: 0n };
 }
 
 class Recosting {
+  readonly total = nothing();
+  /** By `provider\nmodel`. */
+  readonly models = new Map<string, PriceChange>();
   readonly #sql: Sql;
   readonly #tenantId: string;
   readonly #terms: RecostTerms;
-  readonly #batch: RecostBatch;
   readonly #deltas = new RollupDeltas();
   readonly #blocks = new Map<string, ContentBlock>();
   readonly #changedBlocks = new Set<string>();
 
-  constructor(sql: Sql, tenantId: string, terms: RecostTerms, batch: RecostBatch) {
+  constructor(sql: Sql, tenantId: string, terms: RecostTerms) {
     this.#sql = sql;
     this.#tenantId = tenantId;
     this.#terms = terms;
-    this.#batch = batch;
   }
 
   async run(traceIds: readonly string[]): Promise<void> {
@@ -156,9 +139,9 @@ class Recosting {
 
   #count(was: SpanRow, is: SpanRow): void {
     const name = `${is.provider ?? ''}\n${is.model ?? ''}`;
-    const model = this.#batch.models.get(name) ?? nothing();
-    this.#batch.models.set(name, model);
-    for (const sum of [this.#batch, model]) {
+    const model = this.models.get(name) ?? nothing();
+    this.models.set(name, model);
+    for (const sum of [this.total, model]) {
       sum.spans++;
       if (was.costPico !== is.costPico || was.billable !== is.billable) sum.changed++;
       if (was.billable && was.costPico === null) sum.unpricedBefore++;

@@ -12,40 +12,27 @@ import {
   lockRecost,
   readRecost,
   setRecostState,
+  type PriceChange,
+  type RecostBatch,
   type RecostRow,
   type TraceRange,
 } from '../storage/postgres/prices.ts';
 import { PricesRefusal } from './refusal.ts';
 
-/** What a change of prices does to some spans. */
-export interface Change {
-  spans: number;
-  changed: number;
-  unpricedBefore: number;
-  unpricedAfter: number;
-  oldPico: bigint;
-  newPico: bigint;
-}
-
-export interface Batch extends Change {
-  traces: number;
-  /** By `provider\nmodel`. */
-  models: ReadonlyMap<string, Change>;
-  last: { startNs: bigint; traceId: string } | null;
-}
+export type { PriceChange };
 
 /** Prices the next traces of a range again; main.ts hands in the room that writes spans. */
 export type PriceAgain = (
   tenantId: string,
   range: TraceRange,
-  after: Batch['last'],
+  after: RecostBatch['last'],
   terms: {
     prices: PriceBook;
     isDryRun: boolean;
     traces: number;
-    onBatch?: (sql: Sql, batch: Batch) => Promise<void>;
+    onBatch?: (sql: Sql, batch: RecostBatch) => Promise<void>;
   },
-) => Promise<Batch>;
+) => Promise<RecostBatch>;
 
 export interface RecostOptions {
   database: Database;
@@ -55,13 +42,13 @@ export interface RecostOptions {
   nowMs?: () => number;
 }
 
-export interface DryRun extends Change {
+export interface DryRun extends PriceChange {
   traces: number;
   tracesTotal: number;
   /** False: the range was too long for an answer; the sums are of its first traces. */
   isComplete: boolean;
   priceVersion: string;
-  models: Array<Change & { provider: string | null; model: string | null }>;
+  models: Array<PriceChange & { provider: string | null; model: string | null }>;
 }
 
 export interface Recost {
@@ -96,13 +83,20 @@ export function createRecost(options: RecostOptions): Recost {
     async dryRun(tenantId, range) {
       const prices = await bookOf(tenantId);
       const tracesTotal = await database.inTenant(tenantId, (sql) => countTracesBetween(sql, tenantId, range));
-      const total: Change = { spans: 0, changed: 0, unpricedBefore: 0, unpricedAfter: 0, oldPico: 0n, newPico: 0n };
-      const models = new Map<string, Change>();
+      const total: PriceChange = {
+        spans: 0,
+        changed: 0,
+        unpricedBefore: 0,
+        unpricedAfter: 0,
+        oldPico: 0n,
+        newPico: 0n,
+      };
+      const models = new Map<string, PriceChange>();
       const endMs = nowMs() + DRY_RUN_LIMIT_MS;
       let traces = 0;
       let isComplete = false;
-      for (let after: Batch['last'] = null; nowMs() < endMs;) {
-        const batch: Batch = await priceAgain(tenantId, range, after, {
+      for (let after: RecostBatch['last'] = null; nowMs() < endMs;) {
+        const batch: RecostBatch = await priceAgain(tenantId, range, after, {
           prices,
           isDryRun: true,
           traces: TRACES_PER_BATCH,
@@ -207,7 +201,7 @@ export function createRecost(options: RecostOptions): Recost {
         ? null
         : { startNs: BigInt(row.afterNs), traceId: row.afterTrace };
     const prices = await bookOf(tenantId);
-    const onBatch = async (sql: Sql, batch: Batch): Promise<void> => {
+    const onBatch = async (sql: Sql, batch: RecostBatch): Promise<void> => {
       const locked = await lockRecost(sql, tenantId, recostId);
       // cancelled, or another worker was here: the batch is rolled back
       if (locked?.state !== 'running' || locked.afterTrace !== row.afterTrace) throw new Overtaken();
@@ -233,9 +227,9 @@ class Overtaken extends Error {
   override readonly name = 'Overtaken';
 }
 
-const NOTHING: Change = { spans: 0, changed: 0, unpricedBefore: 0, unpricedAfter: 0, oldPico: 0n, newPico: 0n };
+const NOTHING: PriceChange = { spans: 0, changed: 0, unpricedBefore: 0, unpricedAfter: 0, oldPico: 0n, newPico: 0n };
 
-function add(sum: Change, change: Change): Change {
+function add(sum: PriceChange, change: PriceChange): PriceChange {
   sum.spans += change.spans;
   sum.changed += change.changed;
   sum.unpricedBefore += change.unpricedBefore;
@@ -245,7 +239,7 @@ function add(sum: Change, change: Change): Change {
   return sum;
 }
 
-function magnitude({ oldPico, newPico }: Change): bigint {
+function magnitude({ oldPico, newPico }: PriceChange): bigint {
   const difference = newPico - oldPico;
   return difference < 0n ? -difference : difference;
 }

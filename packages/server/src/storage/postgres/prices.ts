@@ -186,15 +186,35 @@ export async function setRecostState(
   return rowCount === 1;
 }
 
-export interface RecostStep {
-  traces: number;
+/** What a change of prices does to some spans; `changed` of them have another price or are billed otherwise. */
+export interface PriceChange {
   spans: number;
   changed: number;
   unpricedBefore: number;
   unpricedAfter: number;
+  /** 10^-12 US dollars. */
   oldPico: bigint;
   newPico: bigint;
-  last: { startNs: bigint; traceId: string };
+}
+
+/** Where a run is: the last trace that is done. */
+export interface RecostPosition {
+  startNs: bigint;
+  traceId: string;
+}
+
+export interface RecostStep extends PriceChange {
+  traces: number;
+  last: RecostPosition;
+}
+
+/** One batch of traces priced again. */
+export interface RecostBatch extends PriceChange {
+  traces: number;
+  /** By `provider\nmodel`. */
+  models: ReadonlyMap<string, PriceChange>;
+  /** Where the next batch begins; null at the end. */
+  last: RecostPosition | null;
 }
 
 /** In the transaction that wrote the batch, so that a batch counts once. */
@@ -241,9 +261,9 @@ export async function tracesAfter(
   sql: Sql,
   tenantId: string,
   { fromNs, untilNs }: TraceRange,
-  after: { startNs: bigint; traceId: string } | null,
+  after: RecostPosition | null,
   limit: number,
-): Promise<{ traceId: string; startNs: bigint }[]> {
+): Promise<RecostPosition[]> {
   const { rows } = await sql.query<{ traceId: string; startNs: string }>(
     `
       select replace(trace_id::text, '-', '') as "traceId", start_ns as "startNs"
