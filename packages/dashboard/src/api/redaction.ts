@@ -1,27 +1,13 @@
 // Redaction: the rules in force, a new version of them, what they found, and a try before saving.
+import type { RedactionAction, RedactionHit, RedactionRule, RedactionRules } from '@lumatrace/telemetry';
 import { queryOptions } from '@tanstack/react-query';
 import { fetchJson } from './client.ts';
 
-export type RedactionAction = 'mask' | 'hash' | 'drop';
+export type { RedactionAction, RedactionRule };
 
-export interface RedactionRule {
-  id: string;
-  name: string;
-  source: 'builtin' | 'tenant';
-  detector?: string;
-  pattern?: string;
-  action: RedactionAction;
-  enabled: boolean;
-  keys?: string;
-}
+export type RedactionSet = Omit<RedactionRules, 'version'>;
 
-export interface RedactionSet {
-  personalData: boolean;
-  rules: RedactionRule[];
-}
-
-export interface Redaction extends RedactionSet {
-  version: string;
+export interface Redaction extends RedactionRules {
   changedAt: string | null;
   changedBy: string | null;
   detectors: { id: string; name: string; kind: 'secret' | 'personal'; example: string }[];
@@ -30,7 +16,7 @@ export interface Redaction extends RedactionSet {
 export interface TryAnswer {
   before: unknown;
   after: unknown;
-  hits: { ruleId: string; count: number }[];
+  hits: RedactionHit[];
 }
 
 /** What is tried: a text, or a span that is stored. */
