@@ -187,7 +187,7 @@ export function fft2(square: ComplexSquare, isInverse = false): void {
   const { size, re, im } = square;
   const plan = planOf(size);
   if (isInverse) for (let i = 0; i < im.length; i++) im[i] = -(im[i] as number);
-  for (let y = 0; y < size; y++) transformLine(plan, re, im, y * size);
+  for (let y = 0; y < size; y++) if (!isZero(re, im, y * size, size)) transformLine(plan, re, im, y * size);
   transpose(re, size);
   transpose(im, size);
   for (let y = 0; y < size; y++) transformLine(plan, re, im, y * size);
@@ -199,6 +199,12 @@ export function fft2(square: ComplexSquare, isInverse = false): void {
     re[i] = (re[i] as number) * scale;
     im[i] = -(im[i] as number) * scale;
   }
+}
+
+/** A few lines of the search fill a few rows: the others need no transform. */
+function isZero(re: Float32Array, im: Float32Array, start: number, length: number): boolean {
+  for (let i = start; i < start + length; i++) if (re[i] !== 0 || im[i] !== 0) return false;
+  return true;
 }
 
 const TRANSPOSE_BLOCK = 32;

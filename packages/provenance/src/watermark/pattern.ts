@@ -9,9 +9,9 @@ export const PERIOD = 512;
 /** Bins of the band lie at 20…136 cycles per period: 3.8 to 26 canonical pixels a cycle. */
 export const MIN_RADIUS = 20;
 export const MAX_RADIUS = 136;
-export const SYNC_LINES = +(process.env['K'] ?? 40);
-const MIN_SYNC_RADIUS = +(process.env['R0'] ?? 32);
-const MAX_SYNC_RADIUS = +(process.env['R1'] ?? 116);
+export const SYNC_LINES = 40;
+const MIN_SYNC_RADIUS = 32;
+const MAX_SYNC_RADIUS = 116;
 /** Between two lines, and between a line and the mirrored other: nearer ones would be taken for each other. */
 const SYNC_SEPARATION = 13;
 /** Payload keeps this far from a line, so that the lines can be seen. */
@@ -19,7 +19,7 @@ const SYNC_GUARD = 2;
 /** Amplitude ∝ radius^−0.6: compression empties high frequencies, pictures fill low ones (docs/decisions/watermark-engine.md). */
 const SPECTRUM_SLOPE = -0.6;
 /** Of the power. */
-const SYNC_SHARE = +(process.env['SH'] ?? 0.3);
+const SYNC_SHARE = 0.45;
 
 export interface SyncPattern {
   /** Cycles per period. */
