@@ -1,5 +1,6 @@
 // A tenant's own prices: the first that applies, and patterns that hold nobody up.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { bundledPrices } from '../cost.ts';
 import {
@@ -56,6 +57,13 @@ test('ever new names take patterns half a second in ten, then they have no price
   assert.equal(rules.find(named('m0'), AT), undefined, 'what was looked at before is still known');
   nowMs += 10_000;
   assert.equal(rules.find(named('m6'), AT), undefined);
+});
+
+test('as many simple patterns fit together as the guide says', () => {
+  const guide = readFileSync(new URL('../../../../docs/guides/prices.md', import.meta.url), 'utf8');
+  const [, said, regex] = /\((\d+) such as `([^`]+)`/.exec(guide) ?? [];
+  const { program } = compileOverride({ id: 'one', model: { regex: regex! }, prices: PRICES });
+  assert.equal(Number(said), Math.floor(MAX_OVERRIDES_PROGRAM / program));
 });
 
 test('rules without patterns are never put off', () => {

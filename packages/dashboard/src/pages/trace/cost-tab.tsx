@@ -1,4 +1,5 @@
 // What a span cost and why: each kind of token once, as one stacked bar with its prices and where they come from.
+import type { UnpricedReason } from '@lumatrace/telemetry';
 import { Link } from '@tanstack/react-router';
 import { CircleHelp } from 'lucide-react';
 import type { SpanItem } from '../../api/trace.ts';
@@ -11,7 +12,7 @@ import { exactMoney } from '../../format/money.ts';
 import { count } from '../../format/number.ts';
 import { lineOf, type BillLine } from './bill.ts';
 
-const REASONS: Record<string, string> = {
+const REASONS: Record<UnpricedReason | 'implausible', string> = {
   no_model: 'The span names no model.',
   no_usage: 'The span names a model but no tokens.',
   unknown_provider: 'The price table does not know this provider.',
@@ -19,6 +20,7 @@ const REASONS: Record<string, string> = {
   unknown_service_tier: 'The price table has no price for this service tier.',
   no_price: 'The price table names this model without a price.',
   ambiguous_usage: 'The token counts contradict one another.',
+  too_many_models: 'More new names of models arrived than the patterns of the price overrides were tried on in time.',
   implausible: 'The price came out larger than any call can cost.',
 };
 
@@ -128,8 +130,8 @@ function Unpriced({ span }: { span: SpanItem }) {
   return (
     <Empty icon={<CircleHelp size={24} />} title="Unpriced">
       <p>
-        {REASONS[span.unpriced_reason ?? ''] ?? 'No price is known for this call.'} It is left out of sums and counted
-        as unpriced there, never as 0.
+        {REASONS[span.unpriced_reason as keyof typeof REASONS] ?? 'No price is known for this call.'} It is left out of
+        sums and counted as unpriced there, never as 0.
       </p>
       <p>
         {count(span.prompt_tokens)} tokens in, {count(span.completion_tokens)} out
