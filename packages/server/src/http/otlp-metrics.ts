@@ -62,7 +62,7 @@ export function metricRoutes({ metricReader, nowMs = Date.now }: MetricRoutesOpt
       policy: READ,
       limit: 'api',
       params: z.object({ name: z.string().min(1).max(200) }),
-      query: z.object({
+      query: z.strictObject({
         ...rangeShape,
         groupBy: z
           .string()

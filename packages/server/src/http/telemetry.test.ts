@@ -263,6 +263,19 @@ for (const query of [
   });
 }
 
+for (const [path, query] of [
+  ['/api/traces', 'timerange=1h'],
+  ['/api/traces', 'Service=chat'],
+  ['/api/metrics/gen_ai.client.token.usage', 'service=chat'],
+  ['/api/metrics/gen_ai.client.token.usage', 'groupby=model'],
+] as const) {
+  test(`GET ${path}?${query} names the member that it does not know, in place of an answer without it`, async () => {
+    const { status, body } = await served.get<{ code: string; message: string }>(filtered, `${path}?${query}`);
+    assert.deepEqual([status, body.code], [400, 'VALIDATION_FAILED']);
+    assert.ok(body.message.includes(query.slice(0, query.indexOf('='))), body.message);
+  });
+}
+
 const OUT = ['cost?', 'latency?', 'series?metric=cost&interval=86400000&', 'series?metric=latency&interval=86400000&'];
 for (const path of [...OUT.map((each) => `/api/analytics/${each}`), '/api/facets?']) {
   test(`GET ${path} refuses times that no column holds and members that it does not know, by name`, async () => {

@@ -94,7 +94,7 @@ const wholeNumber = (least: number, most: number) =>
 const STATUS_NUMBERS = { unset: 0, ok: 1, error: 2 } as const;
 const statusName = z.enum(['ok', 'error', 'unset']);
 
-const listQuery = z.object({
+const listQuery = z.strictObject({
   service: label.optional().describe('A service that any span of the trace has'),
   model: label.optional().describe('A model that any span of the trace has'),
   rootService: label.optional().describe('The service of the root alone'),
