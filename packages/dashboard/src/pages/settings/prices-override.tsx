@@ -115,7 +115,7 @@ export function OverrideForm({ override, error, isSaving, onSave, onClose }: Ove
         />
         <TextField label="Valid until" placeholder="open" hint="Exclusive" {...field('until')} />
       </div>
-      <fieldset className="flex flex-col gap-2">
+      <fieldset className="flex min-w-0 flex-col gap-2">
         <legend className="mb-1 text-xs font-medium text-ink-2">
           Prices in US dollars; what has none is not charged
         </legend>
@@ -135,7 +135,7 @@ export function OverrideForm({ override, error, isSaving, onSave, onClose }: Ove
             </select>
             <input
               aria-label={`Price of unit ${at + 1}`}
-              className="h-8 w-36 rounded-md border border-line-control bg-surface px-2 text-right text-sm"
+              className="h-8 w-20 rounded-md sm:w-36 border border-line-control bg-surface px-2 text-right text-sm"
               inputMode="decimal"
               required
               pattern={AMOUNT}

@@ -167,9 +167,10 @@ function RuleTable({ label, rules, redaction, change, onEdit }: RuleTableProps) 
   const exampleOf = (rule: RedactionRule): string =>
     rule.pattern ?? redaction.detectors.find(({ id }) => id === rule.id)?.example ?? '';
   return (
+    // what is changed stands first: a phone shows it without scrolling aside
     <Table
       label={label}
-      head={['On', 'Rule', onEdit === undefined ? 'For example' : 'Pattern', 'Does', 'Last 7 days']}
+      head={['On', 'Rule', 'Does', 'Last 7 days', onEdit === undefined ? 'For example' : 'Pattern']}
       rows={rules.map((rule) => ({
         id: rule.id,
         cells: [
@@ -178,11 +179,11 @@ function RuleTable({ label, rules, redaction, change, onEdit }: RuleTableProps) 
             type="checkbox"
             role="switch"
             aria-label={rule.name}
-            className="h-4 w-4 accent-accent"
+            className="block h-4 w-4 accent-accent"
             checked={rule.enabled}
             onChange={(event) => change(rule.id, { enabled: event.target.checked })}
           />,
-          <span key="name" className="block max-w-64 whitespace-normal">
+          <span key="name" className="block max-w-64 min-w-32 py-1 whitespace-normal">
             {onEdit === undefined ? (
               rule.name
             ) : (
@@ -192,9 +193,6 @@ function RuleTable({ label, rules, redaction, change, onEdit }: RuleTableProps) 
             )}
             {rule.keys !== undefined && <span className="block text-xs text-ink-3">in {rule.keys}</span>}
           </span>,
-          <code key="example" className="block max-w-64 truncate font-mono text-xs text-ink-2" title={exampleOf(rule)}>
-            {exampleOf(rule)}
-          </code>,
           <select
             key="action"
             aria-label={`What ${rule.name} does`}
@@ -211,6 +209,9 @@ function RuleTable({ label, rules, redaction, change, onEdit }: RuleTableProps) 
           <span key="hits" className="tabular-nums">
             {count(totals.get(rule.id) ?? 0)}
           </span>,
+          <code key="example" className="block max-w-64 truncate font-mono text-xs text-ink-2" title={exampleOf(rule)}>
+            {exampleOf(rule)}
+          </code>,
         ],
       }))}
     />
