@@ -1,43 +1,42 @@
-// The null distribution at length: keys × unmarked photographs and crops of them. `node null.bench.ts [keys per picture]`
+// The null distribution at length: keys × photographs and crops of them. `node null.bench.ts [keys] [folder of photographs]`
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
-import { decodeLuma } from '../codec/codec.ts';
-import { readImageHeader } from '../image.ts';
-import { statistic } from './detect.ts';
-import { evidence } from './evidence.ts';
-import { normality } from './normality.fixture.ts';
-import { canonicalSize } from './transform.ts';
+import type { Luma } from '../codec/codec.ts';
+import { foldedUpright, nullOverKeys } from './null.fixture.ts';
 
-const FOLDER = new URL('../../../../fixtures/photos/', import.meta.url);
-const KEYS = Number(process.argv[2] ?? 1_000);
-const SHARES = [1, 0.7, 0.45, 0.3];
+const KEYS = Number(process.argv[2] ?? 420);
+const FOLDER = process.argv[3] ?? fileURLToPath(new URL('../../../../fixtures/photos/', import.meta.url));
+/** Crops of one photograph that do not overlap, so that pairs are independent: the four quarters. */
+const QUARTERS = [0, 1, 2, 3];
 
-const values: number[] = [];
-for (const name of readdirSync(FOLDER)) {
-  const bytes = readFileSync(new URL(name, FOLDER));
-  for (const share of SHARES) {
-    const found = await evidenceOf(await part(bytes, share));
-    for (let i = 0; i < KEYS; i++) {
-      values.push(statistic(found, createHash('sha256').update(`${name} ${share} ${i}`).digest()));
-    }
-  }
-  process.stderr.write(`${name}: ${values.length} pairs\n`);
+const secret = (name: string): Uint8Array => createHash('sha256').update(name).digest();
+const start = performance.now();
+const pictures = [];
+for (const name of readdirSync(FOLDER).filter((file) => /\.(jpe?g|png|webp)$/i.test(file))) {
+  for (const quarter of QUARTERS) pictures.push(foldedUpright(await quarterOf(`${FOLDER}/${name}`, quarter)));
 }
-process.stdout.write(`${JSON.stringify(normality(values))}\n`);
+const keys = Array.from({ length: KEYS }, (_, i) => ({ tenantId: 'null', version: 1, secret: secret(`null ${i}`) }));
+const sync = { version: 1, secret: secret('null sync') };
+const { all, pByPicture, pByKey, leastP } = nullOverKeys(pictures, sync, keys, 0x0123456789abcdefn);
+const seconds = (performance.now() - start) / 1_000;
+process.stdout.write(
+  `${JSON.stringify({ pictures: pictures.length, keys: KEYS, ...all, leastP, medianPByPicture: median(pByPicture), medianPByKey: median(pByKey), seconds })}\n`,
+);
 
-async function part(bytes: Buffer, share: number): Promise<Buffer> {
-  const { width, height } = readImageHeader(bytes);
-  const region = {
-    left: Math.floor((width * (1 - share)) / 2),
-    top: Math.floor((height * (1 - share)) / 3),
-    width: Math.floor(width * share),
-    height: Math.floor(height * share),
-  };
-  return sharp(bytes).extract(region).jpeg({ quality: 85 }).toBuffer();
+async function quarterOf(file: string, quarter: number): Promise<Luma> {
+  const { width = 0, height = 0 } = await sharp(file).metadata();
+  const [w, h] = [Math.floor(width / 2), Math.floor(height / 2)];
+  const { data, info } = await sharp(file)
+    .extract({ left: (quarter & 1) * w, top: (quarter >> 1) * h, width: w, height: h })
+    .resize(1_024, 1_024, { fit: 'inside' })
+    .greyscale()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, data: Float32Array.from(data) };
 }
 
-async function evidenceOf(bytes: Buffer): Promise<Float32Array> {
-  const { width, height } = canonicalSize(readImageHeader(bytes));
-  return evidence(await decodeLuma(bytes, width, height));
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] as number;
 }
