@@ -20,7 +20,7 @@ export interface PayloadKey {
 
 /** What is drawn depends on the version as well as on the secret. */
 export interface KeyedStream {
-  /** Uniform in 0…limit−1; the bias of one draw is below limit/2³². */
+  /** Uniform in 0…limit−1, without bias (D. Lemire 2019); `limit` at most 2²⁰. */
   integer(limit: number): number;
   /** `count` values of ±1. */
   signs(count: number): Int8Array;
@@ -52,7 +52,12 @@ export function keyedStream(secret: Uint8Array, purpose: string): KeyedStream {
     return value;
   };
   return {
-    integer: (limit) => Math.floor((word() / 2 ** 32) * limit),
+    integer(limit) {
+      const unfair = 2 ** 32 % limit;
+      let product = word() * limit;
+      while (product % 2 ** 32 < unfair) product = word() * limit;
+      return Math.floor(product / 2 ** 32);
+    },
     signs(count) {
       const signs = new Int8Array(count);
       let bits = 0;

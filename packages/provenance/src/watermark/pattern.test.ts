@@ -3,7 +3,16 @@ import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { complexSquare, fft2 } from './fft2d.ts';
 import { keyedStream, type PayloadKey, type SyncKey } from './keys.ts';
-import { MAX_RADIUS, MIN_RADIUS, payloadPattern, PERIOD, renderPattern, SYNC_LINES, syncPattern } from './pattern.ts';
+import {
+  MAX_RADIUS,
+  MIN_RADIUS,
+  payloadPattern,
+  PERIOD,
+  renderPattern,
+  SYNC_LINES,
+  SYNC_SHARE,
+  syncPattern,
+} from './pattern.ts';
 import { CODE_LENGTH, encodeId } from './polar.ts';
 
 const secret = (name: string): Uint8Array => createHash('sha256').update(name).digest();
@@ -144,7 +153,7 @@ describe('a rendered pattern', () => {
     assert.ok(Math.abs(square - 1) < 1e-3, String(square));
   });
 
-  it('holds every symbol on its dims, and three tenths of its power in the lines', () => {
+  it('holds every symbol on its dims, and the stated share of its power in the lines', () => {
     const square = complexSquare(PERIOD);
     square.re.set(values);
     fft2(square);
@@ -163,7 +172,7 @@ describe('a rendered pattern', () => {
       assert.ok(Math.cos(angle - lines.phase[i]!) > 0.9999);
       linePower += square.re[bin]! ** 2 + square.im[bin]! ** 2;
     }
-    assert.ok(Math.abs(linePower / (linePower + payloadPower) - 0.3) < 0.001);
+    assert.ok(Math.abs(linePower / (linePower + payloadPower) - SYNC_SHARE) < 0.001);
   });
 
   it('scales one symbol when told to, and leaves the others in proportion', () => {

@@ -18,8 +18,8 @@ const SYNC_SEPARATION = 13;
 const SYNC_GUARD = 2;
 /** Amplitude ∝ radius^−0.6: compression empties high frequencies, pictures fill low ones (docs/decisions/watermark-engine.md). */
 const SPECTRUM_SLOPE = -0.6;
-/** Of the power. */
-const SYNC_SHARE = 0.45;
+/** Of the power, in the lines. */
+export const SYNC_SHARE = 0.45;
 
 export interface SyncPattern {
   /** Cycles per period. */
