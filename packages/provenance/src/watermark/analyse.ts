@@ -66,6 +66,32 @@ export function analyse(luma: Luma): Analysis {
   return { width, height, pixels, spectrum, power };
 }
 
+/** A square of whitened pixels as a picture of its own. `size` is a power of two; what lies outside the picture is 0. */
+export function analyseBlock(picture: Analysis, left: number, top: number, size: number): Analysis {
+  const pixels = new Float32Array(size * size);
+  const window = Float32Array.from({ length: size }, (_, i) => Math.sin((Math.PI * (i + 0.5)) / size));
+  let sum = 1e-9;
+  for (let y = 0; y < size && top + y < picture.height; y++) {
+    const row = window[y] as number;
+    for (let x = 0; x < size && left + x < picture.width; x++) {
+      const weight = row * (window[x] as number);
+      pixels[y * size + x] = weight * (picture.pixels[(top + y) * picture.width + left + x] as number);
+      sum += weight * weight;
+    }
+  }
+  const spectrum = realFft2(pixels, size, size, halfSpectrum(size));
+  const scale = 1 / Math.sqrt(sum);
+  const { re, im } = spectrum;
+  const power = new Float32Array(re.length);
+  for (let i = 0; i < re.length; i++) {
+    re[i] = (re[i] as number) * scale;
+    im[i] = (im[i] as number) * scale;
+    power[i] = (re[i] as number) ** 2 + (im[i] as number) ** 2;
+  }
+  centre(spectrum, size, size);
+  return { width: size, height: size, pixels, spectrum, power };
+}
+
 /** Local mean off, local deviation to one, outliers cut, dead flat areas lowered: edges must not outweigh a whole sky. */
 export function normalise({ data, width, height }: Luma): Float32Array {
   const residual = boxBlur(data, width, height, RESIDUAL_RADIUS);

@@ -1,6 +1,6 @@
 // Looks for marks in a picture: first where a picture lies that was only resized, then everywhere.
 import type { Luma } from '../codec/codec.ts';
-import { analyse, type Analysis } from './analyse.ts';
+import { analyse, analyseBlock, type Analysis } from './analyse.ts';
 import {
   fold,
   lineEvidence,
@@ -26,7 +26,9 @@ import {
   type Candidate,
   type SearchArea,
   type SearchPlane,
+  type Settled,
 } from './search.ts';
+import { track } from './track.ts';
 import {
   blindZ,
   knownZ,
@@ -88,8 +90,8 @@ export const MAX_PAYLOAD_KEYS = 192;
 /** Readings of one search are bounded, and all of them are paid for whether they took place or not. */
 export const MAX_READINGS = 96;
 
-/** Lines that agree less than this are left alone. By chance the best of all places reaches 5. */
-const PLACE_GATE = 6.4;
+/** Lines that agree less than this are left alone. By chance the best of all places reaches 6.5. */
+const PLACE_GATE = 6.8;
 
 /** @throws RangeError for more keys than are paid for */
 export function detect(luma: Luma, request: DetectRequest): Detection {
@@ -126,6 +128,8 @@ class Hunt {
   map: Affine | null = null;
   kind: Detection['kind'] = null;
   read = 0;
+  /** Settled places of the whole picture that were not read or did not decode. */
+  readonly best: { sync: SyncKey; settled: Settled }[] = [];
   readonly readBySync = new Map<SyncKey, number>();
 
   constructor(picture: Analysis, request: DetectRequest, attempts: number) {
@@ -212,7 +216,59 @@ class Hunt {
       mirrored: [false],
       aspects,
     }));
+    if (this.followed(sync)) return true;
     return this.tryArea(sync, stretched, 16, 4, 'moved');
+  }
+
+  /** From the best parts, block by block. */
+  followed(sync: SyncKey): boolean {
+    this.request.onStep?.();
+    const pattern = syncPattern(sync);
+    const { width, height } = this.picture;
+    const anchors: { settled: Settled; x: number; y: number }[] = this.best
+      .filter((one) => one.sync === sync)
+      .map(({ settled }) => ({ settled, x: (width - 1) / 2, y: (height - 1) / 2 }));
+    for (const { left, top } of this.parts()) {
+      const part = analyseBlock(this.picture, left, top, PART);
+      const area = {
+        minScale: 0.4,
+        maxScale: 3.2,
+        angle: Math.PI / 2,
+        angleWidth: Math.PI,
+        mirrored: [false, true],
+        aspects: [1],
+      };
+      const placed = search(searchPlane(part), pattern, PART, area, 10).map(({ map }) => place(part, pattern, map));
+      placed.sort((one, other) => other.z - one.z);
+      for (const one of placed.slice(0, 2)) {
+        const local = settled(part, pattern, one);
+        const map = { ...local.map, tx: local.map.tx + left, ty: local.map.ty + top };
+        anchors.push({ settled: { map, z: local.z }, x: left + PART / 2, y: top + PART / 2 });
+      }
+    }
+    anchors.sort((one, other) => other.settled.z - one.settled.z);
+    for (const { settled: anchor, x, y } of anchors.slice(0, ANCHORS)) {
+      if (anchor.z < ANCHOR_GATE) break;
+      this.request.onStep?.();
+      const map = track(this.picture, pattern, anchor, { x, y });
+      if (map !== null && this.test(sync, map, 'moved', false)) return true;
+    }
+    return false;
+  }
+
+  /** Upper left corners of overlapping squares. */
+  parts(): { left: number; top: number }[] {
+    const { width, height } = this.picture;
+    if (width < PART && height < PART) return [];
+    const [x, y] = [Math.max(0, width - PART), Math.max(0, height - PART)];
+    const corners = [
+      { left: x >> 1, top: y >> 1 },
+      { left: 0, top: 0 },
+      { left: x, top: y },
+      { left: x, top: 0 },
+      { left: 0, top: y },
+    ];
+    return corners.filter((one, i) => corners.findIndex(({ left, top }) => left === one.left && top === one.top) === i);
   }
 
   tryArea(sync: SyncKey, areas: readonly SearchArea[], keep: number, readings: number, kind: 'moved'): boolean {
@@ -229,6 +285,7 @@ class Hunt {
     placed.sort((one, other) => other.z - one.z);
     const settledOnes = placed.slice(0, SETTLED).map((one) => settled(this.picture, pattern, one));
     settledOnes.sort((one, other) => other.z - one.z);
+    for (const one of settledOnes.slice(0, 2)) this.best.push({ sync, settled: one });
     for (const { map, z } of settledOnes.slice(0, readings)) {
       if (z < PLACE_GATE) break;
       this.request.onStep?.();
@@ -238,7 +295,12 @@ class Hunt {
   }
 
   /** Reads all symbols under one hypothesis. True when the search can end. */
-  test(syncKey: SyncKey, map: Affine, kind: 'upright' | 'turned' | 'moved', isFirst: boolean): boolean {
+  test(
+    syncKey: SyncKey,
+    map: Affine & { g?: number; h?: number },
+    kind: 'upright' | 'turned' | 'moved',
+    isFirst: boolean,
+  ): boolean {
     const done = this.readBySync.get(syncKey) ?? 0;
     if (done >= MAX_READINGS) return false;
     this.readBySync.set(syncKey, done + 1);
@@ -309,6 +371,11 @@ function settlePlacement(folded: Folded, sync: SyncPattern): Placement {
 const LIST = 32;
 /** Of the best candidates, also where the peaks around them lie: a shear or a stretch is beyond the phases' reach. */
 const REFINED = 8;
+/** Side of a part that is searched by itself. */
+const PART = 512;
+/** Places from which neighbours are followed. */
+const ANCHORS = 4;
+const ANCHOR_GATE = 5.6;
 /** Of the best places. */
 const SETTLED = 16;
 

@@ -32,12 +32,17 @@ const POSITIVE = PERIOD * 64;
  * Brings the picture into the canonical frame and adds up what is a period apart. Every picture pixel gives its value to
  * the four canonical pixels around it, or, where canonical pixels are the smaller ones, they take from it.
  */
-export function fold(picture: Analysis, map: Affine, square = complexSquare(PERIOD)): Folded {
+export function fold(
+  picture: Analysis,
+  map: Affine & { g?: number; h?: number },
+  square = complexSquare(PERIOD),
+): Folded {
   const { re: sum, im: count } = square;
   sum.fill(0);
   count.fill(0);
   const scale = Math.sqrt(Math.abs(map.a * map.d - map.b * map.c));
-  if (scale > 1.05) spread(picture, inverseOf(map), sum, count);
+  if (map.g !== undefined && map.h !== undefined) gatherTilted(picture, { ...map, g: map.g, h: map.h }, sum, count);
+  else if (scale > 1.05) spread(picture, inverseOf(map), sum, count);
   else gather(picture, map, sum, count);
   for (let i = 0; i < sum.length; i++) {
     sum[i] = (sum[i] as number) / Math.sqrt(Math.max(1e-3, count[i] as number));
@@ -81,8 +86,7 @@ function gather({ width, height, pixels }: Analysis, map: Affine, sum: Float32Ar
   const ys = [0, width - 1, 0, width - 1].map((x, i) => back.c * x + back.d * (i < 2 ? 0 : height - 1) + back.ty);
   const [left, right] = [Math.floor(Math.min(...xs)), Math.ceil(Math.max(...xs))];
   const [top, bottom] = [Math.floor(Math.min(...ys)), Math.ceil(Math.max(...ys))];
-  // bounded: a map from the search can only blow a picture up so far
-  if ((right - left) * (bottom - top) > 16e6) return;
+  if (!((right - left) * (bottom - top) <= MAX_CANONICAL_PIXELS)) return;
   for (let y = top; y <= bottom; y++) {
     const row = (y & MASK) * PERIOD;
     let px = map.a * left + map.b * y + map.tx;
@@ -102,6 +106,58 @@ function gather({ width, height, pixels }: Analysis, map: Affine, sum: Float32Ar
     }
   }
 }
+
+/** As `gather`, through a homography: canonical pixels take from the picture. */
+function gatherTilted(
+  { width, height, pixels }: Analysis,
+  map: Affine & { g: number; h: number },
+  sum: Float32Array,
+  count: Float32Array,
+): void {
+  const corners = cornersOf(map, width, height);
+  const [left, right] = [
+    Math.floor(Math.min(...corners.map(([x]) => x))),
+    Math.ceil(Math.max(...corners.map(([x]) => x))),
+  ];
+  const [top, bottom] = [
+    Math.floor(Math.min(...corners.map(([, y]) => y))),
+    Math.ceil(Math.max(...corners.map(([, y]) => y))),
+  ];
+  if (!((right - left) * (bottom - top) <= MAX_CANONICAL_PIXELS)) return;
+  for (let y = top; y <= bottom; y++) {
+    const row = (y & MASK) * PERIOD;
+    for (let x = left; x <= right; x++) {
+      const d = map.g * x + map.h * y + 1;
+      const px = (map.a * x + map.b * y + map.tx) / d;
+      const py = (map.c * x + map.d * y + map.ty) / d;
+      if (!(d > 0.2 && px >= 0 && py >= 0 && px < width - 1 && py < height - 1)) continue;
+      const x0 = px | 0;
+      const y0 = py | 0;
+      const fx = px - x0;
+      const at = y0 * width + x0;
+      const upper = (pixels[at] as number) + fx * ((pixels[at + 1] as number) - (pixels[at] as number));
+      const lower =
+        (pixels[at + width] as number) + fx * ((pixels[at + width + 1] as number) - (pixels[at + width] as number));
+      const to = row + (x & MASK);
+      sum[to] = (sum[to] as number) + upper + (py - y0) * (lower - upper);
+      count[to] = (count[to] as number) + 1;
+    }
+  }
+}
+
+/** Canonical positions of a picture's corners under a homography. */
+function cornersOf(m: Affine & { g: number; h: number }, width: number, height: number): [number, number][] {
+  return [0, width - 1, 0, width - 1].map((x, i) => {
+    const y = i < 2 ? 0 : height - 1;
+    // (a − g·x)·X + (b − h·x)·Y = x − tx, likewise for y
+    const [p, q, r, s] = [m.a - m.g * x, m.b - m.h * x, m.c - m.g * y, m.d - m.h * y];
+    const det = p * s - q * r;
+    return [(s * (x - m.tx) - q * (y - m.ty)) / det, (p * (y - m.ty) - r * (x - m.tx)) / det];
+  });
+}
+
+/** A map from the search can only blow a picture up so far. */
+const MAX_CANONICAL_PIXELS = 16e6;
 
 const RING_EDGES = [0, 16, 28, 40, 52, 64, 80, 96, 112, 138, 180];
 

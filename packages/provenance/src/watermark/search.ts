@@ -114,7 +114,7 @@ function linearOf({ logScale, angle, isMirrored, aspect }: Cell, size: number): 
 }
 
 /** Cells of the coarse scan that get a closer look. */
-const MIN_LOOKED_AT = 400;
+const MIN_LOOKED_AT = 160;
 /** Shares of a coarse step; the coarse scan's mean over 3×3 bins cannot tell them apart. */
 const CLOSER = [-0.5, -0.25, 0, 0.25, 0.5];
 
@@ -345,16 +345,37 @@ export function settled(picture: Analysis, sync: SyncPattern, { linear, centre }
   return { map: affineOf(picture, climbed.map, middle), z: climbed.z };
 }
 
+/** Canonical pixels around a prediction in which a block's place is looked for. */
+const FOLLOW_REACH = 6;
+
+/** The map of a block near a predicted one. */
+export function follow(block: Analysis, sync: SyncPattern, map: Affine): Settled {
+  const linear = linearFrom(block, map);
+  const lines = sampleLines(block, sync, linear);
+  const back = inverseOf(map);
+  const [mx, my] = [(block.width - 1) / 2, (block.height - 1) / 2];
+  const predicted = { x: back.a * mx + back.b * my + back.tx, y: back.c * mx + back.d * my + back.ty };
+  let [centre, z] = [predicted, -Infinity];
+  for (let dy = -FOLLOW_REACH; dy <= FOLLOW_REACH; dy += 1.5) {
+    for (let dx = -FOLLOW_REACH; dx <= FOLLOW_REACH; dx += 1.5) {
+      const tried = { x: predicted.x + dx, y: predicted.y + dy };
+      const value = alongPhases(lines, sync, tried);
+      if (value > z) [centre, z] = [tried, value];
+    }
+  }
+  const climbed = climb(block, sync, linear, centre);
+  return { map: affineOf(block, climbed.map, centre), z: climbed.z };
+}
+
+/** The frequency map of a map of positions: its inverse transpose, in bins. */
+function linearFrom({ spectrum: { size } }: Analysis, { a, b, c, d }: Affine): Linear {
+  const unit = size / PERIOD / (a * d - b * c);
+  return { a: unit * d, b: -unit * c, c: -unit * b, d: unit * a };
+}
+
 /** How well the phases of the lines agree with one whole map: standard normal without a mark. */
 export function agreement(picture: Analysis, sync: SyncPattern, map: Affine): number {
-  const unit = picture.spectrum.size / PERIOD;
-  const det = map.a * map.d - map.b * map.c;
-  const linear = {
-    a: (unit * map.d) / det,
-    b: (-unit * map.c) / det,
-    c: (-unit * map.b) / det,
-    d: (unit * map.a) / det,
-  };
+  const linear = linearFrom(picture, map);
   const lines = sampleLines(picture, sync, linear);
   const back = inverseOf(map);
   const [mx, my] = [(picture.width - 1) / 2, (picture.height - 1) / 2];
@@ -415,6 +436,7 @@ export interface Lines {
 /** Taps on each side of the interpolation between bins; its error is 2 % of the power, enough to rank. */
 const TAPS = 4;
 const weightsX = new Float64Array(2 * TAPS);
+const weightsY = new Float64Array(2 * TAPS);
 
 /** Whitened bins at the lines' places between bins, phases relative to the middle of the picture. */
 function sampleLines({ spectrum }: Analysis, sync: SyncPattern, map: Linear, lines = newLines()): Lines {
@@ -428,7 +450,8 @@ function sampleLines({ spectrum }: Analysis, sync: SyncPattern, map: Linear, lin
     lines.im[i] = 0;
     if (Math.abs(fx) > limit || Math.abs(fy) > limit) continue;
     const [x0, y0] = [Math.floor(fx) - TAPS + 1, Math.floor(fy) - TAPS + 1];
-    for (let t = 0; t < 2 * TAPS; t++) weightsX[t] = sinc(fx - x0 - t);
+    sincWeights(fx - x0, weightsX);
+    sincWeights(fy - y0, weightsY);
     let [sumRe, sumIm] = [0, 0];
     for (let y = y0; y < y0 + 2 * TAPS; y++) {
       let [rowRe, rowIm] = [0, 0];
@@ -439,7 +462,7 @@ function sampleLines({ spectrum }: Analysis, sync: SyncPattern, map: Linear, lin
         rowRe += weight * (re[at] as number);
         rowIm += x < 0 ? -weight * (im[at] as number) : weight * (im[at] as number);
       }
-      const weight = sinc(fy - y);
+      const weight = weightsY[y - y0] as number;
       sumRe += weight * rowRe;
       sumIm += weight * rowIm;
     }
@@ -522,4 +545,11 @@ function alongPhases(lines: Lines, sync: SyncPattern, centre: { x: number; y: nu
   return sum / DEVIATION;
 }
 
-const sinc = (x: number): number => (Math.abs(x) < 1e-9 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x));
+/** sin πt / πt at `at`, `at` − 1, …: one sine serves all, its sign alternates. */
+function sincWeights(at: number, weights: Float64Array): void {
+  let sine = Math.sin(Math.PI * at) / Math.PI;
+  for (let t = 0; t < weights.length; t++, sine = -sine) {
+    const distance = at - t;
+    weights[t] = Math.abs(distance) < 1e-9 ? 1 : sine / distance;
+  }
+}

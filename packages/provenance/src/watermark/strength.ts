@@ -35,13 +35,16 @@ export interface Marked {
 }
 
 /** Tried in turn until the journey's z′ is large enough: flat graphics need the later ones, since a quantiser swallows a faint pattern whole. */
-const GAINS = [0.85, 1.1, 1.45, 1.9, 2.5] as const;
+const GAINS = [1, 1.25, 1.6, 2, 2.6] as const;
 /** A small picture has fewer pixels to carry the same 64 bits. */
 const SMALL_GAIN = 1.5;
 const JOURNEY_JPEG_QUALITY = 50;
 // WebP smooths what JPEG keeps: its own loss comes first, and a milder JPEG after it
 const JOURNEY_JPEG_QUALITY_AFTER_WEBP = 75;
-const NEEDED_Z = 20;
+const NEEDED_Z = 22;
+/** dB: a smooth picture hides more than it must, and strong smoothing takes a faint mark away. */
+const QUIETEST_PSNR = 49.5;
+const MOST_RAISED = 1.5;
 /** What is accepted after the last gain: the id is read, with a margin of a fifth over the decoder's limit. */
 const ACCEPTED_Z = 15;
 const ROUNDS = 2;
@@ -66,8 +69,9 @@ export async function markPixels(pixels: Pixels, keys: MarkKeys, id: bigint, opt
   const mask = visibilityMask(luma);
   const strength = Math.min(2, Math.max(0.5, options.strength ?? 1)) * (long < 800 ? SMALL_GAIN : 1);
   const loop = new Loop(luma, mask, keys, id, options);
+  const raised = Math.min(MOST_RAISED, Math.max(1, 10 ** ((psnrOf(loop.delta(), strength) - QUIETEST_PSNR) / 20)));
   for (const [at, step] of GAINS.entries()) {
-    const gain = step * strength;
+    const gain = step * strength * (at === 0 ? raised : Math.max(1, raised / step));
     const journeyZ = await loop.balance(gain);
     const needed = at === GAINS.length - 1 ? ACCEPTED_Z : NEEDED_Z;
     if (journeyZ < needed) continue;
