@@ -20,7 +20,15 @@ export interface RecordedPhoto {
 export interface Evidence {
   readonly c2pa: { readonly status: C2paStatus; readonly findings: readonly Finding[] };
   /** null when there was no mark to look for, or no pixels to look in. */
-  readonly watermark: { readonly z: number; readonly log10p: number; readonly verdict: WatermarkStatus } | null;
+  readonly watermark: {
+    readonly z: number;
+    readonly log10p: number;
+    readonly verdict: WatermarkStatus;
+    /** The id of another photo of the tenant's was read from the pixels. */
+    readonly otherId?: bigint | null;
+    /** That photo, when it is still kept. */
+    readonly otherPhotoId?: string | null;
+  } | null;
   /** null when the photo was registered and never protected. */
   readonly recorded: RecordedPhoto | null;
   /** Whether the file's manifest store is, byte for byte, the one issued for this photo; null when it has none. */
@@ -90,6 +98,10 @@ const OBJECTIONS: readonly { readonly holds: (evidence: Evidence) => boolean; re
   {
     holds: ({ c2pa }) => c2pa.status === 'TAMPERED',
     message: 'Not authentic: the file was changed after its credentials were signed.',
+  },
+  {
+    holds: ({ watermark }) => (watermark?.otherId ?? null) !== null,
+    message: 'Not authentic: the picture carries the watermark of another photo.',
   },
   {
     holds: (evidence) => evidence.c2pa.status === 'MISSING' && evidence.watermark?.verdict === 'DETECTED',
@@ -184,6 +196,10 @@ const WATERMARK_FINDINGS = {
 
 function watermarkFinding({ watermark }: Evidence): Finding {
   const [code, severity] = WATERMARK_FINDINGS[watermark?.verdict ?? 'NOT_FOUND'];
+  if ((watermark?.otherId ?? null) !== null) {
+    const photoId = watermark?.otherPhotoId ?? null;
+    return ownFinding('org.lumatrace.watermark.otherPhoto', 'failure', 'watermark', { photoId });
+  }
   const evidence: Finding['evidence'] =
     watermark === null ? { looked: false } : { z: watermark.z, log10p: watermark.log10p };
   return ownFinding(code, severity, 'watermark', evidence);

@@ -31,6 +31,7 @@ export const OWN_CODES = {
   'org.lumatrace.watermark.detected': 'The watermark of this photo was found.',
   'org.lumatrace.watermark.marginal': 'Traces of the watermark of this photo were found, too weak to count.',
   'org.lumatrace.watermark.notFound': 'The watermark of this photo was not found.',
+  'org.lumatrace.watermark.otherPhoto': 'The watermark of another photo of yours was found.',
   'org.lumatrace.registration.protected': 'This photo was registered and protected here.',
   'org.lumatrace.registration.registeredOnly': 'This photo was registered here, but never protected.',
   'org.lumatrace.registration.manifestDiffers': 'The manifest is a valid one, but not the one issued for this photo.',

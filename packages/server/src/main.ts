@@ -41,6 +41,7 @@ import { createPhotoCredentials, type PhotoCredentials } from './keys/photo-cred
 import { SignerProcess } from './keys/signer/client.ts';
 import { wrappingKeyFrom } from './keys/signer/protocol.ts';
 import type { TenantKeys } from './keys/tenant-key.ts';
+import { createWatermarkKeys, type WatermarkKeys } from './keys/watermark-keys.ts';
 import { createTenantKeys } from './keys/tenant-keys.ts';
 import { startJobs, type Jobs } from './jobs/jobs.ts';
 import { Lifecycle, type Part } from './lifecycle.ts';
@@ -102,6 +103,7 @@ interface House {
   kek: OpenedKek;
   signer: SignerProcess;
   tenantKeys: TenantKeys;
+  watermarkKeys: WatermarkKeys;
   access: Access;
   prices: Prices;
   recost: Recost;
@@ -238,6 +240,7 @@ function access(house: House): Part {
       house.grpcPort = config.grpcPort === 0 ? await freePort() : config.grpcPort;
       house.tenantKeys = createTenantKeys({ database, kek });
       const installationKeys = createInstallationKeys({ database, kek });
+      house.watermarkKeys = createWatermarkKeys({ database, tenantKeys: house.tenantKeys, installationKeys });
       house.cursorKey = (await installationKeys.secret('cursor')).secret;
       house.access = await createAccess({
         database,
@@ -406,6 +409,7 @@ function photos(house: House): Part {
       house.photos = {
         database,
         tenantKeys: house.tenantKeys,
+        watermarkKeys: house.watermarkKeys,
         registrationSigner: credentials.registration,
         manifestCredentials: async () => ({ ...(await credentials.manifest()), generatorVersion: VERSION }),
         images,

@@ -1,7 +1,7 @@
 // From a picture to what every key is held against: locally normalised, whitened, as a spectrum and as pixels.
 // Nothing here depends on any key: that is what makes the false-alarm bound hold for every picture.
 import type { Luma } from '../codec/codec.ts';
-import { halfSpectrum, inverseRealFft2, realFft2, type HalfSpectrum } from './fft2d.ts';
+import { halfSpectrum, inverseRealFft2, realFft2, type HalfSpectrum } from './fft.ts';
 
 export interface Analysis {
   width: number;

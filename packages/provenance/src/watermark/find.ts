@@ -327,13 +327,10 @@ class Hunt {
   }
 
   isSettled(): boolean {
-    const isKnown = this.request.known === undefined || this.known?.verdict === 'DETECTED';
-    const isRead = this.request.payloads.length === 0 || this.blind !== null;
-    // another photo's id is an answer to both questions
-    return (
-      (isKnown && isRead) ||
-      (this.blind !== null && this.request.known !== undefined && this.blind.id !== this.request.known.id)
-    );
+    const { known } = this.request;
+    if (known === undefined) return this.blind !== null;
+    // another photo's id is an answer too
+    return this.known?.verdict === 'DETECTED' || (this.blind !== null && this.blind.id !== known.id);
   }
 
   noteKnown(z: number, map: Affine, kind: Detection['kind']): void {

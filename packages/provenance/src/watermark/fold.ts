@@ -1,6 +1,6 @@
 // All repetitions of the pattern laid over each other, and the symbols read from them.
 import { CODE_LENGTH } from './polar.ts';
-import { complexSquare, fft2, type ComplexSquare } from './fft2d.ts';
+import { complexSquare, fft2, type ComplexSquare } from './fft.ts';
 import { MAX_RADIUS, MIN_RADIUS, PERIOD, SYNC_LINES, type PayloadPattern, type SyncPattern } from './pattern.ts';
 import type { Analysis } from './analyse.ts';
 

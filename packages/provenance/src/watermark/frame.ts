@@ -16,6 +16,12 @@ export function canonicalScale({ width, height }: FrameSize): number {
   return Math.min(1, CANONICAL_LONG_SIDE / Math.max(width, height));
 }
 
+/** The size at which a received picture is looked at: as `canonicalGrid`, rounded, since its own scale is not known. */
+export function lookedAtSize(size: FrameSize): FrameSize {
+  const scale = canonicalScale(size);
+  return { width: Math.max(1, Math.round(size.width * scale)), height: Math.max(1, Math.round(size.height * scale)) };
+}
+
 /** The whole grid that covers the canonical frame. */
 export function canonicalGrid(size: FrameSize): FrameSize {
   const scale = canonicalScale(size);

@@ -2,7 +2,7 @@
 // Texture hides change, and so do very dark and very bright areas; an edge beside a flat area hides nothing, hence the
 // erosion. The shape follows the prototype's measurements (floor 0.6 in flat areas was invisible at 1×).
 import type { Luma } from '../codec/codec.ts';
-import { boxMean } from './transform.ts';
+import { boxBlur } from './analyse.ts';
 
 // activity is smooth: it is computed on cells of 4×4 pixels, a sixteenth of the work
 const CELL = 4;
@@ -16,8 +16,8 @@ export function visibilityMask(luma: Luma): Float32Array {
   const { width, height } = luma;
   const cells = { width: Math.ceil(width / CELL), height: Math.ceil(height / CELL) };
   const { activity, brightness } = cellStatistics(luma, cells);
-  const spread = boxMean(activity, cells, 1);
-  const eroded = boxMean(erode(spread, cells), cells, 1);
+  const spread = boxBlur(activity, cells.width, cells.height, 1);
+  const eroded = boxBlur(erode(spread, cells), cells.width, cells.height, 1);
   const amplitude = new Float32Array(eroded.length);
   for (let i = 0; i < amplitude.length; i++) {
     const guarded = 0.5 * Math.min(spread[i] as number, 3 * (eroded[i] as number)) + 0.5 * (eroded[i] as number);
@@ -37,7 +37,7 @@ function adaptation(brightness: number): number {
 /** Mean |Y − local mean| and mean Y of every cell. */
 function cellStatistics(luma: Luma, cells: { width: number; height: number }) {
   const { width, height, data } = luma;
-  const local = boxMean(data, luma, 3);
+  const local = boxBlur(data, width, height, 3);
   const activity = new Float32Array(cells.width * cells.height);
   const brightness = new Float32Array(cells.width * cells.height);
   for (let y = 0; y < height; y++) {

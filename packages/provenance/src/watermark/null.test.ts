@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import sharp from 'sharp';
 import type { Folded } from './fold.ts';
 import { foldedUpright, nullOverKeys } from './null.fixture.ts';
-import { complexSquare, fft2 } from './fft2d.ts';
+import { complexSquare, fft2 } from './fft.ts';
 import { payloadPattern, PERIOD, renderPattern, syncPattern } from './pattern.ts';
 import { encodeId } from './polar.ts';
 

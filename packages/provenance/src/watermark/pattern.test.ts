@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { complexSquare, fft2 } from './fft2d.ts';
+import { complexSquare, fft2 } from './fft.ts';
 import { keyedStream, type PayloadKey, type SyncKey } from './keys.ts';
 import {
   MAX_RADIUS,

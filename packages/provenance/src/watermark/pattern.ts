@@ -2,7 +2,7 @@
 // A few keyed bins are lines that tell the geometry, all others carry the symbols of the id under keyed signs.
 import { CODE_LENGTH } from './polar.ts';
 import { keyDigest, keyedStream, type PayloadKey, type SyncKey } from './keys.ts';
-import { complexSquare, fft2 } from './fft2d.ts';
+import { complexSquare, fft2 } from './fft.ts';
 
 /** Canonical pixels after which the pattern repeats. */
 export const PERIOD = 512;

@@ -1,6 +1,6 @@
 // Finds the geometry: keyed lines in the power spectrum tell scale, angle, mirror and shear; their phases tell the place.
 // What is found here only ranks hypotheses. It is never evidence: a maximum over a search is not a p-value.
-import { complexSquare, fft2 } from './fft2d.ts';
+import { complexSquare, fft2 } from './fft.ts';
 import { PERIOD, SYNC_LINES, type SyncPattern } from './pattern.ts';
 import type { Analysis } from './analyse.ts';
 import { inverseOf, type Affine } from './fold.ts';

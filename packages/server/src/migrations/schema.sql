@@ -358,7 +358,6 @@ create table protections (
   width integer not null,
   height integer not null,
   orientation smallint not null,
-  mark_key bytea not null,
   output_bytes integer not null,
   output_sha256 bytea not null,
   unsigned_sha256 bytea not null,
@@ -368,8 +367,13 @@ create table protections (
   certificate_kid text not null,
   fingerprint bytea not null,
   evidence jsonb not null default '{}'::jsonb,
-  protected_at timestamp(3) with time zone not null
+  protected_at timestamp(3) with time zone not null,
+  watermark_id bigint,
+  watermark_sync_version integer,
+  watermark_payload_version integer
 );
+alter table protections add constraint protections_check CHECK (((watermark_id IS NULL) = (watermark_sync_version IS NULL)));
+alter table protections add constraint protections_check1 CHECK (((watermark_id IS NULL) = (watermark_payload_version IS NULL)));
 alter table protections add constraint protections_format_check CHECK ((format = ANY (ARRAY['jpeg'::text, 'png'::text, 'webp'::text])));
 alter table protections add constraint protections_height_check CHECK ((height > 0));
 alter table protections add constraint protections_manifest_sha256_check CHECK ((octet_length(manifest_sha256) = 32));
@@ -381,6 +385,7 @@ alter table protections add constraint protections_tenant_id_photo_id_fkey FOREI
 alter table protections add constraint protections_unsigned_sha256_check CHECK ((octet_length(unsigned_sha256) = 32));
 alter table protections add constraint protections_width_check CHECK ((width > 0));
 CREATE INDEX protections_by_output ON public.protections USING btree (tenant_id, output_sha256);
+CREATE UNIQUE INDEX protections_by_watermark ON public.protections USING btree (tenant_id, watermark_id);
 alter table protections enable row level security;
 alter table protections force row level security;
 create policy backup on protections for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
@@ -742,3 +747,22 @@ alter table usage force row level security;
 create policy backup on usage for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy tenant on usage using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant delete, insert, select, update on usage to lumatrace_app;
+
+create table watermark_keys (
+  tenant_id uuid not null,
+  version integer not null,
+  state text not null,
+  activated_at timestamp(3) with time zone not null default clock_timestamp(),
+  retired_at timestamp(3) with time zone
+);
+alter table watermark_keys add constraint watermark_keys_check CHECK (((state = 'retired'::text) = (retired_at IS NOT NULL)));
+alter table watermark_keys add constraint watermark_keys_pkey PRIMARY KEY (tenant_id, version);
+alter table watermark_keys add constraint watermark_keys_state_check CHECK ((state = ANY (ARRAY['active'::text, 'reading'::text, 'retired'::text])));
+alter table watermark_keys add constraint watermark_keys_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
+alter table watermark_keys add constraint watermark_keys_version_check CHECK ((version > 0));
+CREATE UNIQUE INDEX watermark_keys_active ON public.watermark_keys USING btree (tenant_id) WHERE (state = 'active'::text);
+alter table watermark_keys enable row level security;
+alter table watermark_keys force row level security;
+create policy backup on watermark_keys for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy watermark_keys_of_tenant on watermark_keys using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant insert, select, update on watermark_keys to lumatrace_app;

@@ -3,7 +3,8 @@ import { availableParallelism } from 'node:os';
 import type { C2paVerification, Revocation } from '@lumatrace/provenance/c2pa/verify.ts';
 import type { ImageHeader } from '@lumatrace/provenance/image.ts';
 import type { Signer, SigningAlgorithm } from '@lumatrace/provenance/signer.ts';
-import type { Detection } from '@lumatrace/provenance/watermark/detect.ts';
+import type { PayloadKey, SyncKey } from '@lumatrace/provenance/watermark/keys.ts';
+import type { KnownFinding } from '@lumatrace/provenance/watermark/find.ts';
 import type { ManifestGap, PhotoFormat } from '../storage/postgres/photos.ts';
 import { JobError, PoolError, WorkerPool, type PoolOptions } from './pool.ts';
 import { Refusal } from './refusal.ts';
@@ -21,10 +22,24 @@ export interface ManifestCredentials {
   softBindingAlg: string;
 }
 
+/** One photo's mark: its 64-bit id under the keys that were in force. */
+export interface Mark {
+  sync: SyncKey;
+  payload: PayloadKey;
+  id: bigint;
+}
+
+/** The same for a search: every version that may have been used. */
+export interface KnownMark {
+  syncs: readonly SyncKey[];
+  payloads: readonly PayloadKey[];
+  id: bigint;
+}
+
 /** Everything that decides the bytes of a marked picture before its manifest. */
 export interface MarkingJob {
   image: Uint8Array<ArrayBuffer>;
-  photoKey: Uint8Array;
+  mark: Mark;
   keepGps: boolean;
 }
 
@@ -64,7 +79,12 @@ export interface RebuiltPicture {
 /** What an examination of a picture starts from: what was recorded when it was protected, if it was. */
 export interface ExamineJob {
   image: Uint8Array<ArrayBuffer>;
-  marked: { photoKey: Uint8Array; width: number; height: number; fingerprint: Uint8Array } | null;
+  marked: { mark: KnownMark | null; width: number; height: number; fingerprint: Uint8Array } | null;
+}
+
+export interface WatermarkSeen extends KnownFinding {
+  /** The id of another photo of the tenant's that was read instead. */
+  otherId: bigint | null;
 }
 
 /** What was seen, not yet judged. */
@@ -72,7 +92,7 @@ export interface Examination {
   c2pa: C2paVerification;
   header: ImageHeader;
   /** Null when there is no mark to look for, or when the pixels did not decode. */
-  watermark: Detection | null;
+  watermark: WatermarkSeen | null;
   /** False: the pixels did not decode. */
   decoded: boolean;
   /** Differing bits of 256 between this picture's fingerprint and the recorded one; null when not comparable. */

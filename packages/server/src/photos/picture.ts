@@ -16,12 +16,21 @@ import {
   type ImageFormat,
   type ImageHeader,
 } from '@lumatrace/provenance/image.ts';
-import { detectInFile, detectKnown, type Detection } from '@lumatrace/provenance/watermark/detect.ts';
-import { markPixels, type Marked } from '@lumatrace/provenance/watermark/mark.ts';
-import { canonicalSize } from '@lumatrace/provenance/watermark/transform.ts';
+import { detect, type KnownFinding } from '@lumatrace/provenance/watermark/find.ts';
+import { lookedAtSize } from '@lumatrace/provenance/watermark/frame.ts';
+import { markPixels, type Marked } from '@lumatrace/provenance/watermark/strength.ts';
 import software from '../../package.json' with { type: 'json' };
 import { withIncoming, withoutIncoming } from './gaps.ts';
-import type { Examination, ImageJob, MarkingJob, ProtectedPicture, RebuiltPicture } from './images.ts';
+import type {
+  Examination,
+  ImageJob,
+  MarkingJob,
+  ProtectedPicture,
+  RebuiltPicture,
+  WatermarkSeen,
+  Mark,
+  KnownMark,
+} from './images.ts';
 
 /** A result with the buffers in it that go to the main thread without a copy. */
 export interface Outcome {
@@ -46,7 +55,7 @@ export async function protectPicture(
   const signed = await signPicture(job, header.format, unsigned, sign);
   await checkOwnManifest(job, header.format, signed);
   const luma = await looking;
-  const detection = checkOwnMark(luma, job.photoKey);
+  const found = checkOwnMark(luma, header, job.mark);
   const { kept, gaps } = withoutIncoming(signed.manifestStore, incoming);
   const result: ProtectedPicture = {
     image: signed.bytes,
@@ -64,8 +73,8 @@ export async function protectPicture(
       quality: readImageHeader(signed.bytes).jpegQuality,
       gain: marked.gain,
       journeyZ: marked.journeyZ,
-      z: detection.z,
-      log10p: detection.log10p,
+      z: found.z,
+      log10p: found.log10p,
     },
   };
   return { result, transfer: [signed.bytes.buffer] };
@@ -84,20 +93,27 @@ export async function rebuildPicture(job: JobOf<'rebuild'>): Promise<Outcome> {
 /** Looks at everything that speaks for or against a picture; judges nothing. */
 export async function examinePicture({ image, trust, marked }: JobOf<'examine'>): Promise<Outcome> {
   const header = readImageHeader(image);
-  const frame = canonicalSize(marked ?? header);
   const [c2pa, luma] = await Promise.all([
     verifyC2pa({ bytes: image, format: header.format, trust, revocations: trust.revocations }),
-    decodedOrNull(image, frame),
+    decodedOrNull(image, lookedAtSize(header)),
   ]);
   const result: Examination = {
     c2pa,
     header,
     decoded: luma !== null,
-    watermark: luma && marked ? await detectInFile(image, luma, header, marked, marked.photoKey) : null,
+    watermark: luma && marked?.mark ? watermarkIn(luma, header, marked.mark) : null,
     fingerprintDistance: luma && marked ? fingerprintDistance(fingerprintOf(luma), marked.fingerprint) : null,
     sha256: sha256(image),
   };
   return { result, transfer: [] };
+}
+
+/** The mark of the known photo; and, where it is not found, whether another photo of the tenant's is. */
+function watermarkIn(luma: Luma, received: ImageHeader, mark: KnownMark): WatermarkSeen {
+  const { syncs, payloads, id } = mark;
+  const { known, blind } = detect(luma, { syncs, payloads, known: { id, payloads }, received, depth: 'full' });
+  const { z, log10p, verdict } = known as KnownFinding;
+  return { z, log10p, verdict, otherId: verdict !== 'DETECTED' && blind !== null && blind.id !== id ? blind.id : null };
 }
 
 interface MarkedPicture {
@@ -106,11 +122,11 @@ interface MarkedPicture {
   marked: Marked;
 }
 
-async function markPicture({ image, photoKey, keepGps }: MarkingJob): Promise<MarkedPicture> {
+async function markPicture({ image, mark, keepGps }: MarkingJob): Promise<MarkedPicture> {
   const header = readImageHeader(image);
   requireProtectable(header);
   const pixels = await decode(image, header);
-  const marked = await markPixels(pixels, photoKey, header);
+  const marked = await markPixels(pixels, mark, mark.id, header);
   const unsigned = await encode(pixels, header, readMetadata(image, header.format, { keepGps }));
   return { header, unsigned, marked };
 }
@@ -156,7 +172,7 @@ async function signPicture(
  * manifest's own hash, checked on the final bytes, covers exactly these.
  */
 function ownLuma(unsigned: Uint8Array, header: ImageHeader): Promise<Luma> {
-  const { width, height } = canonicalSize(header);
+  const { width, height } = lookedAtSize(header);
   const luma = decodeLuma(unsigned, width, height);
   // awaited after signing: when that fails first, this failure is nobody's
   luma.catch(() => {});
@@ -171,9 +187,15 @@ async function checkOwnManifest(job: JobOf<'protect'>, format: ImageFormat, { by
   throw new Error(`Expected our own manifest to be valid but it is ${status}: ${why.join(', ')}`);
 }
 
-function checkOwnMark(luma: Luma, photoKey: Uint8Array): Detection {
-  const detection = detectKnown(luma, photoKey);
-  if (detection.verdict === 'DETECTED') return detection;
+function checkOwnMark(luma: Luma, received: ImageHeader, { sync, payload, id }: Mark): KnownFinding {
+  const { known } = detect(luma, {
+    syncs: [sync],
+    payloads: [],
+    known: { id, payloads: [payload] },
+    received,
+    depth: 'fast',
+  });
+  if (known?.verdict === 'DETECTED') return known;
   throw new ImageError(
     'VALIDATION_FAILED',
     'The picture cannot carry a watermark: our own check does not find the mark.',

@@ -4,6 +4,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { readImageHeader, requireProtectable } from '@lumatrace/provenance/image.ts';
 import { audit } from '../access/audit.ts';
 import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
+import { randomWatermarkId, type WatermarkKeys } from '../keys/watermark-keys.ts';
 import type { Database, Sql } from '../storage/database.ts';
 import type { RecordedAnswer } from '../storage/postgres/idempotency.ts';
 import {
@@ -17,12 +18,10 @@ import {
   type PhotoFormat,
 } from '../storage/postgres/photos.ts';
 import { idempotencyKeyOf, type Once, type Turn } from './idempotency.ts';
-import type { Images, ManifestCredentials, ProtectedPicture } from './images.ts';
+import type { Images, ManifestCredentials, Mark, ProtectedPicture } from './images.ts';
 import {
   canonicalJson,
-  openColumn,
   registrationRow,
-  sealColumn,
   signRegistration,
   type Caller,
   type PhotoRequest,
@@ -34,6 +33,7 @@ import { Refusal } from './refusal.ts';
 export interface ProtectRoom {
   database: Database;
   tenantKeys: TenantKeys;
+  watermarkKeys: WatermarkKeys;
   registrationSigner(): Promise<RegistrationSigner>;
   manifestCredentials(): Promise<ManifestCredentials>;
   images: Images;
@@ -109,15 +109,15 @@ async function protectOnce(
     reserveRegistration(sql, tenantId, upload.sha256, turn.holder, RESERVED_SECONDS),
   );
   const photoId = registered ?? randomUUID();
-  const photoKey = key.derive('watermark', photoId);
   try {
     const credentials = await room.manifestCredentials();
+    const mark = { ...(await room.watermarkKeys.forMarking(tenantId)), id: randomWatermarkId() };
     const registering = registered ? null : signedRegistration(room, photoId, tenantId, request);
     const picturing = room.images.protect(
       {
         image: upload.bytes,
         photoId,
-        photoKey,
+        mark,
         signedAt: room.clock(),
         keepGps: request.keepGps ?? false,
         digitalSourceType: request.digitalSourceType ?? null,
@@ -127,7 +127,7 @@ async function protectOnce(
       signal,
     );
     const [picture, registration] = await Promise.all([picturing, registering]);
-    const made = { photoId, key, photoKey, registration, picture, certificateKid: credentials.kid };
+    const made = { photoId, key, mark, registration, picture, certificateKid: credentials.kid };
     await room.database.inTenant(tenantId, (sql) => record(sql, room, caller, request, turn, made));
     return { photoId, format: picture.format, image: picture.image };
   } catch (error) {
@@ -154,7 +154,7 @@ async function signedRegistration(
 interface Made {
   photoId: string;
   key: TenantKey;
-  photoKey: Uint8Array;
+  mark: Mark;
   /** Null when the photo was registered before. */
   registration: Registration | null;
   picture: ProtectedPicture;
@@ -168,7 +168,7 @@ async function record(
   caller: Caller,
   request: ProtectRequest,
   turn: Turn,
-  { photoId, key, photoKey, registration, picture, certificateKid }: Made,
+  { photoId, key, mark, registration, picture, certificateKid }: Made,
 ): Promise<void> {
   const { tenantId } = caller;
   const protectedAt = room.clock();
@@ -185,7 +185,7 @@ async function record(
     width: picture.width,
     height: picture.height,
     orientation: picture.orientation,
-    markKey: sealColumn(key, 'mark_key', photoId, photoKey),
+    watermark: { id: mark.id, syncVersion: mark.sync.version, payloadVersion: mark.payload.version },
     outputBytes: picture.image.length,
     outputSha256: picture.sha256,
     unsignedSha256: picture.unsignedSha256,
@@ -222,11 +222,13 @@ async function protectAgain(
       : [await findPhoto(sql, tenantId, photoId), await findManifest(sql, tenantId, photoId)],
   );
   if (!photo?.protection || !manifest || !outputSha256) throw notTheSameAgain();
-  const key = await room.tenantKeys.forTenant(tenantId);
+  if (photo.protection.watermark === null) throw notTheSameAgain();
+  const { id, syncVersion, payloadVersion } = photo.protection.watermark;
+  const keys = await room.watermarkKeys.ofVersions(tenantId, syncVersion, payloadVersion);
   const picture = await room.images.rebuild(
     {
       image: upload.bytes,
-      photoKey: openColumn(key, 'mark_key', photo.photoId, photo.protection.markKey),
+      mark: { ...keys, id },
       keepGps: request.keepGps ?? false,
       ...manifest,
     },

@@ -92,7 +92,7 @@ export function registrationRow(key: TenantKey, { record, signature }: Registrat
   };
 }
 
-export type SealedColumn = 'device_model' | 'location' | 'mark_key';
+export type SealedColumn = 'device_model' | 'location';
 
 export function sealColumn(key: TenantKey, column: SealedColumn, photoId: string, plain: Uint8Array): Buffer {
   return key.seal('column', `photos|${column}|${photoId}`, plain);

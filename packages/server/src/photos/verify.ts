@@ -3,16 +3,16 @@
 import { c2paEngineFailed } from '@lumatrace/provenance/c2pa/verify.ts';
 import { decide, type Decision, type Evidence } from '@lumatrace/provenance/decision.ts';
 import { readImageHeader, type ImageHeader } from '@lumatrace/provenance/image.ts';
-import type { TenantKeys } from '../keys/tenant-key.ts';
+import type { WatermarkKeys } from '../keys/watermark-keys.ts';
 import type { Database } from '../storage/database.ts';
-import { findPhoto, type ProtectionRow } from '../storage/postgres/photos.ts';
+import { findPhoto, findPhotoByWatermark, type ProtectionRow } from '../storage/postgres/photos.ts';
 import type { Examination, Images, ManifestCredentials, Unexamined } from './images.ts';
-import { openColumn, type Caller } from './registration.ts';
+import type { Caller } from './registration.ts';
 import { noSuchPhoto, photoIdOf } from './refusal.ts';
 
 export interface VerifyRoom {
   database: Database;
-  tenantKeys: TenantKeys;
+  watermarkKeys: WatermarkKeys;
   manifestCredentials(): Promise<ManifestCredentials>;
   images: Images;
 }
@@ -37,26 +37,38 @@ export async function verify(
   const photo = await room.database.inTenant(tenantId, (sql) => findPhoto(sql, tenantId, photoId));
   if (!photo) throw noSuchPhoto();
   const header = readImageHeader(image.bytes);
-  const key = await room.tenantKeys.forTenant(tenantId);
   const { protection } = photo;
   const marked = protection && {
-    photoKey: openColumn(key, 'mark_key', photoId, protection.markKey),
+    mark: protection.watermark && {
+      ...(await room.watermarkKeys.forReading(tenantId)),
+      id: protection.watermark.id,
+    },
     width: protection.width,
     height: protection.height,
     fingerprint: protection.fingerprint,
   };
   const credentials = await room.manifestCredentials();
   const seen = await room.images.examine({ image: image.bytes, marked }, credentials, signal);
-  const evidence = 'unexamined' in seen ? unexaminedEvidence(seen, header, protection) : evidenceOf(seen, protection);
+  const evidence =
+    'unexamined' in seen
+      ? unexaminedEvidence(seen, header, protection)
+      : evidenceOf(seen, protection, await otherPhoto(room, tenantId, seen));
   return { ...decide(evidence), tenantId };
 }
 
-function evidenceOf(seen: Examination, protection: ProtectionRow | null): Evidence {
+/** The photo whose mark was read instead of the one asked for; null when there is none or it is not kept any more. */
+async function otherPhoto(room: VerifyRoom, tenantId: string, { watermark }: Examination): Promise<string | null> {
+  const id = watermark?.otherId ?? null;
+  if (id === null) return null;
+  return room.database.inTenant(tenantId, (sql) => findPhotoByWatermark(sql, tenantId, id));
+}
+
+function evidenceOf(seen: Examination, protection: ProtectionRow | null, other: string | null): Evidence {
   const { c2pa, header } = seen;
   const manifestSha256 = c2pa.manifest?.manifestStoreSha256;
   return {
     c2pa,
-    watermark: seen.watermark,
+    watermark: seen.watermark && { ...seen.watermark, otherPhotoId: other },
     recorded: recordedOf(protection),
     manifestMatches:
       manifestSha256 === undefined ? null : manifestSha256 === protection?.manifestSha256.toString('hex'),

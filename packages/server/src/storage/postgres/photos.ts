@@ -26,7 +26,14 @@ export interface ManifestGap {
   length: number;
 }
 
-/** What a protect leaves behind; `markKey` is sealed, `manifestStore` is the store without its gaps. */
+/** What the pixels carry, and the versions of the keys under which they do. */
+export interface PhotoWatermark {
+  id: bigint;
+  syncVersion: number;
+  payloadVersion: number;
+}
+
+/** What a protect leaves behind; `manifestStore` is the store without its gaps. */
 export interface NewProtection {
   tenantId: string;
   photoId: string;
@@ -34,7 +41,7 @@ export interface NewProtection {
   width: number;
   height: number;
   orientation: number;
-  markKey: Uint8Array;
+  watermark: PhotoWatermark;
   outputBytes: number;
   outputSha256: Uint8Array;
   unsignedSha256: Uint8Array;
@@ -67,7 +74,8 @@ export interface ProtectionRow {
   width: number;
   height: number;
   orientation: number;
-  markKey: Buffer;
+  /** Null for pictures that were marked before ids were. */
+  watermark: PhotoWatermark | null;
   outputBytes: number;
   outputSha256: Buffer;
   unsignedSha256: Buffer;
@@ -87,7 +95,7 @@ export interface PhotoCursor {
 const PHOTO_COLUMNS = `
   p.photo_id, p.content_hash, p.status, p.device_model, p.location, p.registered_at, p.registered_signature,
   p.registered_key_id, p.trace_id, p.created_at,
-  r.format, r.width, r.height, r.orientation, r.mark_key, r.output_bytes, r.output_sha256, r.unsigned_sha256,
+  r.format, r.width, r.height, r.orientation, r.watermark_id, r.watermark_sync_version, r.watermark_payload_version, r.output_bytes, r.output_sha256, r.unsigned_sha256,
   r.manifest_sha256, r.certificate_kid, r.fingerprint, r.evidence, r.protected_at`;
 
 /** Writes a registration that nobody holds. */
@@ -176,10 +184,11 @@ export async function insertHeldPhoto(sql: Sql, photo: NewPhoto, owner: string):
 
 export async function insertProtection(sql: Sql, made: NewProtection): Promise<void> {
   await sql.query(
-    `insert into protections (tenant_id, photo_id, format, width, height, orientation, mark_key, output_bytes,
+    `insert into protections (tenant_id, photo_id, format, width, height, orientation, watermark_id, watermark_sync_version,
+                              watermark_payload_version, output_bytes,
                               output_sha256, unsigned_sha256, manifest_store, manifest_gaps, manifest_sha256,
                               certificate_kid, fingerprint, evidence, protected_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
     [
       made.tenantId,
       made.photoId,
@@ -187,7 +196,9 @@ export async function insertProtection(sql: Sql, made: NewProtection): Promise<v
       made.width,
       made.height,
       made.orientation,
-      made.markKey,
+      BigInt.asIntN(64, made.watermark.id).toString(),
+      made.watermark.syncVersion,
+      made.watermark.payloadVersion,
       made.outputBytes,
       made.outputSha256,
       made.unsignedSha256,
@@ -212,6 +223,15 @@ export async function findPhoto(sql: Sql, tenantId: string, photoId: string): Pr
     [tenantId, photoId],
   );
   return rows[0] ? photoOf(rows[0]) : null;
+}
+
+/** The photo of a tenant that carries an id, or null. */
+export async function findPhotoByWatermark(sql: Sql, tenantId: string, id: bigint): Promise<string | null> {
+  const { rows } = await sql.query<{ photo_id: string }>(
+    'select photo_id from protections where tenant_id = $1 and watermark_id = $2',
+    [tenantId, BigInt.asIntN(64, id).toString()],
+  );
+  return rows[0]?.photo_id ?? null;
 }
 
 /** The kept manifest of a photo with its gaps, or null. */
@@ -247,6 +267,15 @@ export async function listPhotos(
   return rows.map(photoOf);
 }
 
+function watermarkOf(row: JoinedRow): PhotoWatermark | null {
+  if (row.watermark_id === null) return null;
+  return {
+    id: BigInt.asUintN(64, BigInt(row.watermark_id)),
+    syncVersion: row.watermark_sync_version,
+    payloadVersion: row.watermark_payload_version,
+  };
+}
+
 interface JoinedRow {
   photo_id: string;
   content_hash: Buffer;
@@ -262,7 +291,9 @@ interface JoinedRow {
   width: number;
   height: number;
   orientation: number;
-  mark_key: Buffer;
+  watermark_id: string | null;
+  watermark_sync_version: number;
+  watermark_payload_version: number;
   output_bytes: number;
   output_sha256: Buffer;
   unsigned_sha256: Buffer;
@@ -295,7 +326,7 @@ function protectionOf(row: JoinedRow, format: PhotoFormat): ProtectionRow {
     width: row.width,
     height: row.height,
     orientation: row.orientation,
-    markKey: row.mark_key,
+    watermark: watermarkOf(row),
     outputBytes: row.output_bytes,
     outputSha256: row.output_sha256,
     unsignedSha256: row.unsigned_sha256,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { complexSquare, fft2, halfSpectrum, inverseRealFft2, realFft2 } from './fft2d.ts';
+import { complexSquare, fft2, halfSpectrum, inverseRealFft2, realFft2 } from './fft.ts';
 
 function noise(length: number, seed = 1): Float32Array {
   let state = seed;

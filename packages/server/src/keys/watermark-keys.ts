@@ -1,0 +1,91 @@
+// The keys of the watermark: the tenant's payload key, derived from its data key, and the installation's sync key. The id in
+// the pixels says nothing of tenant or version: without the key it cannot be read, and the version lives in the key.
+import { randomBytes } from 'node:crypto';
+import type { PayloadKey, SyncKey } from '@lumatrace/provenance/watermark/keys.ts';
+import type { Database } from '../storage/database.ts';
+import {
+  insertWatermarkKey,
+  listWatermarkKeys,
+  retireWatermarkKey,
+  supersedeWatermarkKeys,
+  type WatermarkKeyRow,
+} from '../storage/postgres/watermark-keys.ts';
+import type { InstallationKeys } from './installation-keys.ts';
+import type { TenantKeys } from './tenant-key.ts';
+import { KeyError } from './kek.ts';
+
+export interface WatermarkKeys {
+  /** What marks now; the first version is made on first use. */
+  forMarking(tenantId: string): Promise<{ sync: SyncKey; payload: PayloadKey }>;
+  /** What may have marked: newest first, bounded. */
+  forReading(tenantId: string): Promise<{ syncs: SyncKey[]; payloads: PayloadKey[] }>;
+  /** What marked one picture, to build it again. @throws KeyError KEY_UNKNOWN_VERSION for a sync version that is gone */
+  ofVersions(tenantId: string, sync: number, payload: number): Promise<{ sync: SyncKey; payload: PayloadKey }>;
+  /** A new version marks from now on, the old ones still read. Answers its number. */
+  rotate(tenantId: string): Promise<number>;
+  /** A version reads no more. @throws KeyError KEY_UNKNOWN_VERSION unless it is one that only reads */
+  retire(tenantId: string, version: number): Promise<void>;
+}
+
+export interface WatermarkKeysOptions {
+  database: Database;
+  tenantKeys: TenantKeys;
+  installationKeys: InstallationKeys;
+}
+
+/** Versions that are tried on a picture; older ones are kept and not tried. */
+const READ_VERSIONS = 3;
+
+/** 64 random bits: unique in a tenant by a constraint of the database. */
+export const randomWatermarkId = (): bigint => randomBytes(8).readBigUInt64BE();
+
+export function createWatermarkKeys({ database, tenantKeys, installationKeys }: WatermarkKeysOptions): WatermarkKeys {
+  const versionsOf = (tenantId: string): Promise<WatermarkKeyRow[]> =>
+    database.inTenant(tenantId, async (sql) => {
+      const rows = await listWatermarkKeys(sql, tenantId);
+      if (rows.length > 0) return rows;
+      await insertWatermarkKey(sql, tenantId, 1);
+      return listWatermarkKeys(sql, tenantId);
+    });
+  const payloadOf = async (tenantId: string, version: number): Promise<PayloadKey> => {
+    const key = await tenantKeys.forTenant(tenantId);
+    return { tenantId, version, secret: key.derive('watermark', `payload|${version}`) };
+  };
+  return {
+    async forMarking(tenantId) {
+      const active = (await versionsOf(tenantId)).find(({ state }) => state === 'active');
+      if (active === undefined) throw new KeyError('KEY_DESTROYED', 'The tenant has no watermark key in force.');
+      return {
+        sync: await installationKeys.secret('watermark-sync'),
+        payload: await payloadOf(tenantId, active.version),
+      };
+    },
+    async forReading(tenantId) {
+      const rows = (await versionsOf(tenantId)).filter(({ state }) => state !== 'retired').slice(0, READ_VERSIONS);
+      return {
+        syncs: (await installationKeys.versions('watermark-sync')).slice(0, READ_VERSIONS),
+        payloads: await Promise.all(rows.map(({ version }) => payloadOf(tenantId, version))),
+      };
+    },
+    async ofVersions(tenantId, syncVersion, payloadVersion) {
+      const sync = (await installationKeys.versions('watermark-sync')).find(({ version }) => version === syncVersion);
+      if (sync === undefined) {
+        throw new KeyError('KEY_UNKNOWN_VERSION', `The watermark's sync key ${syncVersion} is not kept any more.`);
+      }
+      return { sync, payload: await payloadOf(tenantId, payloadVersion) };
+    },
+    rotate: (tenantId) =>
+      database.inTenant(tenantId, async (sql) => {
+        const newest = (await listWatermarkKeys(sql, tenantId))[0]?.version ?? 0;
+        await supersedeWatermarkKeys(sql, tenantId);
+        await insertWatermarkKey(sql, tenantId, newest + 1);
+        return newest + 1;
+      }),
+    async retire(tenantId, version) {
+      const isRetired = await database.inTenant(tenantId, (sql) => retireWatermarkKey(sql, tenantId, version));
+      if (!isRetired) {
+        throw new KeyError('KEY_UNKNOWN_VERSION', `Version ${version} of the watermark key does not only read.`);
+      }
+    },
+  };
+}
