@@ -17,12 +17,16 @@ progress to stderr and one JSON object last on stdout, and writes its table to b
   --json         accepted for scripts; the JSON object is always the last line on stdout
   --data DIR     explore: keep the filled instances there, and take them from there the next time
   --sizes 1,10   explore: millions of spans
-  --minutes N    ingest: watch the memory for so long; goes on for N minutes more`,
+  --minutes N    ingest: watch the memory for so long; goes on for N minutes more
+  --unmarked N   watermark: pictures without a mark to search (5000); rows of earlier runs count
+  --full         watermark: 20,000 of them`,
   options: {
     json: { type: 'boolean' },
     data: { type: 'string' },
     sizes: { type: 'string' },
     minutes: { type: 'string' },
+    unmarked: { type: 'string' },
+    full: { type: 'boolean' },
   },
   async run(values, positionals) {
     const names = benchNames();
@@ -31,7 +35,11 @@ progress to stderr and one JSON object last on stdout, and writes its table to b
     if (wanted !== undefined && !names.includes(wanted)) {
       throw new UsageError(`Expected one of ${names.join(', ')} but received "${wanted}".`);
     }
-    const given = FORWARDED.flatMap((name) => (typeof values[name] === 'string' ? [`--${name}`, values[name]] : []));
+    const given = FORWARDED.flatMap((name) => {
+      const value = values[name];
+      if (value === true) return [`--${name}`];
+      return typeof value === 'string' ? [`--${name}`, value] : [];
+    });
     if (given.length > 0 && wanted === undefined) throw new UsageError('Expected the name of one bench with options.');
     for (const name of wanted === undefined ? names : [wanted]) {
       const code = await runBench(name, given);
@@ -42,7 +50,7 @@ progress to stderr and one JSON object last on stdout, and writes its table to b
 };
 
 /** Options that a bench reads itself. */
-const FORWARDED = ['data', 'sizes', 'minutes'] as const;
+const FORWARDED = ['data', 'sizes', 'minutes', 'unmarked', 'full'] as const;
 
 // A bench is a file `bench/NAME.bench.ts`; the rest of the folder is what they share.
 function benchNames(): string[] {
