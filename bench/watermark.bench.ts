@@ -13,6 +13,7 @@ import { readImageHeader } from '../packages/provenance/src/image.ts';
 import { detect } from '../packages/provenance/src/watermark/find.ts';
 import { lookedAtSize } from '../packages/provenance/src/watermark/frame.ts';
 import { foldedUpright, nullOverKeys } from '../packages/provenance/src/watermark/null.fixture.ts';
+import type { PayloadKey } from '../packages/provenance/src/watermark/keys.ts';
 import { markPixels } from '../packages/provenance/src/watermark/strength.ts';
 import { cameraLikeJpeg } from './camera.ts';
 import { progress, publish, quantile, round } from './report.ts';
@@ -20,12 +21,13 @@ import { BEYOND, CORE, EXTREME, SMALL } from './watermark/attacks.ts';
 import { corpus, rowsFolder, type Photo } from './watermark/corpus.ts';
 import { lower95 } from './watermark/measures.ts';
 import { cropTo, fromBytes } from './watermark/raster.ts';
-import { idOf, lookAt, PAYLOAD, SYNC, type Row, type Task } from './watermark/worker.ts';
+import { idOf, lookAt, markedPhoto, PAYLOAD, REMOVALS, SYNC, type Row, type Task } from './watermark/worker.ts';
 
 const { values: options } = parseArgs({ options: { unmarked: { type: 'string' }, full: { type: 'boolean' } } });
 const UNMARKED = options.full ? 20_000 : Number(options.unmarked ?? 5_000);
 const NULL_KEYS = 420;
 const NULL_PICTURES = 24;
+const FOREIGN_PICTURES = 12;
 const TIMED = 12;
 
 const SOURCES = new URL('../packages/provenance/src/watermark/', import.meta.url);
@@ -37,7 +39,9 @@ const rows = keptRows(`table-${detectorSha256.slice(0, 16)}.jsonl`);
 const unmarkedRows = keptRows(`unmarked-${detectorSha256.slice(0, 16)}.jsonl`);
 const timed = await timings();
 await runAll(photoTasks(photos), rows);
+await runAll(removalTasks(photos), rows);
 const distribution = await nullDistribution([...photos, ...corpus('tuning')]);
+const foreign = await foreignDistribution(photos);
 await runAll(unmarkedTasks([...photos, ...corpus('tuning')]), unmarkedRows);
 report();
 
@@ -76,6 +80,19 @@ function photoTasks(of: readonly Photo[]): Task[] {
 function isDone(path: string, size: 'full' | 'small'): boolean {
   const attacks = Object.keys(size === 'small' ? SMALL : { ...CORE, ...EXTREME, ...BEYOND });
   return attacks.every((name) => attackRows(size).some((row) => row.path === path && row.attack === name));
+}
+
+function removalTasks(of: readonly Photo[]): Task[] {
+  const done = removalRows();
+  return of
+    .filter(({ path }) =>
+      Object.keys(REMOVALS).some((way) => !done.some((row) => row.path === path && row.way === way)),
+    )
+    .map(({ path }): Task => ({ kind: 'removal', path }));
+}
+
+function removalRows() {
+  return rows.rows.filter((row) => row.kind === 'removal');
 }
 
 function unmarkedTasks(of: readonly Photo[]): Task[] {
@@ -165,12 +182,23 @@ async function nullDistribution(of: readonly Photo[]) {
     const [width, height] = [whole.width >> 1, whole.height >> 1];
     pictures.push(foldedUpright(await lookAt(cropTo(whole, width >> 1, height >> 1, width, height))));
   }
-  const keys = Array.from({ length: NULL_KEYS }, (_, i) => ({
+  return nullOverKeys(pictures, SYNC, nullKeys(), idOf('null'));
+}
+
+/** The same on photographs that somebody else marked: their keys must not be mistaken for each other. */
+async function foreignDistribution(of: readonly Photo[]) {
+  const pictures = [];
+  for (const { path } of of.slice(0, FOREIGN_PICTURES))
+    pictures.push(foldedUpright(await lookAt(await markedPhoto(path))));
+  return nullOverKeys(pictures, SYNC, nullKeys(), idOf('foreign'));
+}
+
+function nullKeys(): PayloadKey[] {
+  return Array.from({ length: NULL_KEYS }, (_, i) => ({
     tenantId: 'null',
     version: i + 1,
     secret: createHash('sha256').update(`null ${i}`).digest(),
   }));
-  return nullOverKeys(pictures, SYNC, keys, idOf('null'));
 }
 
 type AttackRow = Extract<Row, { kind: 'attack' }>;
@@ -205,7 +233,7 @@ function report(): void {
   const [full, small] = [marked('full'), marked('small')];
   const core = rateOf('full', Object.keys(CORE));
   const searched = unmarkedRows.rows.filter((row) => row.kind === 'unmarked');
-  const wrong = rows.rows.filter((row) => row.kind === 'attack' && row.wrong).length;
+  const wrong = rows.rows.filter((row) => (row.kind === 'attack' || row.kind === 'removal') && row.wrong).length;
   const overPictures = distribution.pByKey;
   publish(
     'watermark',
@@ -231,6 +259,18 @@ function report(): void {
       nullN: distribution.all.n,
       ksP: round(distribution.all.ksP, 4),
       ksPImagesLeast: round(Math.min(1, overPictures.length * Math.min(...overPictures)), 4),
+      foreign: {
+        n: foreign.all.n,
+        mean: round(foreign.all.mean, 4),
+        sd: round(foreign.all.sd, 4),
+        ksP: round(foreign.all.ksP, 4),
+      },
+      selfEstimation: Object.fromEntries(
+        Object.keys(REMOVALS).map((way) => {
+          const of = removalRows().filter((row) => row.way === way);
+          return [way, { n: of.length, blind: round(of.filter(({ ok }) => ok).length / of.length, 4) }];
+        }),
+      ),
       embedP95Ms: round(quantile(timed.embedMs, 0.95)),
       detectFastP95Ms: round(quantile(timed.detectFastMs, 0.95)),
       detectFullP95Ms: round(quantile(timed.detectFullMs, 0.95)),

@@ -10,12 +10,16 @@ import { markPixels } from '../../packages/provenance/src/watermark/strength.ts'
 import type { Luma } from '../../packages/provenance/src/codec/codec.ts';
 import { BEYOND, CORE, EXTREME, SMALL } from './attacks.ts';
 import { ssim, worstPatch } from './measures.ts';
+import { removeByFolding, removePeaks } from './removal.ts';
 import { cropTo, fromBytes, psnr, randomFrom, toSharp, type Raster } from './raster.ts';
 
 export type Task =
-  { kind: 'photo'; path: string; size: 'full' | 'small' } | { kind: 'unmarked'; path: string; index: number };
+  | { kind: 'removal'; path: string }
+  | { kind: 'photo'; path: string; size: 'full' | 'small' }
+  | { kind: 'unmarked'; path: string; index: number };
 
 export type Row =
+  | { kind: 'removal'; path: string; way: string; ok: boolean; wrong: boolean; z: number; spentDb: number }
   | {
       kind: 'marked';
       path: string;
@@ -47,7 +51,7 @@ export const idOf = (path: string): bigint => createHash('sha256').update(path).
 const LONG_SIDE = 1_920;
 const SMALL_SIDE = 512;
 
-async function load(path: string, size: 'full' | 'small'): Promise<Raster> {
+export async function load(path: string, size: 'full' | 'small'): Promise<Raster> {
   const image = sharp(readFileSync(path));
   const shaped =
     size === 'small'
@@ -100,6 +104,31 @@ async function attackAll(path: string, size: 'full' | 'small', tell: (row: Row) 
   }
 }
 
+export const REMOVALS: Readonly<Record<string, (picture: Raster) => Raster>> = {
+  'fold128@45dB': (picture) => removeByFolding(picture, 128),
+  'fold512@45dB': (picture) => removeByFolding(picture, 512),
+  'peaks@45dB': removePeaks,
+};
+
+/** The photograph with its mark. */
+export async function markedPhoto(path: string): Promise<Raster> {
+  const original = await load(path, 'full');
+  const pixels = { ...original, channels: 3 as const, bitDepth: 8 as const, data: Uint8Array.from(original.data) };
+  await markPixels(pixels, { sync: SYNC, payload: PAYLOAD }, idOf(path), { format: 'jpeg', lossless: false });
+  return { width: original.width, height: original.height, data: pixels.data };
+}
+
+async function removeAll(path: string, tell: (row: Row) => void): Promise<void> {
+  const marked = await markedPhoto(path);
+  for (const [way, remove] of Object.entries(REMOVALS)) {
+    const attacked = remove(marked);
+    const { blind } = await searchIn(attacked);
+    const ok = blind?.id === idOf(path);
+    const wrong = blind !== null && !ok;
+    tell({ kind: 'removal', path, way, ok, wrong, z: blind?.z ?? 0, spentDb: psnr(marked, attacked) });
+  }
+}
+
 /** A part of a photograph that no other index has: position, size and shape drawn by the index. */
 async function searchUnmarked(path: string, index: number, tell: (row: Row) => void): Promise<void> {
   const random = randomFrom(index + 1);
@@ -124,6 +153,7 @@ if (workerData === 'bench watermark') {
 
 async function work(task: Task, tell: (message: Row | 'done') => void): Promise<void> {
   if (task.kind === 'photo') await attackAll(task.path, task.size, tell);
+  else if (task.kind === 'removal') await removeAll(task.path, tell);
   else await searchUnmarked(task.path, task.index, tell);
   tell('done');
 }
