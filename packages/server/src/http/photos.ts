@@ -8,13 +8,14 @@ import { protect, type ProtectRoom } from '../photos/protect.ts';
 import { register, type RegisterRoom } from '../photos/register.ts';
 import type { Caller } from '../photos/registration.ts';
 import { Refusal } from '../photos/refusal.ts';
+import { identify, type IdentifyRoom } from '../photos/identify.ts';
 import { verify, type VerifyRoom } from '../photos/verify.ts';
 import { Problem } from './errors.ts';
 import { largestBody, readForm, UploadMemory, type FormLimits } from './multipart.ts';
 import { parseJson } from './json-body.ts';
 import { json, route, type Answer, type Route, type RouteContext } from './route.ts';
 
-export type PhotosRoom = RegisterRoom & ProtectRoom & VerifyRoom & AlbumRoom;
+export type PhotosRoom = RegisterRoom & ProtectRoom & VerifyRoom & IdentifyRoom & AlbumRoom;
 
 /** Bytes of uploads in memory at once; ten of the largest. Beyond, a request waits, then gets 503. */
 const UPLOAD_MEMORY_BYTES = 10 * IMAGE_LIMITS.maxBytes;
@@ -24,6 +25,7 @@ const DEFAULT_PAGE = 50;
 const LARGEST_PAGE = 500;
 
 const PROTECT_FORM: FormLimits = { parts: { image: IMAGE_LIMITS.maxBytes, request: MAX_REQUEST_BYTES } };
+const IDENTIFY_FORM: FormLimits = { parts: { image: IMAGE_LIMITS.maxBytes } };
 const VERIFY_FORM: FormLimits = { parts: { image: IMAGE_LIMITS.maxBytes, photoId: MAX_ID_BYTES } };
 
 // members that we do not know are accepted: they count only when two bodies under one Idempotency-Key are compared
@@ -67,6 +69,15 @@ const verification = z.object({
   tenantId: z.uuid(),
   message: z.string(),
   findings: z.array(finding),
+});
+const identification = z.object({
+  photoId: z.uuid().nullable(),
+  watermark: z.object({
+    status: z.enum(['DETECTED', 'NOT_FOUND']),
+    z: z.number(),
+    log10p: z.number().describe('log10 of a bound on such an answer without a mark, all attempts counted'),
+    attempts: z.number().int(),
+  }),
 });
 const summary = z.object({
   photoId: z.uuid(),
@@ -180,6 +191,21 @@ export function photoRoutes(room: PhotosRoom): Route[] {
         answering(() => memory.hold(expectedBytes(context, VERIFY_FORM), () => handleVerify(room, context))),
     }),
     route({
+      method: 'POST',
+      path: '/api/v1/photos/identify',
+      summary: 'Tell which photo of the tenant an image shows, from its pixels alone',
+      tag: 'provenance',
+      policy: { kind: 'scope', scope: 'photos:verify' },
+      limit: 'v1',
+      rawBody: { contentTypes: ['multipart/form-data'], description: 'part `image`: the file' },
+      answers: {
+        200: { description: 'The photo, or null when no watermark of the tenant was read.', schema: identification },
+        ...IMAGE_REFUSALS,
+      },
+      handle: (context) =>
+        answering(() => memory.hold(expectedBytes(context, IDENTIFY_FORM), () => handleIdentify(room, context))),
+    }),
+    route({
       method: 'GET',
       path: '/api/v1/photos',
       summary: 'Photos of the tenant, newest first',
@@ -240,6 +266,12 @@ async function handleVerify(room: PhotosRoom, context: FormContext): Promise<Res
   if (!image || !photoId) throw new TypeError('Expected the parts that the form declares.');
   const id = Buffer.from(photoId.bytes).toString('utf8').trim();
   return json(await verify(room, callerOf(context), image, id, context.signal));
+}
+
+async function handleIdentify(room: PhotosRoom, context: FormContext): Promise<Response> {
+  const { image } = await readForm(context.incoming, IDENTIFY_FORM);
+  if (!image) throw new TypeError('Expected the parts that the form declares.');
+  return json(await identify(room, callerOf(context), image, context.signal));
 }
 
 /** The `request` part: JSON in UTF-8, checked like the body of a registration. */

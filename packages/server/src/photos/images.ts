@@ -4,7 +4,7 @@ import type { C2paVerification, Revocation } from '@lumatrace/provenance/c2pa/ve
 import type { ImageHeader } from '@lumatrace/provenance/image.ts';
 import type { Signer, SigningAlgorithm } from '@lumatrace/provenance/signer.ts';
 import type { PayloadKey, SyncKey } from '@lumatrace/provenance/watermark/keys.ts';
-import type { KnownFinding } from '@lumatrace/provenance/watermark/find.ts';
+import type { BlindFinding, KnownFinding } from '@lumatrace/provenance/watermark/find.ts';
 import type { ManifestGap, PhotoFormat } from '../storage/postgres/photos.ts';
 import { JobError, PoolError, WorkerPool, type PoolOptions } from './pool.ts';
 import { Refusal } from './refusal.ts';
@@ -87,6 +87,19 @@ export interface WatermarkSeen extends KnownFinding {
   otherId: bigint | null;
 }
 
+/** A search under many keys, for a picture that nobody says anything about. */
+export interface IdentifyJob {
+  image: Uint8Array<ArrayBuffer>;
+  syncs: readonly SyncKey[];
+  payloads: readonly PayloadKey[];
+}
+
+export interface Identified {
+  /** Null when no id was read. */
+  blind: BlindFinding | null;
+  attempts: number;
+}
+
 /** What was seen, not yet judged. */
 export interface Examination {
   c2pa: C2paVerification;
@@ -104,7 +117,8 @@ export interface Examination {
 export type ImageJob =
   | ({ kind: 'protect'; signing: SigningIdentity; trust: Trust } & ProtectJob)
   | ({ kind: 'rebuild' } & RebuildJob)
-  | ({ kind: 'examine'; trust: Trust } & ExamineJob);
+  | ({ kind: 'examine'; trust: Trust } & ExamineJob)
+  | ({ kind: 'identify' } & IdentifyJob);
 
 export interface SigningIdentity {
   alg: SigningAlgorithm;
@@ -127,6 +141,7 @@ export interface Images {
   protect(job: ProtectJob, credentials: ManifestCredentials, signal?: AbortSignal): Promise<ProtectedPicture>;
   rebuild(job: RebuildJob, signal?: AbortSignal): Promise<RebuiltPicture>;
   examine(job: ExamineJob, credentials: ManifestCredentials, signal?: AbortSignal): Promise<Examination | Unexamined>;
+  identify(job: IdentifyJob, signal?: AbortSignal): Promise<Identified>;
   close(): Promise<void>;
 }
 
@@ -197,6 +212,11 @@ export class ImageThreads implements Images {
       }
       throw refusalOf(error);
     }
+  }
+
+  async identify(job: IdentifyJob, signal?: AbortSignal): Promise<Identified> {
+    const payload: ImageJob = { kind: 'identify', ...job };
+    return refusing(this.#pool.run(payload, { transfer: [job.image.buffer], signal })) as Promise<Identified>;
   }
 
   close(): Promise<void> {

@@ -23,6 +23,7 @@ import software from '../../package.json' with { type: 'json' };
 import { withIncoming, withoutIncoming } from './gaps.ts';
 import type {
   Examination,
+  Identified,
   ImageJob,
   MarkingJob,
   ProtectedPicture,
@@ -105,6 +106,16 @@ export async function examinePicture({ image, trust, marked }: JobOf<'examine'>)
     fingerprintDistance: luma && marked ? fingerprintDistance(fingerprintOf(luma), marked.fingerprint) : null,
     sha256: sha256(image),
   };
+  return { result, transfer: [] };
+}
+
+/** Reads whose mark a picture carries. @throws ImageError when the pixels do not decode */
+export async function identifyPicture({ image, syncs, payloads }: JobOf<'identify'>): Promise<Outcome> {
+  const header = readImageHeader(image);
+  const { width, height } = lookedAtSize(header);
+  const luma = await decodeLuma(image, width, height);
+  const { blind, attempts } = detect(luma, { syncs, payloads, received: header, depth: 'full' });
+  const result: Identified = { blind, attempts };
   return { result, transfer: [] };
 }
 

@@ -1,7 +1,7 @@
 // The thread that sees pixels. One job at a time; keys that sign are not here, signatures are asked for.
 import { parentPort, type MessagePort } from 'node:worker_threads';
 import type { ImageJob } from './images.ts';
-import { examinePicture, protectPicture, rebuildPicture, type Outcome } from './picture.ts';
+import { examinePicture, identifyPicture, protectPicture, rebuildPicture, type Outcome } from './picture.ts';
 import { codeOf, JobError, type FromWorker, type ToWorker } from './pool.ts';
 
 const port = parentPort as MessagePort;
@@ -30,6 +30,7 @@ const RUN: Readonly<Record<ImageJob['kind'], (job: never) => Promise<Outcome>>> 
   protect: (job) => protectPicture(job, sign),
   rebuild: rebuildPicture,
   examine: examinePicture,
+  identify: identifyPicture,
 };
 
 /** The private key is behind the main thread: it hands the bytes to the process that may open it. */
