@@ -30,6 +30,8 @@ const NULL_PICTURES = 24;
 const FOREIGN_PICTURES = 12;
 const TIMED = 12;
 
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
 const SOURCES = new URL('../packages/provenance/src/watermark/', import.meta.url);
 const detectorSha256 = hashOfSources();
 const photos = corpus('heldout');
@@ -224,8 +226,6 @@ function rateOf(size: 'full' | 'small', names: readonly string[]): { rate: numbe
   const ok = of.filter((row) => row.ok).length;
   return { rate: round(ok / of.length, 4), lower: round(lower95(ok, of.length), 4) };
 }
-
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 function report(): void {
   const marked = (size: string): MarkedRow[] =>
