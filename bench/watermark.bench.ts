@@ -253,7 +253,7 @@ function report(): void {
       smallPsnrMean: round(mean(small.map(({ psnr }) => psnr)), 2),
       falseIds: wrong + searched.filter((row) => row.kind === 'unmarked' && row.id !== null).length,
       unmarkedTried: searched.length,
-      unmarkedFull: searched.length,
+      unmarkedFull: options.full ? searched.length : 0,
       nullMean: round(distribution.all.mean, 4),
       nullSd: round(distribution.all.sd, 4),
       nullN: distribution.all.n,
