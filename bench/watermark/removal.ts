@@ -1,7 +1,7 @@
 // Somebody who knows everything but the keys tries to take the mark away: estimates it from the one picture that there is,
 // by laying its periods over each other, and subtracts the estimate where a mark may be strong.
 import { analyse, boxBlur } from '../../packages/provenance/src/watermark/analyse.ts';
-import { fft2, complexSquare } from '../../packages/provenance/src/watermark/fft.ts';
+import { halfSpectrum, inverseRealFft2, realFft2 } from '../../packages/provenance/src/watermark/fft.ts';
 import { visibilityMask } from '../../packages/provenance/src/watermark/mask.ts';
 import { addDelta, canonicalLuma } from '../../packages/provenance/src/watermark/place.ts';
 import { psnr, type Raster } from './raster.ts';
@@ -64,24 +64,13 @@ export function removePeaks(picture: Raster): Raster {
   return subtract(picture, (luma) => {
     const { width, height } = luma;
     const { power, spectrum } = analyse(luma);
-    const { size } = spectrum;
-    const square = complexSquare(size);
-    for (let y = 0; y < height; y++) square.re.set(luma.data.subarray(y * width, (y + 1) * width), y * size);
-    fft2(square);
-    for (let v = 0; v < size; v++) {
-      for (let u = 0; u < size; u++) {
-        const isMirrored = u > size / 2;
-        const at = isMirrored ? (size - u) * size + ((size - v) & (size - 1)) : u * size + v;
-        if ((power[at] as number) >= PEAK) continue;
-        square.re[v * size + u] = 0;
-        square.im[v * size + u] = 0;
-      }
+    const bins = realFft2(luma.data, width, height, halfSpectrum(spectrum.size));
+    for (let i = 0; i < power.length; i++) {
+      if ((power[i] as number) >= PEAK) continue;
+      bins.re[i] = 0;
+      bins.im[i] = 0;
     }
-    fft2(square, true);
-    const peaks = Float32Array.from(
-      luma.data,
-      (_, i) => square.re[Math.floor(i / width) * size + (i % width)] as number,
-    );
+    const peaks = inverseRealFft2(bins, width, height, new Float32Array(luma.data.length));
     const rms = Math.sqrt(peaks.reduce((sum, value) => sum + value * value, 0) / peaks.length) || 1;
     return peaks.map((value) => value / rms);
   });

@@ -33,11 +33,11 @@ for (const [width, height, size] of [
   test(`a real picture of ${width}×${height} has the bins of the definition, and comes back`, () => {
     const data = noise(width * height, width);
     const spectrum = realFft2(data, width, height, halfSpectrum(size));
-    for (let u = 0; u <= size / 2; u++) {
-      for (let v = 0; v < size; v++) {
+    for (let v = 0; v <= size / 2; v++) {
+      for (let u = 0; u < size; u++) {
         const [re, im] = bin(data, width, size, u, v);
-        near(spectrum.re[u * size + v], re, 1e-4);
-        near(spectrum.im[u * size + v], im, 1e-4);
+        near(spectrum.re[v * size + u], re, 1e-4);
+        near(spectrum.im[v * size + u], im, 1e-4);
       }
     }
     const back = inverseRealFft2(spectrum, width, height, new Float32Array(width * height));
@@ -67,8 +67,8 @@ test('at 1024 the power of the bins is the power of the picture', () => {
   const { re, im } = realFft2(data, 1_000, 700, halfSpectrum(1_024));
   let power = 0;
   for (let i = 0; i < re.length; i++) {
-    const column = Math.floor(i / 1_024);
-    const times = column === 0 || column === 512 ? 1 : 2;
+    const row = Math.floor(i / 1_024);
+    const times = row === 0 || row === 512 ? 1 : 2;
     power += times * ((re[i] as number) ** 2 + (im[i] as number) ** 2);
   }
   const expected = data.reduce((sum, value) => sum + value * value, 0) * 1_024 * 1_024;

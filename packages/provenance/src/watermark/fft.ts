@@ -1,6 +1,8 @@
-// Fourier transforms of pictures: real ones into half a spectrum, and small complex squares. Radix 4 inside, one plan a size.
+// Fourier transforms of pictures: real ones into half a spectrum, and small complex squares. The work is done in
+// ../../assembly/fft.ts.
+import { addressOf, floats, native, ROW_GAP } from './native.ts';
 
-/** Bins of a real picture, padded to `size`×`size`: columns 0…size/2, each column contiguous (bin (kx, ky) at kx·size + ky). */
+/** Bins of a real picture, padded to `size`×`size`: rows 0…size/2, bin (kx, ky) at ky·size + kx, kx wrapping round. */
 export interface HalfSpectrum {
   size: number;
   re: Float32Array;
@@ -14,97 +16,52 @@ export interface ComplexSquare {
   im: Float32Array;
 }
 
-interface Plan {
-  size: number;
-  cos: Float32Array;
-  sin: Float32Array;
-  reversed: Uint16Array;
-  lineRe: Float32Array;
-  lineIm: Float32Array;
-}
+const PLANE = addressOf('PLANE') >> 2;
+const HALF_RE = addressOf('HALF_RE') >> 2;
+const HALF_IM = addressOf('HALF_IM') >> 2;
 
-const plans = new Map<number, Plan>();
+const MIN_SIZE = 16;
+const MAX_SIZE = 1_024;
+const MAX_COMPLEX_SIZE = 512;
 
-/** Tables of one power of two from 4 to 4096; there are eleven at most. @throws RangeError for another size */
-function planOf(size: number): Plan {
-  const known = plans.get(size);
-  if (known !== undefined) return known;
-  if (size < 4 || size > 4_096 || (size & (size - 1)) !== 0) throw new RangeError(`No transform of size ${size}`);
+const prepared = new Set<number>();
+
+/** Writes the tables of one size. @throws RangeError for another size */
+function prepare(size: number, largest: number): void {
+  if (size < MIN_SIZE || size > largest || (size & (size - 1)) !== 0)
+    throw new RangeError(`No transform of size ${size}`);
+  if (prepared.has(size)) return;
   const bits = Math.log2(size);
-  const reversed = new Uint16Array(size);
+  const reversed = new Uint16Array(native.memory.buffer, addressOf('REVERSED') + 2 * size, size);
+  const twiddles = new Float32Array(native.memory.buffer, addressOf('TWIDDLES') + 8 * size, 2 * size);
   for (let i = 0; i < size; i++) {
     let r = 0;
     for (let b = 0; b < bits; b++) r |= ((i >> b) & 1) << (bits - 1 - b);
     reversed[i] = r;
+    twiddles[2 * i] = Math.cos((2 * Math.PI * i) / size);
+    twiddles[2 * i + 1] = -Math.sin((2 * Math.PI * i) / size);
   }
-  const plan = {
-    size,
-    cos: Float32Array.from({ length: size >> 1 }, (_, k) => Math.cos((2 * Math.PI * k) / size)),
-    sin: Float32Array.from({ length: size >> 1 }, (_, k) => -Math.sin((2 * Math.PI * k) / size)),
-    reversed,
-    lineRe: new Float32Array(size),
-    lineIm: new Float32Array(size),
-  };
-  plans.set(size, plan);
-  return plan;
+  prepared.add(size);
 }
 
-/** Forward transform (e^−iωx) of `size` values from `start`, in place. The first two stages need no multiplication. */
-function transformLine(plan: Plan, re: Float32Array, im: Float32Array, start: number): void {
-  const { size, cos, sin, reversed } = plan;
-  for (let i = 0; i < size; i++) {
-    const j = reversed[i] as number;
-    if (j <= i) continue;
-    const [a, b] = [start + i, start + j];
-    let swap = re[a] as number;
-    re[a] = re[b] as number;
-    re[b] = swap;
-    swap = im[a] as number;
-    im[a] = im[b] as number;
-    im[b] = swap;
-  }
-  const end = start + size;
-  for (let i = start; i < end; i += 4) {
-    const r0 = (re[i] as number) + (re[i + 1] as number);
-    const i0 = (im[i] as number) + (im[i + 1] as number);
-    const r1 = (re[i] as number) - (re[i + 1] as number);
-    const i1 = (im[i] as number) - (im[i + 1] as number);
-    const r2 = (re[i + 2] as number) + (re[i + 3] as number);
-    const i2 = (im[i + 2] as number) + (im[i + 3] as number);
-    const r3 = (re[i + 2] as number) - (re[i + 3] as number);
-    const i3 = (im[i + 2] as number) - (im[i + 3] as number);
-    re[i] = r0 + r2;
-    im[i] = i0 + i2;
-    re[i + 2] = r0 - r2;
-    im[i + 2] = i0 - i2;
-    re[i + 1] = r1 + i3;
-    im[i + 1] = i1 - r3;
-    re[i + 3] = r1 - i3;
-    im[i + 3] = i1 + r3;
-  }
-  for (let span = 8; span <= size; span <<= 1) {
-    const half = span >> 1;
-    const step = size / span;
-    for (let block = start; block < end; block += span) {
-      for (let k = 0, t = 0; k < half; k++, t += step) {
-        const c = cos[t] as number;
-        const s = sin[t] as number;
-        const p = block + k;
-        const q = p + half;
-        const qr = re[q] as number;
-        const qi = im[q] as number;
-        const xr = qr * c - qi * s;
-        const xi = qr * s + qi * c;
-        const pr = re[p] as number;
-        const pi = im[p] as number;
-        re[q] = pr - xr;
-        im[q] = pi - xi;
-        re[p] = pr + xr;
-        im[p] = pi + xi;
-      }
-    }
+/** Copies rows of `width` values in, padded with zeros to a multiple of eight, at `stride` values. */
+function write(rows: Float32Array, width: number, height: number, at: number, stride: number): void {
+  const padding = -width & 7;
+  for (let y = 0; y < height; y++) {
+    const start = at + y * stride;
+    floats.set(rows.subarray(y * width, (y + 1) * width), start);
+    if (padding > 0) floats.fill(0, start + width, start + width + padding);
   }
 }
+
+function read(rows: Float32Array, width: number, height: number, at: number, stride: number): void {
+  for (let y = 0; y < height; y++) {
+    const start = at + y * stride;
+    rows.set(floats.subarray(start, start + width), y * width);
+  }
+}
+
+const padded = (width: number): number => width + (-width & 7);
 
 export function halfSpectrum(size: number): HalfSpectrum {
   const length = (size / 2 + 1) * size;
@@ -115,111 +72,93 @@ export function complexSquare(size: number): ComplexSquare {
   return { size, re: new Float32Array(size * size), im: new Float32Array(size * size) };
 }
 
-/** Transform of a `width`×`height` picture at the upper left of a square of zeros, into `out`. */
+/** Transform (e^−iωx) of a `width`×`height` picture at the upper left of a square of zeros, into `out`. */
 export function realFft2(source: Float32Array, width: number, height: number, out: HalfSpectrum): HalfSpectrum {
+  const { size } = out;
+  prepare(size, MAX_SIZE);
+  write(source, width, height, PLANE, size + ROW_GAP);
+  forwardHeld(size, width, height);
+  return readHeld(out);
+}
+
+/** As `realFft2` of a picture that already lies in the module's memory; the bins stay there. */
+export function forwardHeld(size: number, width = size, height = size): void {
+  prepare(size, MAX_SIZE);
+  native.forwardReal(size, padded(width), height);
+}
+
+/** The bins that lie in the module's memory. */
+export function readHeld(out: HalfSpectrum): HalfSpectrum {
   const { size, re, im } = out;
-  const plan = planOf(size);
-  const { lineRe, lineIm } = plan;
-  re.fill(0);
-  im.fill(0);
-  const half = size >> 1;
-  // two real rows travel as one complex row
-  for (let y = 0; y < height; y += 2) {
-    lineRe.fill(0);
-    lineIm.fill(0);
-    lineRe.set(source.subarray(y * width, (y + 1) * width));
-    const hasSecond = y + 1 < height;
-    if (hasSecond) lineIm.set(source.subarray((y + 1) * width, (y + 2) * width));
-    transformLine(plan, lineRe, lineIm, 0);
-    for (let k = 0; k <= half; k++) {
-      const m = (size - k) & (size - 1);
-      const [ar, ai] = [lineRe[k] as number, lineIm[k] as number];
-      const [br, bi] = [lineRe[m] as number, lineIm[m] as number];
-      const at = k * size + y;
-      re[at] = 0.5 * (ar + br);
-      im[at] = 0.5 * (ai - bi);
-      if (!hasSecond) continue;
-      re[at + 1] = 0.5 * (ai + bi);
-      im[at + 1] = -0.5 * (ar - br);
-    }
-  }
-  for (let k = 0; k <= half; k++) transformLine(plan, re, im, k * size);
+  read(re, size, size / 2 + 1, HALF_RE, size + ROW_GAP);
+  read(im, size, size / 2 + 1, HALF_IM, size + ROW_GAP);
   return out;
 }
 
-/** Reverses `realFft2` for the first `width`×`height` values; destroys the spectrum. */
+/** Reverses `forwardHeld`, in the module's memory. */
+export function inverseHeld(size: number, width: number, height: number): void {
+  native.inverseReal(size, padded(width), height);
+}
+
+/** The spectrum whose bins are read at lines. */
+let heldBins: HalfSpectrum | null = null;
+const [BINS_RE, BINS_IM] = [addressOf('BINS_RE') >> 2, addressOf('BINS_IM') >> 2];
+/** Of a row's first bins, which follow its last: eight are read at once. */
+const REPEATED = 8;
+
+export function holdBins(spectrum: HalfSpectrum): void {
+  if (heldBins === spectrum) return;
+  const { size, re, im } = spectrum;
+  for (let ky = 0; ky <= size / 2; ky++) {
+    const [from, to] = [ky * size, ky * (size + ROW_GAP)];
+    floats.set(re.subarray(from, from + size), BINS_RE + to);
+    floats.set(re.subarray(from, from + REPEATED), BINS_RE + to + size);
+    floats.set(im.subarray(from, from + size), BINS_IM + to);
+    floats.set(im.subarray(from, from + REPEATED), BINS_IM + to + size);
+  }
+  heldBins = spectrum;
+}
+
+/** What the module wrote there, as arrays of their own. */
+export function takeBins(out: HalfSpectrum): HalfSpectrum {
+  const { size, re, im } = out;
+  read(re, size, size / 2 + 1, BINS_RE, size + ROW_GAP);
+  read(im, size, size / 2 + 1, BINS_IM, size + ROW_GAP);
+  heldBins = out;
+  return out;
+}
+
+/** Reverses `realFft2` for the first `width`×`height` values. */
 export function inverseRealFft2(
-  spectrum: HalfSpectrum,
+  { size, re, im }: HalfSpectrum,
   width: number,
   height: number,
   out: Float32Array,
 ): Float32Array {
-  const { size, re, im } = spectrum;
-  const plan = planOf(size);
-  const { lineRe, lineIm } = plan;
-  const half = size >> 1;
-  const scale = 1 / (size * size);
-  // conj(F(conj(x))) is the inverse
-  for (let i = 0; i < im.length; i++) im[i] = -(im[i] as number);
-  for (let k = 0; k <= half; k++) transformLine(plan, re, im, k * size);
-  for (let y = 0; y < height; y += 2) {
-    // rows a and b, conjugated: a + i·b travels as one row
-    for (let k = 0; k <= half; k++) {
-      const at = k * size + y;
-      const [ar, ai] = [re[at] as number, im[at] as number];
-      const [br, bi] = [re[at + 1] as number, im[at + 1] as number];
-      lineRe[k] = ar - bi;
-      lineIm[k] = ai + br;
-      if (k === 0 || k === half) continue;
-      lineRe[size - k] = ar + bi;
-      lineIm[size - k] = br - ai;
-    }
-    transformLine(plan, lineRe, lineIm, 0);
-    for (let x = 0; x < width; x++) out[y * width + x] = (lineRe[x] as number) * scale;
-    if (y + 1 >= height) continue;
-    for (let x = 0; x < width; x++) out[(y + 1) * width + x] = (lineIm[x] as number) * scale;
-  }
+  prepare(size, MAX_SIZE);
+  const stride = size + ROW_GAP;
+  write(re, size, size / 2 + 1, HALF_RE, stride);
+  write(im, size, size / 2 + 1, HALF_IM, stride);
+  native.inverseReal(size, padded(width), height);
+  read(out, width, height, PLANE, stride);
   return out;
 }
 
 /** In place; the inverse divides by size². */
-export function fft2(square: ComplexSquare, isInverse = false): void {
-  const { size, re, im } = square;
-  const plan = planOf(size);
+export function fft2({ size, re, im }: ComplexSquare, isInverse = false): void {
+  prepare(size, MAX_COMPLEX_SIZE);
+  const stride = size + ROW_GAP;
+  // conj(F(conj(x))) is the inverse
   if (isInverse) for (let i = 0; i < im.length; i++) im[i] = -(im[i] as number);
-  for (let y = 0; y < size; y++) if (!isZero(re, im, y * size, size)) transformLine(plan, re, im, y * size);
-  transpose(re, size);
-  transpose(im, size);
-  for (let y = 0; y < size; y++) transformLine(plan, re, im, y * size);
-  transpose(re, size);
-  transpose(im, size);
+  write(re, size, size, PLANE, stride);
+  write(im, size, size, HALF_RE, stride);
+  native.forwardComplex(size);
+  read(re, size, size, PLANE, stride);
+  read(im, size, size, HALF_RE, stride);
   if (!isInverse) return;
   const scale = 1 / (size * size);
   for (let i = 0; i < im.length; i++) {
     re[i] = (re[i] as number) * scale;
     im[i] = -(im[i] as number) * scale;
-  }
-}
-
-/** A few lines of the search fill a few rows: the others need no transform. */
-function isZero(re: Float32Array, im: Float32Array, start: number, length: number): boolean {
-  for (let i = start; i < start + length; i++) if (re[i] !== 0 || im[i] !== 0) return false;
-  return true;
-}
-
-const TRANSPOSE_BLOCK = 32;
-
-function transpose(data: Float32Array, size: number): void {
-  const step = Math.min(TRANSPOSE_BLOCK, size);
-  for (let top = 0; top < size; top += step) {
-    for (let left = top; left < size; left += step) {
-      for (let y = top; y < top + step; y++) {
-        for (let x = top === left ? y + 1 : left; x < left + step; x++) {
-          const swap = data[y * size + x] as number;
-          data[y * size + x] = data[x * size + y] as number;
-          data[x * size + y] = swap;
-        }
-      }
-    }
   }
 }

@@ -71,6 +71,8 @@ const JOURNEYS: Readonly<Record<string, (file: Buffer) => Promise<Buffer>>> = {
   '640 px, JPEG 60': (file) => sharp(file).resize(640, 640, { fit: 'inside' }).jpeg({ quality: 60 }).toBuffer(),
   'a quarter turn': (file) => sharp(file).rotate(90).jpeg({ quality: 85 }).toBuffer(),
   'a mirror': (file) => sharp(file).flop().jpeg({ quality: 85 }).toBuffer(),
+  'its negative': (file) => sharp(file).negate().jpeg({ quality: 80 }).toBuffer(),
+  'its negative, a quarter turn': (file) => sharp(file).negate().rotate(90).jpeg({ quality: 80 }).toBuffer(),
   grey: (file) => sharp(file).greyscale().jpeg({ quality: 80 }).toBuffer(),
   'a turn of 5 degrees': (file) => sharp(file).rotate(5, { background: '#fff' }).jpeg({ quality: 80 }).toBuffer(),
 };

@@ -23,7 +23,7 @@ import {
   searchPlane,
   settle,
   settled,
-  type Candidate,
+  type Linear,
   type SearchArea,
   type SearchPlane,
   type Settled,
@@ -90,6 +90,8 @@ export const MAX_PAYLOAD_KEYS = 192;
 /** Readings of one search are bounded, and all of them are paid for whether they took place or not. */
 export const MAX_READINGS = 96;
 
+/** For places that are not searched but known: standard normal by chance. */
+const LINES_GATE = 3;
 /** Lines that agree less than this are left alone. By chance the best of all places reaches 6.5. */
 const PLACE_GATE = 6.8;
 
@@ -143,14 +145,18 @@ class Hunt {
     return { blind, known, map, kind, read, attempts };
   }
 
-  /** Only resized: the frame is the picture, its scale is known. Needs no lines, and so outlives their removal. */
+  /**
+   * Only resized: the frame is the picture, its scale is known. Needs no lines, and so outlives their removal. Lines against
+   * their phases are those of a negative, or of an estimate of the mark that was subtracted too strongly.
+   */
   asItLies(sync: SyncKey): boolean {
-    for (const scale of this.scales())
-      if (this.test(sync, this.wholeMap(scale, ORIENTATIONS[0]), 'upright', true)) return true;
     for (const scale of this.scales()) {
-      for (const orientation of ORIENTATIONS.slice(1)) {
+      for (const [i, orientation] of ORIENTATIONS.entries()) {
         const map = this.wholeMap(scale, orientation);
-        if (this.linesAgree(sync, map) && this.test(sync, map, 'turned', false)) return true;
+        const z = agreement(this.picture, syncPattern(sync), map);
+        if (i === 0 && this.test(sync, map, 'upright', { isFirst: true })) return true;
+        if (i > 0 && z > LINES_GATE && this.test(sync, map, 'turned')) return true;
+        if (z < -LINES_GATE && this.test(sync, map, i === 0 ? 'upright' : 'turned', { isInverted: true })) return true;
       }
     }
     return false;
@@ -177,10 +183,6 @@ class Hunt {
     const [a, b, c, d] = [o.a * px, o.b * px, o.c * py, o.d * py];
     const [mx, my] = [frame.x / 2 - 0.5, frame.y / 2 - 0.5];
     return { a, b, c, d, tx: (width - 1) / 2 - a * mx - b * my, ty: (height - 1) / 2 - c * mx - d * my };
-  }
-
-  linesAgree(sync: SyncKey, map: Affine): boolean {
-    return agreement(this.picture, syncPattern(sync), map) > 3;
   }
 
   /** Upright and on its side, scaled by up to 15 % against a whole picture: a crop, a border, a small turn. */
@@ -251,7 +253,7 @@ class Hunt {
       if (anchor.z < ANCHOR_GATE) break;
       this.request.onStep?.();
       const map = track(this.picture, pattern, anchor, { x, y });
-      if (map !== null && this.test(sync, map, 'moved', false)) return true;
+      if (map !== null && this.test(sync, map, 'moved')) return true;
     }
     return false;
   }
@@ -281,7 +283,9 @@ class Hunt {
       .flatMap((area) => search(plane, pattern, Math.max(width, height), area, keep))
       .sort((one, other) => other.score - one.score);
     const refined = candidates.slice(0, REFINED).map(({ map }) => refine(this.picture, pattern, map));
-    const placed = distinct([...candidates, ...refined]).map(({ map }) => place(this.picture, pattern, map));
+    const placed = distinct([...candidates.map(({ map }) => map), ...refined]).map((map) =>
+      place(this.picture, pattern, map),
+    );
     placed.sort((one, other) => other.z - one.z);
     const settledOnes = placed.slice(0, SETTLED).map((one) => settled(this.picture, pattern, one));
     settledOnes.sort((one, other) => other.z - one.z);
@@ -289,7 +293,7 @@ class Hunt {
     for (const { map, z } of settledOnes.slice(0, readings)) {
       if (z < PLACE_GATE) break;
       this.request.onStep?.();
-      if (this.test(sync, map, kind, false)) return true;
+      if (this.test(sync, map, kind)) return true;
     }
     return false;
   }
@@ -299,7 +303,7 @@ class Hunt {
     syncKey: SyncKey,
     map: Affine & { g?: number; h?: number },
     kind: 'upright' | 'turned' | 'moved',
-    isFirst: boolean,
+    { isFirst = false, isInverted = false } = {},
   ): boolean {
     const done = this.readBySync.get(syncKey) ?? 0;
     if (done >= MAX_READINGS) return false;
@@ -307,6 +311,7 @@ class Hunt {
     this.read++;
     const sync = syncPattern(syncKey);
     const folded = fold(this.picture, map);
+    if (isInverted) negate(folded);
     const placement = isFirst ? { dx: 0, dy: 0, isTurned: false } : settlePlacement(folded, sync);
     const lines = lineEvidence(folded, sync, placement);
     const at = {
@@ -376,6 +381,13 @@ const ANCHOR_GATE = 5.6;
 /** Of the best places. */
 const SETTLED = 16;
 
+function negate({ re, im }: Folded): void {
+  for (let i = 0; i < re.length; i++) {
+    re[i] = -(re[i] as number);
+    im[i] = -(im[i] as number);
+  }
+}
+
 /** Stronger symbols than chance gives: worth a longer list. Σ accⱼ² / Σ yᵢ² is 1 ± 0.06 without a mark. */
 function isPromising({ symbols, power }: Evidence): boolean {
   let sum = 0;
@@ -394,13 +406,12 @@ function ratiosOf({ symbols, weights }: Evidence): Float32Array {
   return Float32Array.from(symbols, (value) => 2 * amplitude * value);
 }
 
-function distinct(candidates: readonly Candidate[]): Candidate[] {
-  const kept: Candidate[] = [];
-  for (const candidate of candidates) {
-    const isSame = ({ map }: Candidate): boolean =>
-      Math.abs(map.a - candidate.map.a) + Math.abs(map.b - candidate.map.b) < 2e-3 &&
-      Math.abs(map.c - candidate.map.c) + Math.abs(map.d - candidate.map.d) < 2e-3;
-    if (!kept.some(isSame)) kept.push(candidate);
+function distinct(maps: readonly Linear[]): Linear[] {
+  const kept: Linear[] = [];
+  for (const map of maps) {
+    const isSame = ({ a, b, c, d }: Linear): boolean =>
+      Math.abs(a - map.a) + Math.abs(b - map.b) < 2e-3 && Math.abs(c - map.c) + Math.abs(d - map.d) < 2e-3;
+    if (!kept.some(isSame)) kept.push(map);
   }
   return kept;
 }

@@ -1,6 +1,7 @@
 // All repetitions of the pattern laid over each other, and the symbols read from them.
 import { CODE_LENGTH } from './polar.ts';
-import { complexSquare, fft2, type ComplexSquare } from './fft.ts';
+import { forwardHeld, halfSpectrum, readHeld, type HalfSpectrum } from './fft.ts';
+import { holdPixels, native } from './native.ts';
 import { MAX_RADIUS, MIN_RADIUS, PERIOD, SYNC_LINES, type PayloadPattern, type SyncPattern } from './pattern.ts';
 import type { Analysis } from './analyse.ts';
 
@@ -21,129 +22,43 @@ export function inverseOf({ a, b, c, d, tx, ty }: Affine): Affine {
 }
 
 /** Whitened bins of one period: a bin without a mark has |value|² of mean 1. */
-export type Folded = ComplexSquare;
+export type Folded = HalfSpectrum;
 
 const MASK = PERIOD - 1;
 const BIN_LIMIT = 6;
-/** Wider than any frame: positions are made positive before they wrap. */
-const POSITIVE = PERIOD * 64;
-
 /**
  * Brings the picture into the canonical frame and adds up what is a period apart. Every picture pixel gives its value to
  * the four canonical pixels around it, or, where canonical pixels are the smaller ones, they take from it.
  */
-export function fold(
-  picture: Analysis,
-  map: Affine & { g?: number; h?: number },
-  square = complexSquare(PERIOD),
-): Folded {
-  const { re: sum, im: count } = square;
-  sum.fill(0);
-  count.fill(0);
-  const scale = Math.sqrt(Math.abs(map.a * map.d - map.b * map.c));
-  if (map.g !== undefined && map.h !== undefined) gatherTilted(picture, { ...map, g: map.g, h: map.h }, sum, count);
-  else if (scale > 1.05) spread(picture, inverseOf(map), sum, count);
-  else gather(picture, map, sum, count);
-  for (let i = 0; i < sum.length; i++) {
-    sum[i] = (sum[i] as number) / Math.sqrt(Math.max(1e-3, count[i] as number));
-    count[i] = 0;
-  }
-  fft2(square);
-  evenOut(square);
-  return square;
-}
-
-function spread({ width, height, pixels }: Analysis, map: Affine, sum: Float32Array, count: Float32Array): void {
-  for (let y = 0, i = 0; y < height; y++) {
-    let px = map.b * y + map.tx + POSITIVE;
-    let py = map.d * y + map.ty + POSITIVE;
-    for (let x = 0; x < width; x++, i++, px += map.a, py += map.c) {
-      const x0 = px | 0;
-      const y0 = py | 0;
-      const fx = px - x0;
-      const fy = py - y0;
-      const value = pixels[i] as number;
-      const top = (y0 & MASK) * PERIOD;
-      const bottom = ((y0 + 1) & MASK) * PERIOD;
-      const left = x0 & MASK;
-      const right = (x0 + 1) & MASK;
-      const [w00, w01, w10, w11] = [(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy];
-      sum[top + left] = (sum[top + left] as number) + w00 * value;
-      sum[top + right] = (sum[top + right] as number) + w01 * value;
-      sum[bottom + left] = (sum[bottom + left] as number) + w10 * value;
-      sum[bottom + right] = (sum[bottom + right] as number) + w11 * value;
-      count[top + left] = (count[top + left] as number) + w00 * w00;
-      count[top + right] = (count[top + right] as number) + w01 * w01;
-      count[bottom + left] = (count[bottom + left] as number) + w10 * w10;
-      count[bottom + right] = (count[bottom + right] as number) + w11 * w11;
+export function fold(picture: Analysis, map: Affine & { g?: number; h?: number }): Folded {
+  holdPixels(picture.pixels);
+  native.clearFold();
+  const { width, height } = picture;
+  const { a, b, c, d, tx, ty, g = 0, h = 0 } = map;
+  const isTilted = g !== 0 || h !== 0;
+  if (!isTilted && Math.sqrt(Math.abs(a * d - b * c)) > SPREAD_SCALE) {
+    const back = inverseOf(map);
+    native.spread(width, height, back.a, back.b, back.c, back.d, back.tx, back.ty);
+  } else {
+    const corners = cornersOf({ a, b, c, d, tx, ty, g, h }, width, height);
+    const xs = corners.map(([x]) => x);
+    const ys = corners.map(([, y]) => y);
+    const [left, right] = [Math.floor(Math.min(...xs)), Math.ceil(Math.max(...xs))];
+    const [top, bottom] = [Math.floor(Math.min(...ys)), Math.ceil(Math.max(...ys))];
+    if ((right - left) * (bottom - top) <= MAX_CANONICAL_PIXELS) {
+      if (isTilted) native.gatherTilted(width, height, left, top, right, bottom, a, b, c, d, tx, ty, g, h);
+      else native.gather(width, height, left, top, right, bottom, a, b, c, d, tx, ty);
     }
   }
+  native.evenOut();
+  forwardHeld(PERIOD);
+  const folded = readHeld(halfSpectrum(PERIOD));
+  evenOut(folded);
+  return folded;
 }
 
-function gather({ width, height, pixels }: Analysis, map: Affine, sum: Float32Array, count: Float32Array): void {
-  const back = inverseOf(map);
-  const xs = [0, width - 1, 0, width - 1].map((x, i) => back.a * x + back.b * (i < 2 ? 0 : height - 1) + back.tx);
-  const ys = [0, width - 1, 0, width - 1].map((x, i) => back.c * x + back.d * (i < 2 ? 0 : height - 1) + back.ty);
-  const [left, right] = [Math.floor(Math.min(...xs)), Math.ceil(Math.max(...xs))];
-  const [top, bottom] = [Math.floor(Math.min(...ys)), Math.ceil(Math.max(...ys))];
-  if (!((right - left) * (bottom - top) <= MAX_CANONICAL_PIXELS)) return;
-  for (let y = top; y <= bottom; y++) {
-    const row = (y & MASK) * PERIOD;
-    let px = map.a * left + map.b * y + map.tx;
-    let py = map.c * left + map.d * y + map.ty;
-    for (let x = left; x <= right; x++, px += map.a, py += map.c) {
-      if (px < 0 || py < 0 || px >= width - 1 || py >= height - 1) continue;
-      const x0 = px | 0;
-      const y0 = py | 0;
-      const fx = px - x0;
-      const at = y0 * width + x0;
-      const upper = (pixels[at] as number) + fx * ((pixels[at + 1] as number) - (pixels[at] as number));
-      const lower =
-        (pixels[at + width] as number) + fx * ((pixels[at + width + 1] as number) - (pixels[at + width] as number));
-      const to = row + (x & MASK);
-      sum[to] = (sum[to] as number) + upper + (py - y0) * (lower - upper);
-      count[to] = (count[to] as number) + 1;
-    }
-  }
-}
-
-/** As `gather`, through a homography: canonical pixels take from the picture. */
-function gatherTilted(
-  { width, height, pixels }: Analysis,
-  map: Affine & { g: number; h: number },
-  sum: Float32Array,
-  count: Float32Array,
-): void {
-  const corners = cornersOf(map, width, height);
-  const [left, right] = [
-    Math.floor(Math.min(...corners.map(([x]) => x))),
-    Math.ceil(Math.max(...corners.map(([x]) => x))),
-  ];
-  const [top, bottom] = [
-    Math.floor(Math.min(...corners.map(([, y]) => y))),
-    Math.ceil(Math.max(...corners.map(([, y]) => y))),
-  ];
-  if (!((right - left) * (bottom - top) <= MAX_CANONICAL_PIXELS)) return;
-  for (let y = top; y <= bottom; y++) {
-    const row = (y & MASK) * PERIOD;
-    for (let x = left; x <= right; x++) {
-      const d = map.g * x + map.h * y + 1;
-      const px = (map.a * x + map.b * y + map.tx) / d;
-      const py = (map.c * x + map.d * y + map.ty) / d;
-      if (!(d > 0.2 && px >= 0 && py >= 0 && px < width - 1 && py < height - 1)) continue;
-      const x0 = px | 0;
-      const y0 = py | 0;
-      const fx = px - x0;
-      const at = y0 * width + x0;
-      const upper = (pixels[at] as number) + fx * ((pixels[at + 1] as number) - (pixels[at] as number));
-      const lower =
-        (pixels[at + width] as number) + fx * ((pixels[at + width + 1] as number) - (pixels[at + width] as number));
-      const to = row + (x & MASK);
-      sum[to] = (sum[to] as number) + upper + (py - y0) * (lower - upper);
-      count[to] = (count[to] as number) + 1;
-    }
-  }
-}
+/** Picture pixels per canonical one from which on the picture's pixels are the smaller ones. */
+const SPREAD_SCALE = 1.05;
 
 /** Canonical positions of a picture's corners under a homography. */
 function cornersOf(m: Affine & { g: number; h: number }, width: number, height: number): [number, number][] {
@@ -176,7 +91,7 @@ const RING_OF = ((): Int8Array => {
 })();
 
 /** Every ring's noise to 1, measured by its median (a mark hardly moves it), and outliers cut. Upper half only. */
-function evenOut({ re, im }: ComplexSquare): void {
+function evenOut({ re, im }: HalfSpectrum): void {
   const rings = RING_EDGES.length - 1;
   const samples: number[][] = Array.from({ length: rings }, () => []);
   for (let i = 0; i < RING_OF.length; i += 5) {

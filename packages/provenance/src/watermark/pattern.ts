@@ -2,7 +2,7 @@
 // A few keyed bins are lines that tell the geometry, all others carry the symbols of the id under keyed signs.
 import { CODE_LENGTH } from './polar.ts';
 import { keyDigest, keyedStream, type PayloadKey, type SyncKey } from './keys.ts';
-import { complexSquare, fft2 } from './fft.ts';
+import { halfSpectrum, inverseRealFft2 } from './fft.ts';
 
 /** Canonical pixels after which the pattern repeats. */
 export const PERIOD = 512;
@@ -145,11 +145,15 @@ export function renderPattern(
   codeword: Int8Array,
   symbolGain?: Float32Array,
 ): Float32Array {
-  const square = complexSquare(PERIOD);
+  const bins = halfSpectrum(PERIOD);
   const put = (u: number, v: number, re: number, im: number): void => {
     const at = v * PERIOD + (u & (PERIOD - 1));
-    square.re[at] = re;
-    square.im[at] = im;
+    bins.re[at] = re;
+    bins.im[at] = im;
+    if (v > 0) return;
+    // of the row v = 0 both halves are held
+    bins.re[PERIOD - u] = re;
+    bins.im[PERIOD - u] = -im;
   };
   let power = 0;
   for (let bin = 0, dim = 0; bin < payload.u.length; bin++, dim += 2) {
@@ -171,9 +175,11 @@ export function renderPattern(
     }
     power /= 1 - SYNC_SHARE;
   }
-  fft2(square, true);
-  // Σ Re(c e^{iωx}) has the mean square Σ|c|²/2
-  const scale = (PERIOD * PERIOD) / Math.sqrt(power / 2);
-  for (let i = 0; i < square.re.length; i++) square.re[i] = (square.re[i] as number) * scale;
-  return square.re;
+  // 2·Σ Re(c e^{iωx}) has the mean square 2·Σ|c|²
+  const scale = (PERIOD * PERIOD) / Math.sqrt(2 * power);
+  for (let i = 0; i < bins.re.length; i++) {
+    bins.re[i] = (bins.re[i] as number) * scale;
+    bins.im[i] = (bins.im[i] as number) * scale;
+  }
+  return inverseRealFft2(bins, PERIOD, PERIOD, new Float32Array(PERIOD * PERIOD));
 }

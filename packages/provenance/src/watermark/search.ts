@@ -1,8 +1,9 @@
 // Finds the geometry: keyed lines in the power spectrum tell scale, angle, mirror and shear; their phases tell the place.
 // What is found here only ranks hypotheses. It is never evidence: a maximum over a search is not a p-value.
-import { complexSquare, fft2 } from './fft.ts';
+import { complexSquare, fft2, holdBins } from './fft.ts';
+import { addressOf, floats, native, words } from './native.ts';
 import { PERIOD, SYNC_LINES, type SyncPattern } from './pattern.ts';
-import type { Analysis } from './analyse.ts';
+import type { Whitened } from './analyse.ts';
 import { inverseOf, type Affine } from './fold.ts';
 
 /** Canonical frequency (cycles per period) → bin of the picture's spectrum: kx = a·u + b·v, ky = c·u + d·v. */
@@ -34,7 +35,7 @@ export interface SearchArea {
 export interface SearchPlane {
   size: number;
   values: Float32Array;
-  /** Not averaged, for a closer look. */
+  /** Without its outliers and not averaged, for a closer look. */
   sharp: Float32Array;
 }
 
@@ -42,15 +43,15 @@ const POWER_LIMIT = 12;
 /** A cell's side in the logarithm of scale and in radians, where a line at the rim lies at 232 of 1024 bins. */
 const STEP = 0.004;
 
-export function searchPlane({ power, spectrum: { size } }: Analysis): SearchPlane {
+export function searchPlane({ power, spectrum: { size } }: Whitened): SearchPlane {
   const half = size >> 1;
   const along = new Float32Array(power.length);
   for (let k = 0; k <= half; k++) {
-    const column = k * size;
+    const row = k * size;
     for (let j = 0; j < size; j++) {
-      const before = Math.min(POWER_LIMIT, power[column + ((j - 1) & (size - 1))] as number);
-      const after = Math.min(POWER_LIMIT, power[column + ((j + 1) & (size - 1))] as number);
-      along[column + j] = before + after + Math.min(POWER_LIMIT, power[column + j] as number);
+      const before = Math.min(POWER_LIMIT, power[row + ((j - 1) & (size - 1))] as number);
+      const after = Math.min(POWER_LIMIT, power[row + ((j + 1) & (size - 1))] as number);
+      along[row + j] = before + after + Math.min(POWER_LIMIT, power[row + j] as number);
     }
   }
   const values = new Float32Array(power.length);
@@ -60,7 +61,7 @@ export function searchPlane({ power, spectrum: { size } }: Analysis): SearchPlan
       values[at] = ((along[before + j] as number) + (along[at] as number) + (along[after + j] as number)) / 9 - 1;
     }
   }
-  return { size, values, sharp: power };
+  return { size, values, sharp: power.map((value) => Math.min(POWER_LIMIT, value)) };
 }
 
 /** The best cells of an area, nearby ones once, best first. */
@@ -73,12 +74,14 @@ export function search(
 ): Candidate[] {
   const found: Cell[] = [];
   const pool = { cells: found, limit: Math.max(MIN_LOOKED_AT, 8 * keep), threshold: 0 };
+  const polar = holdPolar(plane, longSide);
   for (const isMirrored of area.mirrored) {
-    for (const aspect of area.aspects) scan(plane, sync, longSide, area, isMirrored, aspect, pool);
+    for (const aspect of area.aspects) scan(plane.size, polar, sync, area, isMirrored, aspect, pool);
   }
   prune(pool);
-  const base = (STEP * 1_024) / longSide;
-  for (let i = 0; i < found.length; i++) found[i] = closer(plane, sync, found[i] as Cell, base);
+  holdLines(sync);
+  holdPower(plane.sharp);
+  for (let i = 0; i < found.length; i++) found[i] = closer(plane.size, found[i] as Cell, polar.step);
   found.sort((one, other) => other.score - one.score);
   const best: Cell[] = [];
   for (const cell of found) {
@@ -119,21 +122,41 @@ const MIN_LOOKED_AT = 160;
 const CLOSER = [-0.5, -0.25, 0, 0.25, 0.5];
 
 /** The best of the places around a cell, by the power between bins. */
-function closer({ size, sharp }: SearchPlane, sync: SyncPattern, cell: Cell, base: number): Cell {
+function closer(size: number, cell: Cell, base: number): Cell {
   const step = base * Math.max(1, Math.exp(cell.logScale));
   let best = { ...cell, score: -Infinity };
-  const powerAt = (x: number, y: number): number => {
-    const at = x < 0 ? -x * size + (-y & (size - 1)) : x * size + (y & (size - 1));
-    return Math.min(POWER_LIMIT, sharp[at] as number);
-  };
   for (const along of CLOSER) {
     for (const around of CLOSER) {
       const near = { ...cell, logScale: cell.logScale + along * step, angle: cell.angle + around * step };
-      const score = linePower(powerAt, sync, linearOf(near, size), size);
+      const { a, b, c, d } = linearOf(near, size);
+      const score = native.linePower(size, SYNC_LINES, a, b, c, d);
       if (score > best.score) best = { ...near, score };
     }
   }
   return best;
+}
+
+/** What lies in the module's memory; put there when another one is asked for. */
+const held: { lines: SyncPattern | null; polar: SearchPlane | null; power: Float32Array | null } = {
+  lines: null,
+  polar: null,
+  power: null,
+};
+
+const [LINE_U, LINE_V] = [addressOf('LINE_U') >> 2, addressOf('LINE_V') >> 2];
+const POWER = addressOf('POWER') >> 2;
+
+function holdLines(sync: SyncPattern): void {
+  if (held.lines === sync) return;
+  floats.set(sync.u, LINE_U);
+  floats.set(sync.v, LINE_V);
+  held.lines = sync;
+}
+
+function holdPower(values: Float32Array): void {
+  if (held.power === values) return;
+  floats.set(values, POWER);
+  held.power = values;
 }
 
 interface Pool {
@@ -142,61 +165,78 @@ interface Pool {
   threshold: number;
 }
 
+/** A plane by angle (0…π) and logarithm of radius: a change of scale or angle then moves every line alike. */
+interface Polar {
+  /** Cells in π, and values a row, which holds every angle twice. */
+  angles: number;
+  stride: number;
+  rows: number;
+  /** Radians, and steps of the logarithm of radius. */
+  step: number;
+}
+
+/** Bins; a line of the least radius at the largest scale lies just beyond. */
+const MIN_POLAR_RADIUS = 8;
+const STARTS = addressOf('STARTS') >> 2;
+const scores = floats.subarray(addressOf('SCORES') >> 2, addressOf('COSINES') >> 2);
+
+function holdPolar(plane: SearchPlane, longSide: number): Polar {
+  const { size, values } = plane;
+  const angles = Math.ceil((Math.PI * longSide) / (STEP * 1_024));
+  const step = Math.PI / angles;
+  const rows = Math.floor(Math.log((size / 2 - 2) / MIN_POLAR_RADIUS) / step) + 1;
+  const stride = 2 * angles + 16;
+  if (held.polar === plane) return { angles, stride, rows, step };
+  holdPower(values);
+  const [cosines, sines, radii] = [addressOf('COSINES') >> 2, addressOf('SINES') >> 2, addressOf('RADII') >> 2];
+  for (let t = 0; t < angles; t++) {
+    floats[cosines + t] = Math.cos(t * step);
+    floats[sines + t] = Math.sin(t * step);
+  }
+  for (let row = 0; row < rows; row++) floats[radii + row] = MIN_POLAR_RADIUS * Math.exp(row * step);
+  native.toPolar(size, rows, angles, stride);
+  held.polar = plane;
+  return { angles, stride, rows, step };
+}
+
 function scan(
-  { size, values }: SearchPlane,
+  size: number,
+  { angles, stride, rows, step }: Polar,
   sync: SyncPattern,
-  longSide: number,
   area: SearchArea,
   isMirrored: boolean,
   aspect: number,
   pool: Pool,
 ): void {
   const stretch = Math.sqrt(aspect);
-  const radius = new Float64Array(SYNC_LINES);
-  const direction = new Float64Array(SYNC_LINES);
+  const row = new Float64Array(SYNC_LINES);
+  const column = new Int32Array(SYNC_LINES);
+  const start = Math.round((area.angle - area.angleWidth / 2) / step);
   for (let i = 0; i < SYNC_LINES; i++) {
     const x = (sync.u[i] as number) * stretch * (isMirrored ? -1 : 1);
     const y = (sync.v[i] as number) / stretch;
-    radius[i] = (Math.hypot(x, y) * size) / PERIOD;
-    direction[i] = Math.atan2(y, x);
+    row[i] = Math.log((Math.hypot(x, y) * size) / PERIOD / MIN_POLAR_RADIUS) / step;
+    column[i] = (((Math.round(Math.atan2(y, x) / step) + start) % angles) + angles) % angles;
   }
-  const base = (STEP * 1_024) / longSide;
-  const start = area.angle - area.angleWidth / 2;
-  const limit = size / 2 - 2;
-  const wrap = size - 1;
-  const scores = new Float32Array(Math.ceil(area.angleWidth / base) + 1);
+  const looked = Math.min(angles, Math.ceil(area.angleWidth / step) + 1);
   for (let logScale = Math.log(area.minScale), end = Math.log(area.maxScale); logScale <= end;) {
-    const scale = Math.exp(logScale);
-    const step = base * Math.max(1, scale);
-    const angles = Math.max(1, Math.ceil(area.angleWidth / step));
-    scores.fill(0, 0, angles);
-    const [turnCos, turnSin] = [Math.cos(step), Math.sin(step)];
     let used = 0;
     for (let i = 0; i < SYNC_LINES; i++) {
-      const r = (radius[i] as number) / scale;
-      if (r > limit) continue;
-      used++;
-      let x = r * Math.cos((direction[i] as number) + start);
-      let y = r * Math.sin((direction[i] as number) + start);
-      for (let t = 0; t < angles; t++) {
-        const at =
-          x < 0
-            ? ((0.5 - x) | 0) * size + ((size + 0.5 - y) & wrap)
-            : ((x + 0.5) | 0) * size + ((size + y + 0.5) & wrap);
-        scores[t] = (scores[t] as number) + (values[at] as number);
-        const next = x * turnCos - y * turnSin;
-        y = y * turnCos + x * turnSin;
-        x = next;
-      }
+      const at = Math.round((row[i] as number) - logScale / step);
+      if (at < 0 || at >= rows) continue;
+      words[STARTS + used++] = at * stride + (column[i] as number);
     }
+    native.scanRow(used, looked);
     const share = 1 / Math.sqrt(Math.max(8, used));
-    for (let t = 0; t < angles; t++) {
+    // where the picture was enlarged its lines lie closer together, and so may the cells lie further apart
+    const skip = Math.max(1, Math.floor(Math.exp(logScale)));
+    for (let t = 0; t < looked; t += skip) {
       const score = (scores[t] as number) * share;
       if (score <= pool.threshold) continue;
-      pool.cells.push({ score, logScale, angle: start + t * step, isMirrored, aspect });
+      pool.cells.push({ score, logScale, angle: (start + t) * step, isMirrored, aspect });
       if (pool.cells.length >= 2 * pool.limit) prune(pool);
     }
-    logScale += step;
+    logScale += step * skip;
   }
 }
 
@@ -213,10 +253,10 @@ const PEAK_FLOOR = 2.5;
 const PEAK_LIMIT = 40;
 
 /** Moves a candidate so that its lines lie on the peaks around them (weighted least squares, kept near where it was). */
-export function refine({ power, spectrum: { size } }: Analysis, sync: SyncPattern, start: Linear): Candidate {
+export function refine({ power, spectrum: { size } }: Whitened, sync: SyncPattern, start: Linear): Linear {
   const wrap = size - 1;
   const powerAt = (x: number, y: number): number => {
-    const at = x < 0 ? -x * size + (-y & wrap) : x * size + (y & wrap);
+    const at = y < 0 ? -y * size + (-x & wrap) : y * size + (x & wrap);
     return Math.min(PEAK_LIMIT, power[at] ?? 0);
   };
   let map = start;
@@ -264,23 +304,7 @@ export function refine({ power, spectrum: { size } }: Analysis, sync: SyncPatter
       d: (yv * gu - yu * uv) / det,
     };
   }
-  return { map, score: linePower(powerAt, sync, map, size) };
-}
-
-function linePower(powerAt: (x: number, y: number) => number, sync: SyncPattern, map: Linear, size: number): number {
-  let [sum, used] = [0, 0];
-  for (let i = 0; i < SYNC_LINES; i++) {
-    const x = map.a * (sync.u[i] as number) + map.b * (sync.v[i] as number);
-    const y = map.c * (sync.u[i] as number) + map.d * (sync.v[i] as number);
-    if (Math.abs(x) > size / 2 - 3 || Math.abs(y) > size / 2 - 3) continue;
-    const [x0, y0] = [Math.floor(x), Math.floor(y)];
-    const [fx, fy] = [x - x0, y - y0];
-    const upper = powerAt(x0, y0) * (1 - fx) + powerAt(x0 + 1, y0) * fx;
-    const lower = powerAt(x0, y0 + 1) * (1 - fx) + powerAt(x0 + 1, y0 + 1) * fx;
-    sum += upper * (1 - fy) + lower * fy - 1;
-    used++;
-  }
-  return sum / Math.sqrt(Math.max(8, used));
+  return map;
 }
 
 /** A linear map with the canonical position of the picture's middle. */
@@ -307,7 +331,7 @@ const square = complexSquare(GRID);
  * Where the pattern lies for a linear map: phases of the lines against all places of one period at once, both ways up.
  * @returns the best place, upright or turned by 180° (a spectrum cannot tell them apart)
  */
-export function place(picture: Analysis, sync: SyncPattern, map: Linear): Placed {
+export function place(picture: Whitened, sync: SyncPattern, map: Linear): Placed {
   const lines = sampleLines(picture, sync, map);
   const { re, im } = square;
   re.fill(0);
@@ -339,7 +363,7 @@ export function place(picture: Analysis, sync: SyncPattern, map: Linear): Placed
 }
 
 /** The same, moved to where it fits best. */
-export function settled(picture: Analysis, sync: SyncPattern, { linear, centre }: Placed): Settled {
+export function settled(picture: Whitened, sync: SyncPattern, { linear, centre }: Placed): Settled {
   const middle = { ...centre };
   const climbed = climb(picture, sync, linear, middle);
   return { map: affineOf(picture, climbed.map, middle), z: climbed.z };
@@ -349,7 +373,7 @@ export function settled(picture: Analysis, sync: SyncPattern, { linear, centre }
 const FOLLOW_REACH = 6;
 
 /** The map of a block near a predicted one. */
-export function follow(block: Analysis, sync: SyncPattern, map: Affine): Settled {
+export function follow(block: Whitened, sync: SyncPattern, map: Affine): Settled {
   const linear = linearFrom(block, map);
   const lines = sampleLines(block, sync, linear);
   const back = inverseOf(map);
@@ -368,13 +392,13 @@ export function follow(block: Analysis, sync: SyncPattern, map: Affine): Settled
 }
 
 /** The frequency map of a map of positions: its inverse transpose, in bins. */
-function linearFrom({ spectrum: { size } }: Analysis, { a, b, c, d }: Affine): Linear {
+function linearFrom({ spectrum: { size } }: Whitened, { a, b, c, d }: Affine): Linear {
   const unit = size / PERIOD / (a * d - b * c);
   return { a: unit * d, b: -unit * c, c: -unit * b, d: unit * a };
 }
 
 /** How well the phases of the lines agree with one whole map: standard normal without a mark. */
-export function agreement(picture: Analysis, sync: SyncPattern, map: Affine): number {
+export function agreement(picture: Whitened, sync: SyncPattern, map: Affine): number {
   const linear = linearFrom(picture, map);
   const lines = sampleLines(picture, sync, linear);
   const back = inverseOf(map);
@@ -411,7 +435,7 @@ export function settle(lines: Lines, sync: SyncPattern, centre: { x: number; y: 
 
 /** x = M·(X − centre) + middle of the picture, M being the inverse transpose of the frequency map. */
 function affineOf(
-  { width, height, spectrum: { size } }: Analysis,
+  { width, height, spectrum: { size } }: Whitened,
   f: Linear,
   centre: { x: number; y: number },
 ): Affine {
@@ -433,53 +457,22 @@ export interface Lines {
   im: Float64Array;
 }
 
-/** Taps on each side of the interpolation between bins; its error is 2 % of the power, enough to rank. */
-const TAPS = 4;
-const weightsX = new Float64Array(2 * TAPS);
-const weightsY = new Float64Array(2 * TAPS);
-
-/** Whitened bins at the lines' places between bins, phases relative to the middle of the picture. */
-function sampleLines({ spectrum }: Analysis, sync: SyncPattern, map: Linear, lines = newLines()): Lines {
-  const { size, re, im } = spectrum;
-  const wrap = size - 1;
-  const limit = size / 2 - TAPS - 1;
-  for (let i = 0; i < SYNC_LINES; i++) {
-    const fx = map.a * (sync.u[i] as number) + map.b * (sync.v[i] as number);
-    const fy = map.c * (sync.u[i] as number) + map.d * (sync.v[i] as number);
-    lines.re[i] = 0;
-    lines.im[i] = 0;
-    if (Math.abs(fx) > limit || Math.abs(fy) > limit) continue;
-    const [x0, y0] = [Math.floor(fx) - TAPS + 1, Math.floor(fy) - TAPS + 1];
-    sincWeights(fx - x0, weightsX);
-    sincWeights(fy - y0, weightsY);
-    let [sumRe, sumIm] = [0, 0];
-    for (let y = y0; y < y0 + 2 * TAPS; y++) {
-      let [rowRe, rowIm] = [0, 0];
-      for (let t = 0; t < 2 * TAPS; t++) {
-        const x = x0 + t;
-        const at = x < 0 ? -x * size + (-y & wrap) : x * size + (y & wrap);
-        const weight = weightsX[t] as number;
-        rowRe += weight * (re[at] as number);
-        rowIm += x < 0 ? -weight * (im[at] as number) : weight * (im[at] as number);
-      }
-      const weight = weightsY[y - y0] as number;
-      sumRe += weight * rowRe;
-      sumIm += weight * rowIm;
-    }
-    const amplitude = Math.sqrt(sumRe * sumRe + sumIm * sumIm);
-    const share = amplitude > LINE_LIMIT ? LINE_LIMIT / amplitude : 1;
-    lines.re[i] = sumRe * share;
-    lines.im[i] = sumIm * share;
-  }
-  return lines;
+/** Whitened bins at the lines' places between bins, phases relative to the middle of the picture. Valid until the next call. */
+function sampleLines(picture: Whitened, sync: SyncPattern, { a, b, c, d }: Linear): Lines {
+  holdLines(sync);
+  holdBins(picture.spectrum);
+  native.sampleLines(picture.spectrum.size, SYNC_LINES, a, b, c, d, LINE_LIMIT);
+  return sampled;
 }
 
+const sampled: Lines = {
+  re: new Float64Array(native.memory.buffer, addressOf('READ_RE'), SYNC_LINES),
+  im: new Float64Array(native.memory.buffer, addressOf('READ_IM'), SYNC_LINES),
+};
 /** No single line decides. */
 const LINE_LIMIT = 3;
 /** Deviation of a sum of the lines' real parts without a mark. */
 const DEVIATION = Math.sqrt(SYNC_LINES / 2);
-
-const newLines = (): Lines => ({ re: new Float64Array(SYNC_LINES), im: new Float64Array(SYNC_LINES) });
 
 /** Steps of the climb, in bins at the outermost line, and of the middle in canonical pixels. */
 const CLIMB = [0.4, 0.2, 0.1];
@@ -487,16 +480,12 @@ const OUTERMOST = 116;
 
 /** Moves the linear map and the middle so that the phases agree best: up to half a bin, where `refine` sees no peaks. */
 function climb(
-  picture: Analysis,
+  picture: Whitened,
   sync: SyncPattern,
   start: Linear,
   centre: { x: number; y: number },
 ): { map: Linear; z: number } {
-  const lines = newLines();
-  const value = (map: Linear): number => {
-    sampleLines(picture, sync, map, lines);
-    return alongPhases(lines, sync, centre);
-  };
+  const value = (map: Linear): number => alongPhases(sampleLines(picture, sync, map), sync, centre);
   let map = start;
   let best = value(map);
   for (const bins of CLIMB) {
@@ -512,7 +501,7 @@ function climb(
           break;
         }
       }
-      sampleLines(picture, sync, map, lines);
+      const lines = sampleLines(picture, sync, map);
       settle(lines, sync, centre);
       best = alongPhases(lines, sync, centre);
       if (best < before + 0.02) break;
@@ -543,13 +532,4 @@ function alongPhases(lines: Lines, sync: SyncPattern, centre: { x: number; y: nu
     sum += (lines.re[i] as number) * Math.cos(turn) + (lines.im[i] as number) * Math.sin(turn);
   }
   return sum / DEVIATION;
-}
-
-/** sin πt / πt at `at`, `at` − 1, …: one sine serves all, its sign alternates. */
-function sincWeights(at: number, weights: Float64Array): void {
-  let sine = Math.sin(Math.PI * at) / Math.PI;
-  for (let t = 0; t < weights.length; t++, sine = -sine) {
-    const distance = at - t;
-    weights[t] = Math.abs(distance) < 1e-9 ? 1 : sine / distance;
-  }
 }
