@@ -50,7 +50,7 @@ report();
 /** Everything that decides what is found; tests and documents do not. */
 function hashOfSources(): string {
   const hash = createHash('sha256');
-  const files = readdirSync(SOURCES).filter((file) => /^[a-z0-9]+\.ts$/.test(file) && file !== 'presence.ts');
+  const files = readdirSync(SOURCES).filter((file) => /^[a-z0-9]+\.(ts|wasm)$/.test(file) && file !== 'presence.ts');
   for (const file of files.sort()) hash.update(file).update(readFileSync(new URL(file, SOURCES)));
   return hash.update(readFileSync(new URL('./watermark/attacks.ts', import.meta.url))).digest('hex');
 }

@@ -129,10 +129,20 @@ async function removeAll(path: string, tell: (row: Row) => void): Promise<void> 
   }
 }
 
+/** Decoding takes as long as the search: a thread keeps the corpus, about 7 MB a photograph. */
+const MAX_KEPT = 64;
+const keptPhotos = new Map<string, Raster>();
+
+async function keptPhoto(path: string): Promise<Raster> {
+  const photo = keptPhotos.get(path) ?? (await load(path, 'full'));
+  if (keptPhotos.size < MAX_KEPT) keptPhotos.set(path, photo);
+  return photo;
+}
+
 /** A part of a photograph that no other index has: position, size and shape drawn by the index. */
 async function searchUnmarked(path: string, index: number, tell: (row: Row) => void): Promise<void> {
   const random = randomFrom(index + 1);
-  const whole = await load(path, 'full');
+  const whole = await keptPhoto(path);
   const width = Math.round(whole.width * (0.3 + 0.7 * random()));
   const height = Math.round(whole.height * (0.3 + 0.7 * random()));
   const [left, top] = [Math.floor((whole.width - width) * random()), Math.floor((whole.height - height) * random())];
