@@ -114,7 +114,7 @@ function operation(declared: Route): Schema {
   return {
     operationId: operationId(method, path),
     summary,
-    ...(policy.kind === 'scope' ? { description: `Needs the scope \`${policy.scope}\`.` } : {}),
+    ...(policy.kind === 'scope' ? { description: scopesInWords([policy.scope, ...(policy.or ?? [])]) } : {}),
     ...(policy.kind === 'person' ? { description: 'For a person who is logged in.' } : {}),
     tags: [tag],
     security: securityOf(declared),
@@ -122,6 +122,10 @@ function operation(declared: Route): Schema {
     ...(requestBody === undefined ? {} : { requestBody }),
     responses: responsesOf(declared),
   };
+}
+
+function scopesInWords(scopes: readonly string[]): string {
+  return `Needs the scope ${scopes.map((scope) => `\`${scope}\``).join(' or ')}.`;
 }
 
 function operationId(method: string, path: string): string {

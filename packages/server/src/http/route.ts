@@ -4,12 +4,12 @@ import type { z } from 'zod';
 import type { Principal, Scope } from '../access/principal.ts';
 import type { Problem } from './errors.ts';
 
-/** Who may call: anyone (with the reason why), any logged-in person, or whoever holds the scope. */
+/** Who may call: anyone (with the reason why), any logged-in person, or whoever holds the scope (or one of the others named). */
 export type Policy =
   | { kind: 'public'; because: string }
   | { kind: 'person' }
   | { kind: 'authenticated' }
-  | { kind: 'scope'; scope: Scope };
+  | { kind: 'scope'; scope: Scope; or?: readonly Scope[] };
 
 /**
  * Which counter a request falls under: `v1` per tenant and hour with X-RateLimit headers; `person` per person for

@@ -329,8 +329,10 @@ function refuseByPolicy({ policy, path }: Route, principal: Principal): void {
   if (policy.kind === 'person' && principal.kind !== 'person') {
     throw new Problem('FORBIDDEN', 'Only a person who is logged in may do this.', { action: 'Log in.' });
   }
-  if (policy.kind === 'scope' && !principal.scopes.has(policy.scope)) {
-    throw new Problem('FORBIDDEN', `These credentials do not hold the scope ${policy.scope}.`);
+  if (policy.kind === 'scope') {
+    const enough = [policy.scope, ...(policy.or ?? [])];
+    if (enough.some((scope) => principal.scopes.has(scope))) return;
+    throw new Problem('FORBIDDEN', `These credentials do not hold the scope ${enough.join(' or ')}.`);
   }
 }
 
@@ -342,15 +344,18 @@ function refuseWrongDeclarations(routes: readonly Route[]): void {
   const seen = new Set<string>();
   for (const route of routes) {
     const name = `${route.method} ${route.path}`;
-    const policy: { kind?: string; scope?: string; because?: string } | undefined = route.policy;
+    const policy: { kind?: string; scope?: string; or?: readonly string[]; because?: string } | undefined =
+      route.policy;
     if (policy?.kind === undefined || !POLICIES.has(policy.kind)) {
       throw new Error(`The route ${name} declares no policy: say who may call it.`);
     }
     if (policy.kind === 'public' && (policy.because ?? '').trim() === '') {
       throw new Error(`The route ${name} is public and does not say why.`);
     }
-    if (policy.kind === 'scope' && !(SCOPES as readonly string[]).includes(policy.scope ?? '')) {
-      throw new Error(`The route ${name} asks for the scope "${policy.scope}", which does not exist.`);
+    const scopes = policy.kind === 'scope' ? [policy.scope ?? '', ...(policy.or ?? [])] : [];
+    for (const scope of scopes) {
+      if ((SCOPES as readonly string[]).includes(scope)) continue;
+      throw new Error(`The route ${name} asks for the scope "${scope}", which does not exist.`);
     }
     if (!LIMITS.has(route.limit)) throw new Error(`The route ${name} declares no rate limit.`);
     if (!route.path.startsWith('/')) throw new Error(`The path of the route ${name} does not begin with a slash.`);
