@@ -1,0 +1,61 @@
+// A short run of every family against an instance of its own: the holes are found, the instance holds.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { attack, type Report } from './attack.ts';
+import { readCorpora } from './corpora.ts';
+import { FAMILIES } from './families.ts';
+import type { Family } from './family.ts';
+import { findsHole } from './planted.ts';
+import { ownStage, type Prepared } from './stage.ts';
+
+const SEED = 7;
+const MOST = 20;
+
+let prepared: Prepared;
+let report: Report;
+before(async () => {
+  prepared = await ownStage(readCorpora(undefined), MOST);
+  report = await attack(prepared, { families: FAMILIES, seed: SEED, secondsAtMost: 300, say: () => {} });
+});
+after(() => prepared.close());
+
+test('every family finds every hole that was planted for it', () => {
+  const missed = report.perFamily.filter(({ planted, plantedFound }) => planted === 0 || planted !== plantedFound);
+  assert.deepEqual(
+    missed.map(({ family, findings }) => ({ family, findings })),
+    [],
+  );
+  assert.ok(report.planted >= report.families);
+});
+
+test('nothing gets through, nothing breaks, every cell of the matrix is as the table says', () => {
+  assert.deepEqual(
+    report.perFamily.flatMap(({ family, findings }) => findings.map((finding) => ({ family, ...finding }))),
+    [],
+  );
+  const { accepted, serverErrors, restarts, matrixMismatches, deniedWritesNotAudited } = report;
+  assert.deepEqual(
+    { accepted, serverErrors, restarts, matrixMismatches, deniedWritesNotAudited },
+    { accepted: 0, serverErrors: 0, restarts: 0, matrixMismatches: 0, deniedWritesNotAudited: 0 },
+  );
+});
+
+test('every figure of the report is a number, and no family was idle', () => {
+  const { corpora: _, corporaMissing, skipped, perFamily, ...figures } = report;
+  for (const [name, value] of Object.entries(figures)) assert.equal(typeof value, 'number', name);
+  for (const { family, tried, refused } of perFamily) assert.ok(tried > 0 && refused > 0, family);
+  assert.deepEqual(skipped, []);
+  assert.ok(corporaMissing.includes('JSONTestSuite'), 'built-in samples are named as such');
+});
+
+test('a family that does not look is counted as not having found its hole', async () => {
+  const idle: Family = {
+    name: 'idle',
+    about: 'does nothing',
+    holes: [{ name: 'a hole', open: () => ({ status: 500, headers: {}, body: 'at Object.<anonymous>' }) }],
+    run: () => Promise.resolve(),
+  };
+  const [hole] = idle.holes;
+  assert.ok(hole !== undefined);
+  assert.equal(await findsHole(prepared.stage, idle, hole, SEED), false);
+});

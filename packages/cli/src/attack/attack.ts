@@ -1,0 +1,132 @@
+// Runs the families one after another: each first against its holes, then against the instance.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Family } from './family.ts';
+import { findsHole } from './planted.ts';
+import { randomFrom, seedOf } from './random.ts';
+import { pathWith, queryWith } from './routes.ts';
+import { Scene, type Stage } from './scene.ts';
+import { hangUp, send } from './shot.ts';
+import type { Prepared } from './stage.ts';
+import { Tally, type FamilyResult } from './tally.ts';
+import { watch, type WatchFigures } from './watch.ts';
+
+export interface Report {
+  seed: number;
+  seconds: number;
+  families: number;
+  planted: number;
+  plantedFound: number;
+  tried: number;
+  accepted: number;
+  serverErrors: number;
+  restarts: number;
+  rssGrowthMb: number;
+  rssPeakGrowthMb: number;
+  matrixCells: number;
+  matrixMismatches: number;
+  deniedWritesNotAudited: number;
+  /** Collections that were read from checkouts, with the number of their members; built-in ones stand for the others. */
+  corpora: Record<string, number>;
+  corporaMissing: string[];
+  skipped: { family: string; because: string }[];
+  perFamily: FamilyResult[];
+}
+
+export interface AttackOptions {
+  families: readonly Family[];
+  seed: number;
+  /** No further family begins after so long. */
+  secondsAtMost: number;
+  say(line: string): void;
+}
+
+export async function attack(prepared: Prepared, options: AttackOptions): Promise<Report> {
+  const { stage, instance, cannot } = prepared;
+  const { seed, say } = options;
+  const startedMs = performance.now();
+  const perFamily: FamilyResult[] = [];
+  const skipped: Report['skipped'] = [];
+  const watching = instance === undefined ? undefined : watch(instance);
+  await warmUp(stage);
+  watching?.startMemory();
+  for (const family of options.families) {
+    const because =
+      (family.needsForeign === true ? cannot.needsForeign : undefined) ??
+      (family.needsGrpc === true ? cannot.needsGrpc : undefined) ??
+      (performance.now() - startedMs > options.secondsAtMost * 1_000 ? 'the time that was given is over' : undefined);
+    if (because !== undefined) {
+      skipped.push({ family: family.name, because });
+      say(`${family.name}: skipped, ${because}`);
+      continue;
+    }
+    const result = await runFamily(stage, family, seed);
+    perFamily.push(result);
+    say(lineOf(result));
+  }
+  const watched: WatchFigures = (await watching?.figures()) ?? { restarts: 0, rssGrowthMb: 0, rssPeakGrowthMb: 0 };
+  watching?.stop();
+  hangUp();
+  return { ...summary(perFamily, seed, startedMs), ...watched, ...corporaOf(stage), skipped, perFamily };
+}
+
+async function runFamily(stage: Stage, family: Family, seed: number): Promise<FamilyResult> {
+  let plantedFound = 0;
+  const missed: string[] = [];
+  for (const hole of family.holes) {
+    if (await findsHole(stage, family, hole, seed)) plantedFound++;
+    else missed.push(hole.name);
+  }
+  const tally = new Tally();
+  await family.run(new Scene(stage, stage.target, tally, randomFrom(seedOf(seed, family.name)), false));
+  const result = tally.result(family.name, family.holes.length, plantedFound);
+  for (const name of missed) result.findings.push({ what: 'a planted hole was not found', request: name, status: 0 });
+  return result;
+}
+
+/** Each route once and some more, so that what is loaded when first used does not count as growth. */
+async function warmUp({ target, routes, own }: Stage): Promise<void> {
+  const headers = { authorization: `Bearer ${own.apiKey}` };
+  const reads = routes.filter(({ method, isForPersons }) => method === 'GET' && !isForPersons);
+  for (let round = 0; round < 20; round++) {
+    for (const route of reads) {
+      await send(target.http, { method: 'GET', path: pathWith(route, 'x') + queryWith(route), headers });
+    }
+  }
+  await sleep(1_000);
+}
+
+function summary(rows: readonly FamilyResult[], seed: number, startedMs: number) {
+  const sum = (read: (row: FamilyResult) => number): number => rows.reduce((total, row) => total + read(row), 0);
+  return {
+    seed,
+    seconds: Math.round((performance.now() - startedMs) / 1_000),
+    families: rows.length,
+    planted: sum(({ planted }) => planted),
+    plantedFound: sum(({ plantedFound }) => plantedFound),
+    tried: sum(({ tried }) => tried),
+    accepted: sum(({ accepted }) => accepted),
+    serverErrors: sum(({ serverErrors }) => serverErrors),
+    matrixCells: sum(({ more }) => more['cells'] ?? 0),
+    matrixMismatches: sum(({ more }) => more['matrixMismatches'] ?? 0),
+    deniedWritesNotAudited: sum(({ more }) => more['deniedWritesNotAudited'] ?? 0),
+  };
+}
+
+function corporaOf({ corpora }: Stage): Pick<Report, 'corpora' | 'corporaMissing'> {
+  return { corpora: corpora.from, corporaMissing: corpora.missing };
+}
+
+/** One line for people. */
+export function lineOf(row: FamilyResult): string {
+  const { family, tried, refused, accepted, serverErrors, p95Ms, planted, plantedFound } = row;
+  const counts = [
+    `${String(tried).padStart(6)} tried`,
+    `${String(refused).padStart(6)} refused`,
+    `${String(accepted).padStart(3)} accepted`,
+    `${String(serverErrors).padStart(3)} errors`,
+    `p95 ${String(p95Ms).padStart(7)} ms`,
+    `holes ${plantedFound}/${planted}`,
+  ];
+  const findings = row.findings.map(({ what, request, status }) => `\n    ${status} ${what}\n        ${request}`);
+  return `${family.padEnd(14)}${counts.join('  ')}${findings.join('')}`;
+}
