@@ -48,3 +48,8 @@ export function reply(status: number, body: string | object, headers: Record<str
     body: isText ? body : JSON.stringify(body),
   };
 }
+
+/** The headers but those. */
+export function without(headers: Record<string, string>, ...names: string[]): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name)));
+}

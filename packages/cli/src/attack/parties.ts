@@ -11,8 +11,8 @@ export interface Party {
   ids: Record<string, string>;
   /** Session cookies by role. */
   cookies: Record<string, string>;
-  /** The login that made the first of them. */
-  login?: { email: string; password: string };
+  /** Who they are; the first is the owner. */
+  people: Newcomer['people'];
 }
 
 export interface Newcomer {
@@ -41,24 +41,34 @@ export async function furnish(at: { http: string; otlp: string }, newcomer: Newc
     'the photograph',
   );
   const cookies: Record<string, string> = {};
-  for (const { role, email, password } of people) {
-    const answer = await send(at.http, {
-      method: 'POST',
-      path: '/auth/login',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ email, password }),
-    });
-    need(answer, `the login of ${role}`);
-    cookies[role] = String(answer.headers['set-cookie']?.[0] ?? '').split(';')[0] ?? '';
-  }
+  for (const person of people) cookies[person.role] = await sessionOf(at.http, person);
   const ids = {
     traceId: trace.traceId,
     spanId: trace.spanId,
     keyId: String(key['keyId']),
     photoId: String(photo['photoId']),
   };
-  const login = people[0];
-  return { tenantId, apiKey, word, ids, cookies, ...(login === undefined ? {} : { login }) };
+  return { tenantId, apiKey, word, ids, cookies, people };
+}
+
+/** Logs in and gives the session's cookie. @throws Error when the login is refused. */
+export async function sessionOf(
+  origin: string,
+  { email, password }: { email: string; password: string },
+): Promise<string> {
+  const answer = await send(origin, {
+    method: 'POST',
+    path: '/auth/login',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ email, password }),
+  });
+  need(answer, `the login of ${email}`);
+  return cookieOf(answer);
+}
+
+/** `name=value` of the cookie that an answer sets; empty without one. */
+export function cookieOf({ headers }: Answer): string {
+  return String(headers['set-cookie']?.[0] ?? '').split(';')[0] ?? '';
 }
 
 function need(answer: Answer, what: string): Record<string, unknown> {

@@ -1,6 +1,6 @@
 // What a family of attacks is given, and the one place that decides what became of each request.
 import type { Corpora } from './corpora.ts';
-import type { Party } from './parties.ts';
+import { sessionOf, type Party } from './parties.ts';
 import type { Random } from './random.ts';
 import type { RouteFacts } from './routes.ts';
 import { NOT_SENT, send, sendRaw, type Answer, type RawAnswer, type Shot } from './shot.ts';
@@ -151,6 +151,13 @@ export class Scene {
 
   #endWhenFound(): void {
     if (this.isPlanted && this.tally.hasFound) throw new Found();
+  }
+
+  /** A session of its own for a person of the tenant: what ends it disturbs nobody. */
+  freshSession(role = 'owner'): Promise<string> {
+    const person = this.stage.own.people.find((candidate) => candidate.role === role);
+    if (person === undefined) throw new TypeError(`Expected a person who is ${role}`);
+    return sessionOf(this.stage.target.http, person);
   }
 
   /** The credentials of the own tenant's key. */

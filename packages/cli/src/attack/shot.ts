@@ -1,6 +1,7 @@
 // One hostile request and its answer, sent so that nothing on our side makes it tidier than it is.
-import { Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { Agent, request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 export interface Shot {
   method: string;
@@ -73,6 +74,15 @@ export function send(origin: string, shot: Shot): Promise<Answer> {
           incoming.once('error', done);
         },
       );
+      // CONNECT and Upgrade hand over the socket: the status is all that is wanted
+      const handedOver = (incoming: IncomingMessage, socket: Duplex): void => {
+        socket.destroy();
+        const body = Buffer.alloc(0);
+        const { statusCode = 0, headers } = incoming;
+        resolve({ status: statusCode, headers, body, text: '', ms: performance.now() - startedMs });
+      };
+      outgoing.once('connect', handedOver);
+      outgoing.once('upgrade', handedOver);
       outgoing.once('timeout', () => outgoing.destroy(new Error('no answer in 30 s')));
       outgoing.once('error', (error) => resolve(nothing(error.message)));
       outgoing.end(shot.body);

@@ -55,7 +55,7 @@ export async function ownStage(corpora: Corpora, most: number): Promise<Prepared
         instance.firstRun.serviceAccount.password,
         foreign.apiKey,
         limited.apiKey,
-        foreign.login?.password ?? foreign.apiKey,
+        ...foreign.people.map(({ password }) => password),
         ...Object.values(foreign.cookies).map((cookie) => cookie.slice(cookie.indexOf('=') + 1)),
       ],
       most,

@@ -86,24 +86,13 @@ async function tryPerson(
   denied: string[],
 ): Promise<void> {
   const isGranted = isEnough(route, scopes);
-  const cookie = ENDS_SESSION.has(route.path) ? await freshSession(scene, role) : scene.stage.own.cookies[role];
+  const cookie = ENDS_SESSION.has(route.path) ? await scene.freshSession(role) : scene.stage.own.cookies[role];
   if (cookie === undefined) throw new TypeError(`Expected a session of ${role}`);
   await cell(scene, route, { cookie }, isGranted, denied);
 }
 
 function isEnough(route: RouteFacts, scopes: readonly string[]): boolean {
   return route.scopes.length === 0 || route.scopes.some((scope) => scopes.includes(scope));
-}
-
-async function freshSession(scene: Scene, role: string): Promise<string> {
-  const { login, tenantId } = scene.stage.own;
-  const answer = await scene.ask({
-    method: 'POST',
-    path: '/auth/login',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ email: `${role}-${tenantId}@attack.test`, password: login?.password }),
-  });
-  return String(answer.headers['set-cookie']?.[0] ?? '').split(';')[0] ?? '';
 }
 
 async function cell(
