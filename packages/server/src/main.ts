@@ -10,6 +10,7 @@ import { backupCommand, restoreCommand, storageToRead } from './archive.ts';
 import { readInvocation, unknownVariables, UsageError, type Config, type Invocation } from './config.ts';
 import { checkKek, isKeyed, kekPath, openKek, takeDataFolder, type OpenedKek } from './data-folder.ts';
 import { authRoutes } from './http/auth.ts';
+import { c2paRoutes } from './http/c2pa.ts';
 import { createExplore, type Explore } from './explore/explore.ts';
 import { createMetricReader } from './explore/metrics.ts';
 import { docsRoutes } from './http/docs.ts';
@@ -24,6 +25,7 @@ import { langfuseRoutes } from './http/otlp-langfuse.ts';
 import { metricRoutes } from './http/otlp-metrics.ts';
 import type { OtlpRooms } from './http/otlp-signals.ts';
 import { photoRoutes, type PhotosRoom } from './http/photos.ts';
+import type { ResolutionRoom } from './photos/resolution.ts';
 import { priceRoutes } from './http/prices.ts';
 import { redactionRoutes } from './http/redaction.ts';
 import type { Route } from './http/route.ts';
@@ -113,7 +115,7 @@ interface House {
   metricIngest: MetricIngest;
   explore: Explore;
   photoCredentials: PhotoCredentials;
-  photos: PhotosRoom;
+  photos: PhotosRoom & ResolutionRoom;
   jobs: Jobs;
   metrics: Metrics;
   http: Http;
@@ -415,6 +417,7 @@ function photos(house: House): Part {
         images,
         once: new Once({ database }),
         clock: () => new Date(),
+        softBindingAlg: config.softBindingAlg,
       };
     },
     stop: () => images.close(),
@@ -509,6 +512,7 @@ function routesOf(house: House): Route[] {
     ...priceRoutes({ prices: house.prices, recost: house.recost }),
     ...redactionRoutes({ redaction: house.redaction, explore: house.explore }),
     ...photoRoutes(house.photos),
+    ...c2paRoutes({ room: house.photos, publicUrl: publicUrlOf(house) }),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),
     ...operationsRoutes({

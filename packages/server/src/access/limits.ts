@@ -18,6 +18,8 @@ export interface LimitSettings {
   requestsPerHour: number;
   /** Requests an hour per person, by session cookie. */
   personRequestsPerHour: number;
+  /** Requests an hour per address on routes that are open to everybody. */
+  publicRequestsPerHour: number;
   /** Wrong passwords in 15 minutes: one name from one source; one name from everywhere; one source for all names. */
   loginFailuresPerNameAndSource: number;
   loginFailuresPerName: number;
@@ -27,6 +29,7 @@ export interface LimitSettings {
 export const DEFAULT_LIMITS: LimitSettings = {
   requestsPerHour: 5_000,
   personRequestsPerHour: 20_000,
+  publicRequestsPerHour: 600,
   loginFailuresPerNameAndSource: 10,
   loginFailuresPerName: 100,
   loginFailuresPerSource: 100,
@@ -45,6 +48,8 @@ export interface Limits {
   countRequest(principal: Principal): Promise<Standing>;
   /** Counts one request of a person elsewhere; keys and tokens are not counted there. */
   countPerson(principal: Principal): Promise<Standing | undefined>;
+  /** Counts one request of nobody in particular. @throws RATE_LIMIT_EXCEEDED. */
+  countSource(source: string): Promise<Standing>;
   /** Before a password is looked at. @throws Refusal RATE_LIMIT_EXCEEDED. */
   admitLogin(attempt: LoginAttempt): Promise<void>;
   countFailedLogin(attempt: LoginAttempt): Promise<void>;
@@ -113,6 +118,7 @@ export function createLimits({ database, settings, nowMs }: LimitsOptions): Limi
       });
       return count(window('v1', own ?? settings.requestsPerHour, HOUR_SECONDS), tenantId);
     },
+    countSource: (source) => count(window('public', settings.publicRequestsPerHour, HOUR_SECONDS), digest(source)),
     async admitLogin(attempt) {
       for (const [limiter, key] of loginWindows(attempt)) {
         const standing = await asked(limiter.get(key));

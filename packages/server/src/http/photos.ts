@@ -9,13 +9,14 @@ import { register, type RegisterRoom } from '../photos/register.ts';
 import type { Caller } from '../photos/registration.ts';
 import { Refusal } from '../photos/refusal.ts';
 import { identify, type IdentifyRoom } from '../photos/identify.ts';
+import { publish, type PublishRoom } from '../photos/publish.ts';
 import { verify, type VerifyRoom } from '../photos/verify.ts';
 import { Problem } from './errors.ts';
 import { largestBody, readForm, UploadMemory, type FormLimits } from './multipart.ts';
 import { parseJson } from './json-body.ts';
 import { json, route, type Answer, type Route, type RouteContext } from './route.ts';
 
-export type PhotosRoom = RegisterRoom & ProtectRoom & VerifyRoom & IdentifyRoom & AlbumRoom;
+export type PhotosRoom = RegisterRoom & ProtectRoom & VerifyRoom & IdentifyRoom & PublishRoom & AlbumRoom;
 
 /** Bytes of uploads in memory at once; ten of the largest. Beyond, a request waits, then gets 503. */
 const UPLOAD_MEMORY_BYTES = 10 * IMAGE_LIMITS.maxBytes;
@@ -70,14 +71,32 @@ const verification = z.object({
   message: z.string(),
   findings: z.array(finding),
 });
+const match = {
+  photoId: z.uuid(),
+  manifestId: z.string().nullable().describe('under /c2pa/manifests, when the photo is published'),
+  traceId: z.string().nullable().describe('trace of the model call that made the picture; your own photos only'),
+};
 const identification = z.object({
-  photoId: z.uuid().nullable(),
-  watermark: z.object({
-    status: z.enum(['DETECTED', 'NOT_FOUND']),
-    z: z.number(),
-    log10p: z.number().describe('log10 of a bound on such an answer without a mark, all attempts counted'),
-    attempts: z.number().int(),
-  }),
+  matches: z.array(
+    z.discriminatedUnion('kind', [
+      z.object({
+        ...match,
+        kind: z.literal('watermark'),
+        log10p: z.number().describe('log10 of a bound on such an answer without a mark, all attempts counted'),
+      }),
+      z.object({
+        ...match,
+        kind: z.literal('fingerprint').describe('looks alike: a candidate, never proof'),
+        distance: z.number().int().describe('differing bits of 256'),
+      }),
+    ]),
+  ),
+  findings: z.array(finding),
+});
+const publication = z.object({
+  photoId: z.uuid(),
+  manifestId: z.string().nullable().describe('under /c2pa/manifests; null when the photo is not published'),
+  publishedAt: z.iso.datetime().nullable(),
 });
 const summary = z.object({
   photoId: z.uuid(),
@@ -193,18 +212,38 @@ export function photoRoutes(room: PhotosRoom): Route[] {
     route({
       method: 'POST',
       path: '/api/v1/photos/identify',
-      summary: 'Tell which photo of the tenant an image shows, from its pixels alone',
+      summary: 'Tell which photo an image shows, of the tenant or published by others, from its pixels alone',
       tag: 'provenance',
       policy: { kind: 'scope', scope: 'photos:verify' },
       limit: 'v1',
       rawBody: { contentTypes: ['multipart/form-data'], description: 'part `image`: the file' },
       answers: {
-        200: { description: 'The photo, or null when no watermark of the tenant was read.', schema: identification },
+        200: { description: 'The photo whose watermark was read, then those that look alike.', schema: identification },
         ...IMAGE_REFUSALS,
       },
       handle: (context) =>
         answering(() => memory.hold(expectedBytes(context, IDENTIFY_FORM), () => handleIdentify(room, context))),
     }),
+    ...[true, false].map((isPublished) =>
+      route({
+        method: isPublished ? 'PUT' : 'DELETE',
+        path: '/api/v1/photos/{photoId}/publication',
+        summary: isPublished
+          ? 'Let everybody who holds a copy of the picture find its manifest'
+          : 'Take the publication of a photo back',
+        tag: 'provenance',
+        policy: { kind: 'scope', scope: 'photos:protect' },
+        limit: 'v1',
+        params: z.object({ photoId: z.string() }),
+        answers: {
+          200: { description: 'What holds now; twice is once.', schema: publication },
+          404: { description: 'There is no photo with this id.' },
+          409: { description: 'There is no manifest that could be given out whole.' },
+        },
+        handle: (context) =>
+          answering(async () => json(await publish(room, callerOf(context), context.params.photoId, isPublished))),
+      }),
+    ),
     route({
       method: 'GET',
       path: '/api/v1/photos',
@@ -293,7 +332,8 @@ function expectedBytes({ incoming }: FormContext, form: FormLimits): number {
   return Number.isNaN(declared) ? largestBody(form) : Math.min(declared, largestBody(form));
 }
 
-async function answering(work: () => Promise<Response>): Promise<Response> {
+/** Refusals of the stories as problems of the rim. */
+export async function answering(work: () => Promise<Response>): Promise<Response> {
   try {
     return await work();
   } catch (error) {

@@ -13,9 +13,9 @@ export type Policy =
 
 /**
  * Which counter a request falls under: `v1` per tenant and hour with X-RateLimit headers; `person` per person for
- * session cookies; `login` per source and name; `none` for OTLP (its own quota), health and JWKS.
+ * session cookies; `login` per source and name; `public` per source; `none` for OTLP (its own quota), health and JWKS.
  */
-export type Limit = 'v1' | 'api' | 'login' | 'none';
+export type Limit = 'v1' | 'api' | 'login' | 'public' | 'none';
 
 export interface Answer {
   description: string;

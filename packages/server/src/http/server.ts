@@ -115,6 +115,7 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
     const isBrowserWrite = principal === undefined || principal.kind === 'person';
     if (isBrowserWrite) refuseForeignOrigin(request);
     if (principal !== undefined) await count(route, principal, exchange);
+    else if (route.limit === 'public') await countSource(sourceOf(incoming, proxies), exchange);
     refuseRawBody(route, request);
     // A route that reads its body as a stream says so and is only ever reached through a listener; see RouteContext.
     const declared: RouteContext<unknown, unknown, unknown> = {
@@ -149,6 +150,10 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
     const standing =
       route.limit === 'v1' ? await access.limits.countRequest(principal) : await access.limits.countPerson(principal);
     if (standing !== undefined) Object.assign(exchange.headers, standingHeaders(standing));
+  }
+
+  async function countSource(source: string, exchange: Exchange): Promise<void> {
+    Object.assign(exchange.headers, standingHeaders(await access.limits.countSource(source)));
   }
 
   async function auditDenial(
@@ -337,7 +342,7 @@ function refuseByPolicy({ policy, path }: Route, principal: Principal): void {
 }
 
 const POLICIES = new Set(['public', 'person', 'authenticated', 'scope']);
-const LIMITS = new Set(['v1', 'api', 'login', 'none']);
+const LIMITS = new Set(['v1', 'api', 'login', 'public', 'none']);
 
 // Types stop most of this at compile time; a route that was cast, or made from a table, is stopped here.
 function refuseWrongDeclarations(routes: readonly Route[]): void {

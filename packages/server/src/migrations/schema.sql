@@ -370,7 +370,8 @@ create table protections (
   protected_at timestamp(3) with time zone not null,
   watermark_id bigint,
   watermark_sync_version integer,
-  watermark_payload_version integer
+  watermark_payload_version integer,
+  fingerprint_bits bit(256) generated always as ((('x'::text || encode(fingerprint, 'hex'::text)))::bit(256)) stored
 );
 alter table protections add constraint protections_check CHECK (((watermark_id IS NULL) = (watermark_sync_version IS NULL)));
 alter table protections add constraint protections_check1 CHECK (((watermark_id IS NULL) = (watermark_payload_version IS NULL)));
@@ -391,6 +392,27 @@ alter table protections force row level security;
 create policy backup on protections for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy protections_of_tenant on protections using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant insert, select on protections to lumatrace_app;
+
+create table published_photos (
+  tenant_id uuid not null,
+  photo_id uuid not null,
+  manifest_id text not null,
+  binding bytea not null,
+  fingerprint bit(256) not null,
+  published_at timestamp(3) with time zone not null default clock_timestamp()
+);
+alter table published_photos add constraint published_photos_binding_check CHECK ((octet_length(binding) = 8));
+alter table published_photos add constraint published_photos_manifest_id_check CHECK (((length(manifest_id) >= 1) AND (length(manifest_id) <= 200)));
+alter table published_photos add constraint published_photos_pkey PRIMARY KEY (tenant_id, photo_id);
+alter table published_photos add constraint published_photos_tenant_id_photo_id_fkey FOREIGN KEY (tenant_id, photo_id) REFERENCES protections(tenant_id, photo_id);
+CREATE INDEX published_photos_by_binding ON public.published_photos USING hash (binding);
+CREATE INDEX published_photos_by_manifest ON public.published_photos USING hash (manifest_id);
+alter table published_photos enable row level security;
+alter table published_photos force row level security;
+create policy backup on published_photos for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy published_photos_for_all on published_photos for select using ((current_setting('app.lookup'::text, true) = 'published'::text));
+create policy published_photos_of_tenant on published_photos using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select on published_photos to lumatrace_app;
 
 create table rate_limits (
   key text not null,

@@ -3,10 +3,15 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
+import { readSoftBinding, SOFT_BINDING_LABEL, type SoftBinding } from '@lumatrace/provenance/c2pa/assertions.ts';
+import { extractManifest } from '@lumatrace/provenance/c2pa/embed.ts';
+import { activeManifest, cborOf, onlyContent } from '@lumatrace/provenance/c2pa/jumbf.ts';
 import sharp from 'sharp';
 import { testRoom, type TestRoom } from './fixtures/room.ts';
-import { identify, identifyAmong } from './identify.ts';
+import { identify, identifyPublished, type Match } from './identify.ts';
 import { protect, type ProtectedImage } from './protect.ts';
+import { publish } from './publish.ts';
+import { manifestStore, matchesByBinding } from './resolution.ts';
 
 const { signal } = new AbortController();
 
@@ -31,45 +36,99 @@ after(() => room.close());
 const callerOf = (tenantId: string) => ({ tenantId, actor: 'key:test', requestId: 'test' });
 const upload = (bytes: Uint8Array) => ({ bytes: new Uint8Array(bytes) });
 
-function protectAs(tenantId: string): Promise<ProtectedImage> {
-  const sha256 = createHash('sha256').update(jpeg).digest();
-  const request = { contentHash: sha256.toString('hex'), deviceModel: 'x' };
-  return protect(room, callerOf(tenantId), { bytes: new Uint8Array(jpeg), sha256 }, request, null, signal);
+const TRACE_ID = '0123456789abcdef0123456789abcdef';
+
+function protectAs(tenantId: string, bytes: Uint8Array = jpeg): Promise<ProtectedImage> {
+  const sha256 = createHash('sha256').update(bytes).digest();
+  const request = { contentHash: sha256.toString('hex'), deviceModel: 'x', traceId: TRACE_ID };
+  return protect(room, callerOf(tenantId), { bytes: new Uint8Array(bytes), sha256 }, request, null, signal);
 }
 
-test('a picture without metadata, smaller and turned, names its photo', async () => {
-  const { photoId, watermark } = await identify(room, callerOf(ours), upload(found), signal);
-  assert.equal(photoId, made.photoId);
-  assert.equal(watermark.status, 'DETECTED');
-  assert.ok(watermark.z >= 12.5 && watermark.log10p <= -9, JSON.stringify(watermark));
+function softBindingOf(store: Uint8Array): SoftBinding {
+  const box = activeManifest(store).assertions.find(({ label }) => label === SOFT_BINDING_LABEL);
+  assert.ok(box);
+  return readSoftBinding(cborOf(store, onlyContent(box, 'cbor'))) as SoftBinding;
+}
+
+const identifyAs = async (tenantId: string, picture: Uint8Array): Promise<Match[]> =>
+  (await identify(room, callerOf(tenantId), upload(picture), signal)).matches;
+
+test('a picture without metadata, smaller and turned, names its photo, with a bound', async () => {
+  const { matches, findings } = await identify(room, callerOf(ours), upload(found), signal);
+  const [first] = matches;
+  assert.ok(first?.kind === 'watermark' && first.log10p <= -9, JSON.stringify(matches));
+  assert.deepEqual([first.photoId, first.traceId, first.manifestId], [made.photoId, TRACE_ID, null]);
+  assert.deepEqual(
+    findings.map(({ code }) => code),
+    ['org.lumatrace.identify.read'],
+  );
 });
 
-test('it is nobody’s to another tenant, and so is a picture without a mark', async () => {
-  for (const [tenantId, picture] of [
-    [theirs, found],
-    [ours, jpeg],
-  ] as const) {
-    const { photoId, watermark } = await identify(room, callerOf(tenantId), upload(picture), signal);
-    assert.deepEqual([photoId, watermark.status, watermark.z, watermark.log10p], [null, 'NOT_FOUND', 0, 0]);
-  }
+test('it is nobody’s to another tenant until it is published, and then without its trace', async () => {
+  assert.deepEqual(await identifyAs(theirs, found), []);
+  const { manifestId } = await publish(room, callerOf(ours), made.photoId, true);
+  assert.match(manifestId ?? '', /^urn:c2pa:/);
+  const [match] = await identifyAs(theirs, found);
+  assert.equal(match?.kind, 'watermark');
+  assert.deepEqual([match?.photoId, match?.manifestId, match?.traceId], [made.photoId, manifestId, null]);
+  const anybody = await identifyPublished(room, upload(found), signal);
+  assert.deepEqual([anybody.matches[0]?.photoId, anybody.matches[0]?.traceId], [made.photoId, null]);
+  await publish(room, callerOf(ours), made.photoId, false);
+  assert.deepEqual(await identifyAs(theirs, found), []);
 });
 
-test('among several tenants the right one is named, and the bound pays for each', async () => {
-  const alone = await identifyAmong(room, [ours], upload(found), signal);
-  const both = await identifyAmong(room, [theirs, ours], upload(found), signal);
-  assert.equal(both.photoId, made.photoId);
-  assert.equal(both.watermark.attempts, 2 * alone.watermark.attempts);
-  assert.ok(both.watermark.log10p > alone.watermark.log10p);
+test('the bound pays for every tenant that is tried', async () => {
+  const boundOf = async (tenantId: string): Promise<number> => {
+    const { findings } = await identify(room, callerOf(tenantId), upload(found), signal);
+    return findings[0]?.evidence?.['attempts'] as number;
+  };
+  const alone = await boundOf(theirs);
+  await publish(room, callerOf(ours), made.photoId, true);
+  assert.equal(await boundOf(theirs), 2 * alone);
+  await publish(room, callerOf(ours), made.photoId, false);
+});
+
+test('a picture without a mark is a candidate by its looks, nearest first, and never more', async () => {
+  const [match] = await identifyAs(ours, jpeg);
+  assert.ok(match?.kind === 'fingerprint' && match.distance <= 8, JSON.stringify(match));
+  assert.equal(match.photoId, made.photoId);
+  const other = await readFile(new URL('../../../../fixtures/photos/dandelion.jpg', import.meta.url));
+  assert.deepEqual(await identifyAs(ours, other), []);
+});
+
+test('what is published is given out whole and found by its binding; others’ ids are not found', async () => {
+  const resolution = { ...room, softBindingAlg: 'org.lumatrace.watermark.1' };
+  const { manifestId } = await publish(room, callerOf(ours), made.photoId, true);
+  const store = await manifestStore(resolution, manifestId as string);
+  assert.deepEqual(Buffer.from(store), Buffer.from(extractManifest(made.image, 'jpeg')?.store ?? []));
+  const binding = softBindingOf(store);
+  assert.equal(binding.alg, 'org.lumatrace.watermark.1');
+  const value = Buffer.from(binding.value).toString('base64');
+  const matches = await matchesByBinding(resolution, { alg: binding.alg, value, maxResults: 10 });
+  assert.deepEqual(matches, [{ manifestId }]);
+  assert.deepEqual(await matchesByBinding(resolution, { alg: 'com.other', value, maxResults: 10 }), []);
+  await publish(room, callerOf(ours), made.photoId, false);
+  await assert.rejects(manifestStore(resolution, manifestId as string), { code: 'NOT_FOUND' });
+  assert.deepEqual(await matchesByBinding(resolution, { alg: binding.alg, value, maxResults: 10 }), []);
+  await assert.rejects(publish(room, callerOf(theirs), made.photoId, true), { code: 'NOT_FOUND' });
+  await assert.rejects(publish(room, callerOf(theirs), made.photoId, false), { code: 'NOT_FOUND' });
+});
+
+test('a manifest that holds credentials of others is not published: they are not kept', async () => {
+  const photoId = (await protectAs(ours, made.image)).photoId;
+  await assert.rejects(publish(room, callerOf(ours), photoId, true), { code: 'CONFLICT' });
 });
 
 test('a photo is still named after its key was rotated, and no more once that version is retired', async () => {
+  const nameOf = async (picture: Uint8Array): Promise<string | undefined> =>
+    (await identifyAs(ours, picture)).find(({ kind }) => kind === 'watermark')?.photoId;
   assert.equal(await room.watermarkKeys.rotate(ours), 2);
-  assert.equal((await identify(room, callerOf(ours), upload(found), signal)).photoId, made.photoId);
+  assert.equal(await nameOf(found), made.photoId);
   const newer = await protectAs(ours);
-  assert.equal((await identify(room, callerOf(ours), upload(newer.image), signal)).photoId, newer.photoId);
+  assert.equal(await nameOf(newer.image), newer.photoId);
   await room.watermarkKeys.retire(ours, 1);
-  assert.equal((await identify(room, callerOf(ours), upload(found), signal)).photoId, null);
-  assert.equal((await identify(room, callerOf(ours), upload(newer.image), signal)).photoId, newer.photoId);
+  assert.equal(await nameOf(found), undefined);
+  assert.equal(await nameOf(newer.image), newer.photoId);
   await assert.rejects(room.watermarkKeys.retire(ours, 2), { code: 'KEY_UNKNOWN_VERSION' });
 });
 

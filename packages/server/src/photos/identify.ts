@@ -1,12 +1,21 @@
 // The story of an identification: whose picture is this? The id is read from the pixels alone, under the keys of those whose
-// photos may be named to the caller; then it is looked up. A picture without a mark is nobody's, and so is one of others.
-import type { PayloadKey } from '@lumatrace/provenance/watermark/keys.ts';
-import { MAX_PAYLOAD_KEYS, type BlindFinding } from '@lumatrace/provenance/watermark/find.ts';
+// photos may be named to the caller; then photos that look alike are named as candidates, which prove nothing.
+import { ownFinding, type Finding } from '@lumatrace/provenance/findings.ts';
+import { SAME_PICTURE_DISTANCE } from '@lumatrace/provenance/fingerprint.ts';
 import { readImageHeader } from '@lumatrace/provenance/image.ts';
+import { MAX_PAYLOAD_KEYS, type BlindFinding } from '@lumatrace/provenance/watermark/find.ts';
+import type { PayloadKey } from '@lumatrace/provenance/watermark/keys.ts';
 import type { WatermarkKeys } from '../keys/watermark-keys.ts';
 import type { Database } from '../storage/database.ts';
-import { findPhotoByWatermark } from '../storage/postgres/photos.ts';
-import type { Images } from './images.ts';
+import { findPhoto, findPhotoByWatermark } from '../storage/postgres/photos.ts';
+import {
+  findOwnAlike,
+  findPublished,
+  findPublishedAlike,
+  listPublishers,
+  type PublishedPhoto,
+} from '../storage/postgres/published.ts';
+import type { Identified, Images } from './images.ts';
 import type { Caller } from './registration.ts';
 
 export interface IdentifyRoom {
@@ -15,43 +24,68 @@ export interface IdentifyRoom {
   images: Images;
 }
 
+export type Match =
+  | { photoId: string; kind: 'watermark'; log10p: number; manifestId: string | null; traceId: string | null }
+  | { photoId: string; kind: 'fingerprint'; distance: number; manifestId: string | null; traceId: string | null };
+
 export interface Identification {
-  /** Null when no mark was read, or the photo is not kept any more. */
-  photoId: string | null;
-  watermark: {
-    status: 'DETECTED' | 'NOT_FOUND';
-    /** 0 when nothing was read. */
-    z: number;
-    /** log₁₀ of a bound on the probability of such an answer without a mark, all attempts counted. */
-    log10p: number;
-    /** Readings that the bound pays for: all versions of all keys times all places that may be looked at. */
-    attempts: number;
-  };
+  /** The photo whose mark was read first, then candidates that look alike, nearest first. */
+  matches: Match[];
+  findings: Finding[];
 }
 
+/** Candidates by fingerprint, at most. */
+export const MAX_CANDIDATES = 10;
+
 /**
- * Reads whose photo a file shows, among the caller's own. `image.bytes` is empty afterwards.
+ * Reads whose photo a file shows, among the caller's own and those that their owners published. `image.bytes` is empty
+ * afterwards.
  * @throws Refusal UNAVAILABLE when no thread gets free; ImageError for a file that is no still JPEG, PNG or WebP
  */
 export async function identify(
   room: IdentifyRoom,
-  { tenantId }: Caller,
+  { tenantId }: Pick<Caller, 'tenantId'>,
   image: { bytes: Uint8Array<ArrayBuffer> },
   signal: AbortSignal,
 ): Promise<Identification> {
-  return identifyAmong(room, [tenantId], image, signal);
+  const publishers = await publishersOf(room.database);
+  const tenants = [tenantId, ...publishers.filter((one) => one !== tenantId)];
+  const seen = await lookAt(room, tenants, image, signal);
+  const byMark = seen.blind && (await ownOrPublished(room.database, tenantId, seen.blind));
+  const own = await ownCandidates(room.database, tenantId, seen.fingerprint);
+  const published = await publishedCandidates(room.database, seen.fingerprint);
+  const candidates = [...own, ...published.filter(({ photoId }) => !own.some((one) => one.photoId === photoId))]
+    .filter(({ photoId }) => photoId !== byMark?.photoId)
+    .sort((one, other) => one.distance - other.distance)
+    .slice(0, MAX_CANDIDATES);
+  return { matches: [...(byMark ? [byMark] : []), ...candidates], findings: findingsOf(seen, candidates.length) };
 }
 
-/**
- * The same among several tenants, such as those that published. Tenants beyond what one search pays for are not tried; the
- * bound counts those that are.
- */
-export async function identifyAmong(
-  { database, watermarkKeys, images }: IdentifyRoom,
+/** The same for anybody: only what was published is named. */
+export async function identifyPublished(
+  room: IdentifyRoom,
+  image: { bytes: Uint8Array<ArrayBuffer> },
+  signal: AbortSignal,
+): Promise<Identification> {
+  const seen = await lookAt(room, await publishersOf(room.database), image, signal);
+  const byMark = seen.blind && (await publishedMatch(room.database, seen.blind));
+  const candidates = (await publishedCandidates(room.database, seen.fingerprint)).filter(
+    ({ photoId }) => photoId !== byMark?.photoId,
+  );
+  return { matches: [...(byMark ? [byMark] : []), ...candidates], findings: findingsOf(seen, candidates.length) };
+}
+
+/** Tenants beyond what one search pays for are not tried: those that published last are. */
+function publishersOf(database: Database): Promise<string[]> {
+  return database.inLookup('published', (sql) => listPublishers(sql, MAX_PAYLOAD_KEYS));
+}
+
+async function lookAt(
+  { watermarkKeys, images }: IdentifyRoom,
   tenantIds: readonly string[],
   image: { bytes: Uint8Array<ArrayBuffer> },
   signal: AbortSignal,
-): Promise<Identification> {
+): Promise<Identified> {
   readImageHeader(image.bytes);
   const payloads: PayloadKey[] = [];
   let syncs: Awaited<ReturnType<WatermarkKeys['forReading']>>['syncs'] = [];
@@ -61,18 +95,62 @@ export async function identifyAmong(
     payloads.push(...keys.payloads);
     syncs = keys.syncs;
   }
-  const { blind, attempts } = await images.identify({ image: image.bytes, syncs, payloads }, signal);
-  return {
-    photoId: blind === null ? null : await photoOf(database, blind),
-    watermark: {
-      status: blind === null ? 'NOT_FOUND' : 'DETECTED',
-      z: blind?.z ?? 0,
-      log10p: blind?.log10p ?? 0,
-      attempts,
-    },
-  };
+  return images.identify({ image: image.bytes, syncs, payloads }, signal);
 }
 
-function photoOf(database: Database, { tenantId, id }: BlindFinding): Promise<string | null> {
-  return database.inTenant(tenantId, (sql) => findPhotoByWatermark(sql, tenantId, id));
+/** A mark of the caller's names any photo; somebody else's only a published one. */
+async function ownOrPublished(database: Database, tenantId: string, blind: BlindFinding): Promise<Match | null> {
+  if (blind.tenantId !== tenantId) return publishedMatch(database, blind);
+  return database.inTenant(tenantId, async (sql) => {
+    const photoId = await findPhotoByWatermark(sql, tenantId, blind.id);
+    if (photoId === null) return null;
+    const published = await findPublished(sql, tenantId, photoId);
+    const traceId = (await findPhoto(sql, tenantId, photoId))?.traceId ?? null;
+    return { photoId, kind: 'watermark', log10p: blind.log10p, manifestId: published?.manifestId ?? null, traceId };
+  });
+}
+
+async function publishedMatch(database: Database, { tenantId, id, log10p }: BlindFinding): Promise<Match | null> {
+  const published = await database.inTenant(tenantId, async (sql) => {
+    const photoId = await findPhotoByWatermark(sql, tenantId, id);
+    return photoId === null ? null : findPublished(sql, tenantId, photoId);
+  });
+  return published && { ...shared(published), kind: 'watermark', log10p };
+}
+
+type Candidate = Extract<Match, { kind: 'fingerprint' }>;
+
+function ownCandidates(database: Database, tenantId: string, fingerprint: Uint8Array): Promise<Candidate[]> {
+  return database.inTenant(tenantId, async (sql) => {
+    const found = await findOwnAlike(sql, tenantId, fingerprint, SAME_PICTURE_DISTANCE, MAX_CANDIDATES);
+    const matches: Candidate[] = [];
+    for (const { photoId, distance } of found) {
+      const published = await findPublished(sql, tenantId, photoId);
+      const traceId = (await findPhoto(sql, tenantId, photoId))?.traceId ?? null;
+      matches.push({ photoId, kind: 'fingerprint', distance, manifestId: published?.manifestId ?? null, traceId });
+    }
+    return matches;
+  });
+}
+
+async function publishedCandidates(database: Database, fingerprint: Uint8Array): Promise<Candidate[]> {
+  const found = await database.inLookup('published', (sql) =>
+    findPublishedAlike(sql, fingerprint, SAME_PICTURE_DISTANCE, MAX_CANDIDATES),
+  );
+  return found.map((photo) => ({ ...shared(photo), kind: 'fingerprint', distance: photo.distance }));
+}
+
+/** Of a published photo nothing but its credentials: the model call behind it is its owner's. */
+const shared = ({ photoId, manifestId }: PublishedPhoto) => ({ photoId, manifestId, traceId: null });
+
+function findingsOf({ blind, attempts }: Identified, candidates: number): Finding[] {
+  const evidence = { attempts, log10p: blind?.log10p ?? 0, z: blind?.z ?? 0 };
+  return [
+    blind
+      ? ownFinding('org.lumatrace.identify.read', 'info', 'watermark', evidence)
+      : ownFinding('org.lumatrace.identify.notRead', 'info', 'watermark', evidence),
+    ...(candidates > 0
+      ? [ownFinding('org.lumatrace.identify.candidates', 'info', 'registration', { candidates })]
+      : []),
+  ];
 }

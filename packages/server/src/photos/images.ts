@@ -97,7 +97,9 @@ export interface IdentifyJob {
 export interface Identified {
   /** Null when no id was read. */
   blind: BlindFinding | null;
+  /** Readings that its bound pays for: all versions of all keys times all places that may be looked at. */
   attempts: number;
+  fingerprint: Uint8Array;
 }
 
 /** What was seen, not yet judged. */

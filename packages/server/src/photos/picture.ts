@@ -20,6 +20,7 @@ import { detect, type KnownFinding } from '@lumatrace/provenance/watermark/find.
 import { lookedAtSize } from '@lumatrace/provenance/watermark/frame.ts';
 import { markPixels, type Marked } from '@lumatrace/provenance/watermark/strength.ts';
 import software from '../../package.json' with { type: 'json' };
+import { bindingOf } from './binding.ts';
 import { withIncoming, withoutIncoming } from './gaps.ts';
 import type {
   Examination,
@@ -115,7 +116,7 @@ export async function identifyPicture({ image, syncs, payloads }: JobOf<'identif
   const { width, height } = lookedAtSize(header);
   const luma = await decodeLuma(image, width, height);
   const { blind, attempts } = detect(luma, { syncs, payloads, received: header, depth: 'full' });
-  const result: Identified = { blind, attempts };
+  const result: Identified = { blind, attempts, fingerprint: fingerprintOf(luma) };
   return { result, transfer: [] };
 }
 
@@ -155,7 +156,7 @@ async function signPicture(
       bytes,
       format,
       signer: { alg, certificateChainDer, sign },
-      softBinding: { alg: softBindingAlg, value: Buffer.from(job.photoId.replaceAll('-', ''), 'hex') },
+      softBinding: { alg: softBindingAlg, value: bindingOf(job.mark.id) },
       source: { bytes: job.image, format },
       trust: job.trust,
       photoId: job.photoId,
