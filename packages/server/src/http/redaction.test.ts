@@ -69,4 +69,8 @@ test('a trace that is not there cannot be tried', async () => {
   const tried = await ask('POST', '/api/redaction/try', instance.firstRun.apiKey, { traceId: 'f'.repeat(32) });
   assert.equal(tried.status, 404);
   assert.equal((await ask('POST', '/api/redaction/try', instance.firstRun.apiKey, {})).status, 400);
+  for (const traceId of ["' or 1=1--", '\u202e', 'undefined', 'f'.repeat(31)]) {
+    const refused = await ask('POST', '/api/redaction/try', instance.firstRun.apiKey, { traceId });
+    assert.deepEqual([refused.status, refused.body.code], [400, 'VALIDATION_FAILED'], traceId);
+  }
 });

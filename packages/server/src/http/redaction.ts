@@ -109,7 +109,11 @@ export function redactionRoutes({ redaction, explore }: RedactionRoutesOptions):
       body: z.object({
         rules: SET.optional(),
         text: z.string().max(MAX_TRY_CHARACTERS).optional(),
-        traceId: z.string().max(32).optional(),
+        traceId: z
+          .string()
+          .regex(/^[0-9a-fA-F]{32}$/, 'Expected 32 hexadecimal digits')
+          .toLowerCase()
+          .optional(),
         spanId: z.string().max(16).optional().describe('Absent: the first span of the trace.'),
       }),
       answers: {
