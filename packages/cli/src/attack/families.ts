@@ -1,11 +1,30 @@
 // Every family, in the order in which they run: those that take something away come last.
 import type { Family } from './family.ts';
+import { headers, paths, redirects } from './families/addresses.ts';
 import { cors, csrf, hosts } from './families/browsers.ts';
 import { media, methods } from './families/forms.ts';
 import { keys } from './families/keys.ts';
 import { matrix } from './families/matrix.ts';
 import { sessions } from './families/sessions.ts';
 import { tenants } from './families/tenants.ts';
+import { json, sql, strings } from './families/texts.ts';
 import { tokens } from './families/tokens.ts';
 
-export const FAMILIES: readonly Family[] = [tenants, matrix, tokens, keys, sessions, csrf, cors, hosts, methods, media];
+export const FAMILIES: readonly Family[] = [
+  tenants,
+  matrix,
+  tokens,
+  keys,
+  sessions,
+  csrf,
+  cors,
+  hosts,
+  methods,
+  media,
+  json,
+  strings,
+  sql,
+  paths,
+  headers,
+  redirects,
+];

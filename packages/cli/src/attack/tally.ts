@@ -24,6 +24,8 @@ export interface FamilyResult {
 }
 
 const MAX_FINDINGS = 20;
+/** Of one kind on one route; the rest is only counted. */
+const MAX_ALIKE = 2;
 const SHOWN_CHARACTERS = 160;
 
 export class Tally {
@@ -32,6 +34,7 @@ export class Tally {
   readonly #ms: number[] = [];
   readonly findings: Finding[] = [];
   readonly more: Record<string, number> = {};
+  readonly #alike = new Map<string, number>();
   refused = 0;
   accepted = 0;
   serverErrors = 0;
@@ -73,7 +76,10 @@ export class Tally {
   }
 
   #note({ what, request, status }: Finding): void {
-    if (this.findings.length >= MAX_FINDINGS) return;
+    const kind = `${what.slice(0, 60)} ${status} ${request.split(/[? ]/).slice(0, 2).join(' ')}`;
+    const alike = this.#alike.get(kind) ?? 0;
+    this.#alike.set(kind, alike + 1);
+    if (this.findings.length >= MAX_FINDINGS || alike >= MAX_ALIKE) return;
     this.findings.push({ what: shown(what), request: shown(request), status });
   }
 
