@@ -83,11 +83,7 @@ test('failed logins are counted per name and source, per name, and per source', 
     settings: { ...settings, loginFailuresPerNameAndSource: 2, loginFailuresPerName: 4, loginFailuresPerSource: 6 },
     nowMs: () => clock.nowMs,
   });
-  const fail = async (name: string, source: string): Promise<string> => {
-    const admitted = await outcome(counting.admitLogin({ name, source }));
-    if (admitted === 'counted') await counting.countFailedLogin({ name, source });
-    return admitted;
-  };
+  const fail = (name: string, source: string): Promise<string> => outcome(counting.admitLogin({ name, source }));
   const refused = 'RATE_LIMIT_EXCEEDED';
   assert.deepEqual([await fail('a', '1'), await fail('a', '1'), await fail('a', '1')], ['counted', 'counted', refused]);
   assert.deepEqual([await fail('a', '2'), await fail('a', '3'), await fail('a', '4')], ['counted', 'counted', refused]);
@@ -100,6 +96,32 @@ test('failed logins are counted per name and source, per name, and per source', 
   assert.equal(await outcome(counting.admitLogin({ name: 'b', source: '9' })), 'counted');
 });
 
+test('of logins that come all at once no more are admitted than of those that come one by one', async () => {
+  const counting = createLimits({
+    database,
+    settings: { ...settings, loginFailuresPerNameAndSource: 3 },
+    nowMs: () => clock.nowMs,
+  });
+  const attempt = { name: 'burst', source: '192.0.2.7' };
+  const outcomes = await Promise.all(Array.from({ length: 30 }, () => outcome(counting.admitLogin(attempt))));
+  assert.equal(outcomes.filter((each) => each === 'counted').length, 3);
+});
+
+test('a login that succeeds, or could not be looked at, is no failure', async () => {
+  const counting = createLimits({
+    database,
+    settings: { ...settings, loginFailuresPerNameAndSource: 2, loginFailuresPerName: 2, loginFailuresPerSource: 2 },
+    nowMs: () => clock.nowMs,
+  });
+  const attempt = { name: 'often', source: '192.0.2.8' };
+  for (let i = 0; i < 5; i++) {
+    assert.equal(await outcome(counting.admitLogin(attempt)), 'counted');
+    await counting.forgiveLogin(attempt);
+    assert.equal(await outcome(counting.admitLogin(attempt)), 'counted');
+    await counting.takeBackLogin(attempt);
+  }
+});
+
 test('a transaction of the limiter reaches the counter of its own key only', async () => {
   await limits().countRequest(await machine());
   const seen = await database.inLookup('v1:other', (sql) => sql.query('select from rate_limits'));
@@ -107,7 +129,7 @@ test('a transaction of the limiter reaches the counter of its own key only', asy
 });
 
 test('names and addresses are not kept in clear', async () => {
-  await limits().countFailedLogin({ name: 'canary@example.org', source: '203.0.113.77' });
+  await limits().admitLogin({ name: 'canary@example.org', source: '203.0.113.77' });
   const { rows } = await database.inSystem((sql) => sql.query<{ key: string }>('select key from rate_limits'));
   assert.ok(rows.some(({ key }) => key.startsWith('login-name:')));
   assert.ok(rows.every(({ key }) => !key.includes('canary') && !key.includes('203.0.113.77')));
@@ -135,7 +157,7 @@ test('when the store does not answer, everything is refused as unavailable', asy
     assert.equal(await outcome(counting.countRequest(principal)), 'UNAVAILABLE');
     assert.equal(await outcome(counting.countPerson({ ...principal, accountId: randomUUID() })), 'UNAVAILABLE');
     assert.equal(await outcome(counting.admitLogin(attempt)), 'UNAVAILABLE');
-    assert.equal(await outcome(counting.countFailedLogin(attempt)), 'UNAVAILABLE');
+    assert.equal(await outcome(counting.takeBackLogin(attempt)), 'UNAVAILABLE');
   } finally {
     Object.assign(database, { inLookup });
   }

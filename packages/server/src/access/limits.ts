@@ -50,11 +50,15 @@ export interface Limits {
   countPerson(principal: Principal): Promise<Standing | undefined>;
   /** Counts one request of nobody in particular. @throws RATE_LIMIT_EXCEEDED. */
   countSource(source: string): Promise<Standing>;
-  /** Before a password is looked at. @throws Refusal RATE_LIMIT_EXCEEDED. */
+  /**
+   * Before a password is looked at: counts the attempt as failed until the contrary is shown, so that however many come
+   * at once no more than the limit are looked at. @throws Refusal RATE_LIMIT_EXCEEDED.
+   */
   admitLogin(attempt: LoginAttempt): Promise<void>;
-  countFailedLogin(attempt: LoginAttempt): Promise<void>;
-  /** The name logged in from there: its own counter starts anew; the others stand. */
+  /** The name logged in from there: its own counter starts anew, the others get this attempt back. */
   forgiveLogin(attempt: LoginAttempt): Promise<void>;
+  /** The password could not be looked at: the attempt was none. */
+  takeBackLogin(attempt: LoginAttempt): Promise<void>;
 }
 
 export interface LoginAttempt {
@@ -66,6 +70,16 @@ export interface LoginAttempt {
 
 /** A tenant's own limit is read again after this long. */
 const TENANT_AGE_MS = 5_000;
+
+/** Whether the password is right; when that cannot be known now, the attempt is taken back. */
+export async function lookedAt(limits: Limits, attempt: LoginAttempt, matches: Promise<boolean>): Promise<boolean> {
+  try {
+    return await matches;
+  } catch (error) {
+    await limits.takeBackLogin(attempt);
+    throw error;
+  }
+}
 
 export interface LimitsOptions {
   database: Database;
@@ -120,28 +134,34 @@ export function createLimits({ database, settings, nowMs }: LimitsOptions): Limi
     },
     countSource: (source) => count(window('public', settings.publicRequestsPerHour, HOUR_SECONDS), digest(source)),
     async admitLogin(attempt) {
+      const counted: Array<[RateLimiterPostgres, string]> = [];
       for (const [limiter, key] of loginWindows(attempt)) {
-        const standing = await asked(limiter.get(key));
-        if (standing !== null && standing.consumedPoints >= limiter.points) {
-          throw tooMany(limiter.points, standing, 'Too many failed logins.');
+        try {
+          await count(limiter, key, 'Too many failed logins.');
+        } catch (refused) {
+          // What one counter refuses must not fill the others: many guesses at one name would lock out its whole source.
+          for (const [before, own] of counted) await asked(before.reward(own));
+          throw refused;
         }
+        counted.push([limiter, key]);
       }
     },
-    async countFailedLogin(attempt) {
-      for (const [limiter, key] of loginWindows(attempt)) await asked(limiter.penalty(key));
-    },
     async forgiveLogin(attempt) {
-      const [pair] = loginWindows(attempt);
+      const [pair, ...others] = loginWindows(attempt);
       if (pair !== undefined) await asked(pair[0].delete(pair[1]));
+      for (const [limiter, key] of others) await asked(limiter.reward(key));
+    },
+    async takeBackLogin(attempt) {
+      for (const [limiter, key] of loginWindows(attempt)) await asked(limiter.reward(key));
     },
   };
 }
 
-async function count(limiter: RateLimiterPostgres, key: string): Promise<Standing> {
+async function count(limiter: RateLimiterPostgres, key: string, message = 'Too many requests.'): Promise<Standing> {
   try {
     return standingOf(limiter.points, await limiter.consume(key));
   } catch (refused) {
-    if (refused instanceof RateLimiterRes) throw tooMany(limiter.points, refused, 'Too many requests.');
+    if (refused instanceof RateLimiterRes) throw tooMany(limiter.points, refused, message);
     throw unavailable(refused);
   }
 }

@@ -2,7 +2,7 @@
 import type { Database } from '../storage/database.ts';
 import { findServiceAccount } from '../storage/postgres/service-accounts.ts';
 import { audit } from './audit.ts';
-import type { Limits, LoginAttempt } from './limits.ts';
+import { lookedAt, type Limits, type LoginAttempt } from './limits.ts';
 import { TOKEN_LIFE_SECONDS, type MachineTokens } from './machine-tokens.ts';
 import { failedLoginAnswer, type Passwords } from './passwords.ts';
 import { Refusal } from './refusal.ts';
@@ -30,9 +30,8 @@ export function createMachines({ database, tokens, passwords, limits }: Machines
       await limits.admitLogin(attempt);
       const answerAt = failedLoginAnswer();
       const account = await database.inLookup(username, (sql) => findServiceAccount(sql, username));
-      const isRight = await passwords.matches(account?.argon2id, password);
+      const isRight = await lookedAt(limits, attempt, passwords.matches(account?.argon2id, password));
       const isAdmitted = isRight && account !== undefined && account.disabledAt === null;
-      if (!isAdmitted) await limits.countFailedLogin(attempt);
       if (account !== undefined) {
         const { tenantId } = account;
         const subject = `service-account:${account.serviceAccountId}`;

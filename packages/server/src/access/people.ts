@@ -11,7 +11,7 @@ import {
 } from '../storage/postgres/accounts.ts';
 import { deleteSessionsOf } from '../storage/postgres/sessions.ts';
 import { audit, type AuditLine } from './audit.ts';
-import type { Limits, LoginAttempt } from './limits.ts';
+import { lookedAt, type Limits, type LoginAttempt } from './limits.ts';
 import { failedLoginAnswer, passwordFault, type Passwords } from './passwords.ts';
 import { ROLES, type Principal, type Role } from './principal.ts';
 import { Refusal } from './refusal.ts';
@@ -66,16 +66,14 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
       await limits.admitLogin(attempt);
       const answerAt = failedLoginAnswer();
       const account = await accountOf(email);
-      const isRight = await passwords.matches(account?.argon2id, credentials.password);
+      const isRight = await lookedAt(limits, attempt, passwords.matches(account?.argon2id, credentials.password));
       if (account === undefined || account.tenantId === null || !isRole(account.role)) {
-        await limits.countFailedLogin(attempt);
         await answerAt;
         throw wrong();
       }
       const { accountId, tenantId, role } = account;
       const subject = `account:${accountId}`;
       if (!isRight) {
-        await limits.countFailedLogin(attempt);
         await database.inTenant(tenantId, (sql) =>
           audit(sql, { tenantId, actor: subject, action: 'login', object: subject, outcome: 'denied', requestId }),
         );
@@ -120,12 +118,12 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
       // A stolen session must not become a place to guess passwords: the limits of the login hold here too.
       const attempt: LoginAttempt = { name: account.email, source };
       await limits.admitLogin(attempt);
-      if (!(await passwords.matches(account.argon2id, currentPassword))) {
-        await limits.countFailedLogin(attempt);
+      if (!(await lookedAt(limits, attempt, passwords.matches(account.argon2id, currentPassword)))) {
         throw new Refusal('VALIDATION_FAILED', 'The current password is not right.', {
           action: 'Enter the password that you logged in with.',
         });
       }
+      await limits.takeBackLogin(attempt);
       const fault = passwordFault(newPassword, { email: account.email, current: currentPassword });
       if (fault !== undefined) throw new Refusal('VALIDATION_FAILED', fault, { action: 'Choose another password.' });
       const argon2id = await passwords.hash(newPassword);
