@@ -62,15 +62,15 @@ export async function photoPage(
   limit: number,
   cursor: string | null,
 ): Promise<PhotoPage> {
-  const after = cursor === null ? null : readCursor(cursor);
   const key = await room.tenantKeys.forTenant(tenantId);
+  const after = cursor === null ? null : readCursor(key, cursor);
   const rows = await room.database.inTenant(tenantId, (sql) => listPhotos(sql, tenantId, limit + 1, after));
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
   const hasMore = rows.length > limit;
   return {
     data: shown.map((row) => summaryOf(key, row)),
-    pagination: { limit, nextCursor: hasMore && last ? writeCursor(last) : null, hasMore },
+    pagination: { limit, nextCursor: hasMore && last ? writeCursor(key, last) : null, hasMore },
   };
 }
 
@@ -145,15 +145,28 @@ function placeOf(key: TenantKey, row: PhotoRow): { latitude?: number; longitude?
 
 const CURSOR = /^(\d{1,13})\.([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
 
-function writeCursor({ createdAt, photoId }: PhotoRow): string {
-  return Buffer.from(`${createdAt.getTime()}.${photoId}`).toString('base64url');
+/** Sealed by the tenant's key: it says nothing to its holder, and only what this list gave is a cursor of it. */
+const CURSOR_AAD = 'photos|cursor';
+
+function writeCursor(key: TenantKey, { createdAt, photoId }: PhotoRow): string {
+  return key.seal('column', CURSOR_AAD, Buffer.from(`${createdAt.getTime()}.${photoId}`)).toString('base64url');
 }
 
-function readCursor(text: string): PhotoCursor {
-  const match = CURSOR.exec(Buffer.from(text, 'base64url').toString('latin1'));
+function readCursor(key: TenantKey, text: string): PhotoCursor {
+  const match = CURSOR.exec(opened(key, text));
   const createdAt = new Date(Number(match?.[1] ?? NaN));
-  if (!match?.[2] || Number.isNaN(createdAt.getTime())) {
-    throw new Refusal('VALIDATION_FAILED', 'Expected a cursor of this list.');
-  }
+  if (!match?.[2] || Number.isNaN(createdAt.getTime())) throw notOurs();
   return { createdAt, photoId: match[2] };
+}
+
+function opened(key: TenantKey, text: string): string {
+  try {
+    return key.open('column', CURSOR_AAD, Buffer.from(text, 'base64url')).toString('latin1');
+  } catch (cause) {
+    throw notOurs(cause);
+  }
+}
+
+function notOurs(cause?: unknown): Refusal {
+  return new Refusal('VALIDATION_FAILED', 'Expected a cursor of this list.', { cause });
 }
