@@ -14,6 +14,8 @@ export interface Passing {
 export interface Way {
   /** Hands the request, changed or not, to the real server. */
   forward(changes?: Partial<Passing>): Promise<Reply>;
+  /** Says something where the family reads the log. */
+  write(line: string): void;
   scene: Scene;
 }
 

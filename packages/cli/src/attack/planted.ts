@@ -11,10 +11,11 @@ const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'co
 
 /** Whether the family found the hole. It may try all that it has, however short the run: it ends at the first find. */
 export async function findsHole(given: Stage, family: Family, hole: Hole, seed: number): Promise<boolean> {
-  const stage = { ...given, most: Infinity };
+  const said: string[] = [];
+  const stage = { ...given, most: Infinity, log: () => said.join('\n') };
   const tally = new Tally();
   const scene = new Scene(stage, stage.target, tally, randomFrom(seedOf(seed, family.name)), true);
-  const planted = 'serve' in hole ? await hole.serve(scene) : await proxyWith(hole, scene);
+  const planted = 'serve' in hole ? await hole.serve(scene) : await proxyWith(hole, scene, (line) => said.push(line));
   const origin = `http://localhost:${planted.port}`;
   const target: Target = { http: origin, otlp: origin, grpcPort: planted.port };
   try {
@@ -29,9 +30,13 @@ export async function findsHole(given: Stage, family: Family, hole: Hole, seed: 
 
 type OpenHole = Extract<Hole, { open: unknown }>;
 
-async function proxyWith(hole: OpenHole, scene: Scene): Promise<{ port: number; close(): void }> {
+async function proxyWith(
+  hole: OpenHole,
+  scene: Scene,
+  write: (line: string) => void,
+): Promise<{ port: number; close(): void }> {
   const server = createServer((incoming, outgoing) => {
-    answer(hole, scene, incoming)
+    answer(hole, scene, write, incoming)
       .then(({ status, headers, body }) => outgoing.writeHead(status, withoutHops(headers)).end(body))
       // an answer that cannot be written is no find of the family
       .catch(() => outgoing.destroy());
@@ -47,7 +52,12 @@ async function proxyWith(hole: OpenHole, scene: Scene): Promise<{ port: number; 
   };
 }
 
-async function answer(hole: OpenHole, scene: Scene, incoming: IncomingMessage): Promise<Reply> {
+async function answer(
+  hole: OpenHole,
+  scene: Scene,
+  write: (line: string) => void,
+  incoming: IncomingMessage,
+): Promise<Reply> {
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk as Buffer);
   const passing: Passing = {
@@ -71,7 +81,7 @@ async function answer(hole: OpenHole, scene: Scene, incoming: IncomingMessage): 
     const status = sent.status < 200 ? 502 : sent.status;
     return { status, headers: sent.headers as Record<string, string>, body: sent.body };
   };
-  return hole.open(passing, { forward, scene });
+  return hole.open(passing, { forward, scene, write });
 }
 
 function withoutHops<T>(headers: Record<string, T>): Record<string, T> {

@@ -39,6 +39,8 @@ export interface Stage {
   machine?: { username: string; password: string };
   /** Of the ids, those that have a line in the audit log of the own tenant. */
   audited?: (requestIds: readonly string[]) => Promise<Set<string>>;
+  /** All that the instance has said so far, logs included; absent when it cannot be read. */
+  log?: () => string;
   /** Texts that no answer may hold: keys and words of others. */
   secrets: readonly string[];
   /** Requests of one family at most. */

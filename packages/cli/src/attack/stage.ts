@@ -30,7 +30,7 @@ export async function ownStage(corpora: Corpora, most: number): Promise<Prepared
       LUMATRACE_TRACES_PER_DAY: PLENTY,
       LUMATRACE_LOG_RECORDS_PER_DAY: PLENTY,
       LUMATRACE_METRIC_POINTS_PER_DAY: PLENTY,
-      LUMATRACE_LOG_LEVEL: 'warn',
+      LUMATRACE_LOG_LEVEL: 'info',
     },
   });
   try {
@@ -48,6 +48,7 @@ export async function ownStage(corpora: Corpora, most: number): Promise<Prepared
       limited: { apiKey: limited.apiKey, requestsPerHour: LIMITED_REQUESTS_PER_HOUR },
       machine: instance.firstRun.serviceAccount,
       audited: (ids) => population.audited(own.tenantId, ids),
+      log: () => instance.output(),
       secrets: [
         (await readFile(join(instance.dataDir, 'kek'), 'utf8')).trim(),
         instance.firstRun.apiKey,
