@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ssim as independentSsim } from 'ssim.js';
 import { lower95, ssim, worstPatch } from './measures.ts';
 import { psnr, randomFrom, type Raster } from './raster.ts';
 
@@ -30,6 +31,22 @@ test('SSIM is 1 for the same, and what its formula says when only the mean diffe
     ) < 0.97,
   );
 });
+
+test('SSIM is that of another library', () => {
+  const one = picture((value) => value);
+  for (const strength of [2, 8, 30]) {
+    const random = randomFrom(strength);
+    const other = picture((value) => Math.min(255, Math.max(0, value + Math.round(strength * (2 * random() - 1)))));
+    const theirs = independentSsim(rgba(one), rgba(other), { ssim: 'original', downsample: false }).mssim;
+    assert.ok(Math.abs(ssim(one, other) - theirs) < 2e-4, `${ssim(one, other)} and ${theirs}`);
+  }
+});
+
+function rgba({ width, height, data }: Raster): { width: number; height: number; data: Uint8ClampedArray } {
+  const with4 = new Uint8ClampedArray(width * height * 4).fill(255);
+  for (let i = 0; i < width * height; i++) for (let c = 0; c < 3; c++) with4[4 * i + c] = data[3 * i + c] as number;
+  return { width, height, data: with4 };
+}
 
 test('the worst patch is the one that was changed', () => {
   const one = picture((value) => value);

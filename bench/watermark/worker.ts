@@ -20,6 +20,8 @@ export type Task =
 
 export type Row =
   | { kind: 'removal'; path: string; way: string; ok: boolean; wrong: boolean; z: number; spentDb: number }
+  /** How far a marked photograph looks from the original, and how far a JPEG of quality 90 does. */
+  | { kind: 'perceptual'; path: string; butteraugli: number; jpeg90: number }
   | {
       kind: 'marked';
       path: string;
