@@ -26,6 +26,20 @@ export function refuseForeignHost(
 }
 
 /**
+ * Two readers of a request with two Host lines may each believe another one (RFC 9112, section 3.2: answer 400);
+ * node:http keeps the first and says nothing.
+ * @throws Problem VALIDATION_FAILED.
+ */
+export function refuseSeveralHosts(incoming: Pick<IncomingMessage, 'rawHeaders'> | undefined): void {
+  const { rawHeaders = [] } = incoming ?? {};
+  const hosts = rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host');
+  if (hosts.length <= 1) return;
+  throw new Problem('VALIDATION_FAILED', `Expected one Host but received ${hosts.length}.`, {
+    headers: { Connection: 'close' },
+  });
+}
+
+/**
  * Writes with a session must come from our own pages. The rule is that of Go's net/http CrossOriginProtection: what
  * says `Sec-Fetch-Site` is believed; else `Origin` must name our host; a request with neither comes from no browser of
  * this decade, carries a cookie only because its sender put it there, and is let through.

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { z } from 'zod';
-import { bodyOf } from './request.ts';
+import { refuseSeveralHosts } from './origin.ts';
+import { bodyOf, queryOf } from './request.ts';
 import type { Route } from './route.ts';
 
 const route = { body: z.unknown() } as unknown as Route;
@@ -16,5 +17,20 @@ test('a body that does not come is late and never taken for a complete one, howe
   for (const outcome of await Promise.allSettled(waits)) {
     assert.equal(outcome.status, 'rejected');
     assert.equal((outcome.reason as { status: number }).status, 408);
+  }
+});
+
+test('a query that is too long is refused, also by a route that takes none', () => {
+  const plain = {} as unknown as Route;
+  const long = new Request(`http://localhost/?q=${'x'.repeat(9_000)}`);
+  assert.throws(() => queryOf(plain, long), { code: 'VALIDATION_FAILED' });
+  assert.deepEqual(queryOf(plain, new Request('http://localhost/?q=x')), {});
+});
+
+test('two Host lines are refused, whatever they say, and the connection ends', () => {
+  const named = (...hosts: string[]) => ({ rawHeaders: hosts.flatMap((host) => ['Host', host, 'Accept', 'host']) });
+  refuseSeveralHosts(named('localhost'));
+  for (const incoming of [named('localhost', 'localhost'), named('a', 'b', 'c')]) {
+    assert.throws(() => refuseSeveralHosts(incoming), { code: 'VALIDATION_FAILED', headers: { Connection: 'close' } });
   }
 });

@@ -9,9 +9,9 @@ const MAX_QUERY_CHARACTERS = 8_192;
 
 /** @throws Problem VALIDATION_FAILED naming the parameter. */
 export function queryOf(route: Route, request: Request): unknown {
-  if (route.query === undefined) return {};
   const { search, searchParams } = new URL(request.url);
   if (search.length > MAX_QUERY_CHARACTERS) throw new Problem('VALIDATION_FAILED', 'The query is too long.');
+  if (route.query === undefined) return {};
   const given: Record<string, string | string[]> = Object.create(null) as Record<string, string | string[]>;
   for (const name of new Set(searchParams.keys())) {
     const values = searchParams.getAll(name);

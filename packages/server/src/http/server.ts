@@ -11,7 +11,7 @@ import { SCOPES, type Principal } from '../access/principal.ts';
 import { conformsToDeclaration } from './conformity.ts';
 import { asProblem, Problem, problemResponse } from './errors.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
-import { isSafe, proxyList, refuseForeignHost, refuseForeignOrigin, sourceOf } from './origin.ts';
+import { isSafe, proxyList, refuseForeignHost, refuseForeignOrigin, refuseSeveralHosts, sourceOf } from './origin.ts';
 import { bodyOf, paramsOf, queryOf, refuseRawBody } from './request.ts';
 import type { Route, RouteContext } from './route.ts';
 import { setSecurityHeaders } from './security-headers.ts';
@@ -202,6 +202,7 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
 
   async function hosted(request: Request, env: { incoming?: IncomingMessage }, exchange: Exchange): Promise<Response> {
     try {
+      refuseSeveralHosts(env.incoming);
       refuseForeignHost(request, env.incoming, ownHosts);
       return await app.fetch(request, env);
     } catch (error) {
