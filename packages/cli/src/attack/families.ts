@@ -12,6 +12,8 @@ import { tenants } from './families/tenants.ts';
 import { assignment, cursors, replays } from './families/state.ts';
 import { json, sql, strings } from './families/texts.ts';
 import { tokens } from './families/tokens.ts';
+import { bombs, sizes } from './families/weights.ts';
+import { slowness, smuggling } from './families/wire.ts';
 
 export const FAMILIES: readonly Family[] = [
   tenants,
@@ -37,5 +39,9 @@ export const FAMILIES: readonly Family[] = [
   limits,
   logins,
   redos,
+  smuggling,
+  sizes,
+  bombs,
+  slowness,
   leaks,
 ];

@@ -133,7 +133,8 @@ export class Scene {
     const port = Number(new URL(at === 'otlp' ? this.target.otlp : this.target.http).port);
     const answer = await sendRaw(port, pieces, limits);
     this.tally.count(pieces, answer.ms);
-    const name = Buffer.concat(pieces.map((piece) => Buffer.from(piece))).toString('latin1', 0, 160);
+    const sent = Buffer.concat(pieces.map((piece) => Buffer.from(piece))).toString('latin1', 0, 4_096);
+    const name = sent.replace(/Host:.*\r\nAuthorization:.*\r\n/, '');
     const error = /^HTTP\/1\.1 (5\d\d)/m.exec(answer.text)?.[1];
     const why = judge(answer) ?? this.leakIn({ ...NOTHING, text: answer.text });
     // 501 is what an unknown transfer coding is answered with (RFC 9112, section 6.1); 505 an unknown version
@@ -142,6 +143,20 @@ export class Scene {
     else this.tally.accept(why, name, 0);
     this.#endWhenFound();
     return answer;
+  }
+
+  /** Several at once, as many as the run may try. */
+  async volleyRaw(
+    requests: readonly (readonly (string | Uint8Array)[])[],
+    judge: (answer: RawAnswer) => string | undefined,
+    options: { at?: 'http' | 'otlp'; limitMs?: number; pauseMs?: number } = {},
+  ): Promise<void> {
+    const queue = this.some(requests);
+    await Promise.all(
+      Array.from({ length: AT_ONCE }, async () => {
+        for (let next = queue.pop(); next !== undefined; next = queue.pop()) await this.fireRaw(next, judge, options);
+      }),
+    );
   }
 
   /** For what is judged by more than one answer. */
