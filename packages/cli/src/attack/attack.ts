@@ -70,17 +70,26 @@ export async function attack(prepared: Prepared, options: AttackOptions): Promis
 }
 
 async function runFamily(stage: Stage, family: Family, seed: number): Promise<FamilyResult> {
-  let plantedFound = 0;
-  const missed: string[] = [];
-  for (const hole of family.holes) {
-    if (await findsHole(stage, family, hole, seed)) plantedFound++;
-    else missed.push(hole.name);
-  }
   const tally = new Tally();
-  await family.run(new Scene(stage, stage.target, tally, randomFrom(seedOf(seed, family.name)), false));
+  const missed: string[] = [];
+  let plantedFound = 0;
+  for (const hole of family.holes) {
+    const found = await findsHole(stage, family, hole, seed).catch((error: unknown) => broken(error));
+    if (found === true) plantedFound++;
+    else missed.push(`${hole.name}${found === false ? '' : `: ${found}`}`);
+  }
+  const scene = new Scene(stage, stage.target, tally, randomFrom(seedOf(seed, family.name)), false);
+  await family
+    .run(scene)
+    .catch((error: unknown) => tally.fail(`the family could not go on: ${broken(error)}`, family.name, 0));
   const result = tally.result(family.name, family.holes.length, plantedFound);
   for (const name of missed) result.findings.push({ what: 'a planted hole was not found', request: name, status: 0 });
   return result;
+}
+
+/** What stops a family is told with the result; the others go on. */
+function broken(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** Each route once and some more, so that what is loaded when first used does not count as growth. */

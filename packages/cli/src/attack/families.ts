@@ -10,6 +10,8 @@ import { matrix } from './families/matrix.ts';
 import { sessions } from './families/sessions.ts';
 import { tenants } from './families/tenants.ts';
 import { assignment, cursors, replays } from './families/state.ts';
+import { outbound } from './families/outbound.ts';
+import { grpc, otlp } from './families/telemetry.ts';
 import { json, sql, strings } from './families/texts.ts';
 import { tokens } from './families/tokens.ts';
 import { bombs, sizes } from './families/weights.ts';
@@ -39,6 +41,9 @@ export const FAMILIES: readonly Family[] = [
   limits,
   logins,
   redos,
+  otlp,
+  grpc,
+  outbound,
   smuggling,
   sizes,
   bombs,

@@ -166,6 +166,12 @@ export class Scene {
     this.#endWhenFound();
   }
 
+  /** The server broke, told in another way than by a status of HTTP. */
+  failed(what: string, request: string, status = 0): void {
+    this.tally.fail(what, request, status);
+    this.#endWhenFound();
+  }
+
   #endWhenFound(): void {
     if (this.isPlanted && this.tally.hasFound) throw new Found();
   }
