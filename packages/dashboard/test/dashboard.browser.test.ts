@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
+import sharp from 'sharp';
 import { startInstance, type Instance } from '../../server/src/test/instance.ts';
 import { assertAccessible, launch, settled, Watch } from './browser.ts';
 import { sendAgent, sendDays, sendKnownCall, sendLargeTrace, type Sender } from './traffic.ts';
 
 const PASSWORD = 'a quiet harbour at noon';
 const PHOTO = new URL('../../../fixtures/photos/fig-bowl.jpg', import.meta.url);
+const FOREST = new URL('../../../fixtures/photos/forest-stream.jpg', import.meta.url);
 
 let instance: Instance;
 let browser: Browser;
@@ -319,6 +321,25 @@ test('a dropped picture comes back protected, and verifies as authentic', async 
     .first()
     .waitFor({ timeout: 30_000 });
   await assertAccessible(page, 'verify, not authentic');
+  const patch = await sharp(await readFile(FOREST))
+    .resize(420, 360, { fit: 'cover' })
+    .toBuffer();
+  const pasted = await sharp(buffer)
+    .composite([{ input: patch, left: 500, top: 300 }])
+    .jpeg({ quality: 85 })
+    .toBuffer();
+  await page
+    .locator('input[type=file]')
+    .setInputFiles({ name: download.suggestedFilename(), mimeType: 'image/jpeg', buffer: pasted });
+  const framed = page.locator('[data-region="1"]');
+  await framed.waitFor({ timeout: 30_000 });
+  const map = await page.getByAltText('one changed part').boundingBox();
+  const box = await framed.boundingBox();
+  const { width } = await sharp(buffer).metadata();
+  assert.ok(map && box);
+  assert.ok(Math.abs((box.x - map.x) * (width / map.width) - 500) < 120, JSON.stringify({ map, box }));
+  await page.getByText('Parts of the picture were altered.').first().waitFor();
+  await assertAccessible(page, 'verify, changed in one part');
   watch.assertQuiet();
 });
 

@@ -63,6 +63,32 @@ for (const c2pa of C2PA)
 
 const base = evidenceOf('VALID', 'DETECTED', 'issued for it', 'as recorded');
 
+test('a photo that lacks its watermark in one part is altered, wherever its credentials are', () => {
+  const part = { x: 10, y: 20, width: 300, height: 200, log10p: -12 };
+  for (const status of ['MISSING', 'TAMPERED', 'INVALID'] as const) {
+    const decision = decide({
+      ...base,
+      c2pa: { status, findings: [] },
+      manifestMatches: null,
+      watermark: { ...TESTED.DETECTED, verdict: 'DETECTED', missing: [part], coverage: 1 },
+    });
+    assert.deepEqual(
+      [decision.authentic, decision.tamperClass, decision.changedRegions],
+      [false, 'STRUCTURAL_ALTERATION', [part]],
+    );
+    const finding = decision.findings.find(({ code }) => code === 'org.lumatrace.watermark.missingParts');
+    assert.deepEqual(finding?.evidence, { regions: 1, ...part });
+  }
+});
+
+test('a photo of which less is there than was protected is a crop, by the scale of its mark', () => {
+  const watermark = { ...TESTED.DETECTED, verdict: 'DETECTED' as const, missing: [] };
+  const evidence = { ...base, c2pa: { status: 'MISSING' as const, findings: [] }, manifestMatches: null };
+  const classOf = (coverage: number | null): TamperClass =>
+    tamperClassOf({ ...evidence, watermark: { ...watermark, coverage } });
+  assert.deepEqual([classOf(0.8), classOf(0.99), classOf(null)], ['CROP', 'COMPRESSION', 'COMPRESSION']);
+});
+
 test('an own photo shrunk to 1080 px and saved as JPEG 75 is a resized one without credentials', () => {
   const decision = decide({
     ...base,

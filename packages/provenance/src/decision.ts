@@ -17,6 +17,16 @@ export interface RecordedPhoto {
   readonly quality: number | null;
 }
 
+/** A part of the picture that was changed after it was protected, in its pixels. */
+export interface ChangedRegion {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+  /** log₁₀ of the probability that a part with the mark looks so, all parts counted; from a model of this very picture. */
+  readonly log10p: number;
+}
+
 export interface Evidence {
   readonly c2pa: { readonly status: C2paStatus; readonly findings: readonly Finding[] };
   /** null when there was no mark to look for, or no pixels to look in. */
@@ -28,6 +38,10 @@ export interface Evidence {
     readonly otherId?: bigint | null;
     /** That photo, when it is still kept. */
     readonly otherPhotoId?: string | null;
+    /** Parts of the picture in which the mark is missing though it is elsewhere; null or absent when nobody looked. */
+    readonly missing?: readonly ChangedRegion[] | null;
+    /** Area of the picture over that of the protected one, in the mark's own scale; null or absent when not known. */
+    readonly coverage?: number | null;
   } | null;
   /** null when the photo was registered and never protected. */
   readonly recorded: RecordedPhoto | null;
@@ -52,6 +66,8 @@ export interface Decision {
   readonly c2paStatus: C2paStatus;
   readonly watermarkStatus: WatermarkStatus;
   readonly tamperClass: TamperClass;
+  /** Where the watermark is missing though it is elsewhere, largest first; null when that was not looked for. */
+  readonly changedRegions: readonly ChangedRegion[] | null;
   /** One sentence for people: the first reason that decided. */
   readonly message: string;
   readonly findings: readonly Finding[];
@@ -70,12 +86,14 @@ export function decide(evidence: Evidence): Decision {
     c2paStatus: c2pa.status,
     watermarkStatus: watermark?.verdict ?? 'NOT_FOUND',
     tamperClass: tamperClassOf(evidence),
+    changedRegions: watermark?.missing ?? null,
     message,
     findings: [
       ownFinding(code, authentic ? 'success' : 'failure', 'decision', undefined, message),
       registrationFinding(evidence),
       ...manifestFinding(evidence),
       watermarkFinding(evidence),
+      ...missingFinding(evidence),
       ...pictureFindings(evidence),
       ...c2pa.findings,
     ],
@@ -102,6 +120,10 @@ const OBJECTIONS: readonly { readonly holds: (evidence: Evidence) => boolean; re
   {
     holds: ({ watermark }) => (watermark?.otherId ?? null) !== null,
     message: 'Not authentic: the picture carries the watermark of another photo.',
+  },
+  {
+    holds: ({ watermark }) => (watermark?.missing ?? []).length > 0,
+    message: 'Not authentic: parts of the picture were changed after it was protected.',
   },
   {
     holds: (evidence) => evidence.c2pa.status === 'MISSING' && evidence.watermark?.verdict === 'DETECTED',
@@ -142,6 +164,8 @@ function showsTheRecorded({ recorded, picture }: Evidence): boolean {
 // and of 300 px 4 to 18. So small edits can pass for compression: the class is a hint, the decision does not use it.
 const RESAVED_DISTANCE = 3;
 const RESIZED_DISTANCE = 9;
+/** The mark's scale is known to a few in a thousand. */
+const CROPPED_COVERAGE = 0.97;
 
 /**
  * The class of the change, from the weakest claim that explains what was seen. It is a hint for people and decides
@@ -153,6 +177,8 @@ export function tamperClassOf(evidence: Evidence): TamperClass {
   const distance = picture.fingerprintDistance ?? Number.POSITIVE_INFINITY;
   if (watermark?.verdict !== 'DETECTED' && distance > SAME_PICTURE_DISTANCE) return null; // another picture
   if (evidence.manifestMatches === true && hasIntactBytes(c2pa)) return 'NONE';
+  if ((watermark?.missing ?? []).length > 0) return 'STRUCTURAL_ALTERATION';
+  if ((watermark?.coverage ?? 1) < CROPPED_COVERAGE) return 'CROP';
   const sameSize = picture.width === recorded.width && picture.height === recorded.height;
   if (sameSize) return sameSizeClass(evidence, distance);
   return distance > RESIZED_DISTANCE ? 'CROP' : 'RESIZE';
@@ -203,6 +229,14 @@ function watermarkFinding({ watermark }: Evidence): Finding {
   const evidence: Finding['evidence'] =
     watermark === null ? { looked: false } : { z: watermark.z, log10p: watermark.log10p };
   return ownFinding(code, severity, 'watermark', evidence);
+}
+
+function missingFinding({ watermark }: Evidence): readonly Finding[] {
+  const missing = watermark?.missing ?? [];
+  if (missing.length === 0) return [];
+  const [largest] = missing as readonly [ChangedRegion];
+  const evidence = { regions: missing.length, ...largest };
+  return [ownFinding('org.lumatrace.watermark.missingParts', 'failure', 'watermark', evidence)];
 }
 
 function pictureFindings(evidence: Evidence): readonly Finding[] {

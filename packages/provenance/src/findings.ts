@@ -31,6 +31,8 @@ export const OWN_CODES = {
   'org.lumatrace.watermark.detected': 'The watermark of this photo was found.',
   'org.lumatrace.watermark.marginal': 'Traces of the watermark of this photo were found, too weak to count.',
   'org.lumatrace.watermark.notFound': 'The watermark of this photo was not found.',
+  'org.lumatrace.watermark.missingParts':
+    'Parts of the picture do not carry the watermark that the rest carries: they were changed.',
   'org.lumatrace.watermark.otherPhoto': 'The watermark of another photo of yours was found.',
   'org.lumatrace.identify.read': 'A watermark of an installation’s tenant was read from the pixels alone.',
   'org.lumatrace.identify.notRead': 'No watermark was read from the pixels.',

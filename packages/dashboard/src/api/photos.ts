@@ -69,12 +69,22 @@ export interface Finding {
   evidence?: Record<string, string | number | boolean | null>;
 }
 
+export interface ChangedRegion {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+  log10p: number;
+}
+
 export interface Verdict {
   authentic: boolean;
   confidenceScore: number | null;
   c2paStatus: 'VALID' | 'INVALID' | 'TAMPERED' | 'MISSING';
   watermarkStatus: 'DETECTED' | 'MARGINAL' | 'NOT_FOUND';
   tamperClass: 'NONE' | 'COMPRESSION' | 'RESIZE' | 'CROP' | 'STRUCTURAL_ALTERATION' | null;
+  /** Parts that lack the watermark, in pixels of the picture; null when that was not looked for. */
+  changedRegions: ChangedRegion[] | null;
   tenantId: string;
   message: string;
   findings: Finding[];

@@ -95,6 +95,26 @@ function overlap(map: PresenceMap, box: Box, state: number): number {
   return both / either;
 }
 
+/** The picture at (x, y) / (g·x + h·y + 1). */
+function tilted({ width, height, data }: Luma, g: number, h: number): Luma {
+  const result = new Float32Array(data.length);
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      // x' = X/(gX + hY + 1), y' = Y/(gX + hY + 1), solved for X and Y
+      const down = 1 - g * x - h * y;
+      const [u, v] = [Math.min(width - 1.001, x / down), Math.min(height - 1.001, y / down)];
+      const [left, top] = [Math.floor(u), Math.floor(v)];
+      const [fx, fy, from] = [u - left, v - top, top * width + left];
+      const upper = data[from]! * (1 - fx) + data[from + 1]! * fx;
+      const lower = data[from + width]! * (1 - fx) + data[from + width + 1]! * fx;
+      result[i] = upper * (1 - fy) + lower * fy;
+    }
+  }
+  return { width, height, data: result };
+}
+
+const sumOf = (values: Float32Array): number => values.reduce((sum, value) => sum + value, 0);
+
 const NAMES = [
   'dandelion.jpg',
   'dogs-portrait.jpg',
@@ -144,6 +164,23 @@ describe('where the mark is missing', () => {
         assert.ok(map.changedShare > 0.06 && map.changedShare < 0.25, `${edit} in ${name}: ${map.changedShare}`);
       }
     }
+  });
+
+  it('is found in a picture that was tilted, under its homography', async () => {
+    const luma = marked(await photo('sunset.jpg'));
+    const other = await photo('forest-stream.jpg');
+    const [tilt, untouched] = [{ g: 9e-5, h: -6e-5 }, tilted(luma, 9e-5, -6e-5)];
+    const map = { a: 1, b: 0, c: 0, d: 1, tx: 0, ty: 0, ...tilt };
+    assert.deepEqual(presenceMap(untouched, map, keys, id).regions, []);
+    const changed = edited(luma, (x, y) => at(other, x + 77, y + 31));
+    const seen = presenceMap(tilted(changed, tilt.g, tilt.h), map, keys, id);
+    assert.equal(seen.regions.length, 1);
+    assert.ok(overlap(seen, boxIn(luma), MISSING) > 0.4);
+    // as if it lay flat, the mark is lost towards the corners
+    const flat = presenceMap(untouched, whole(1), keys, id);
+    assert.ok(
+      flat.evidence.reduce((sum, z) => sum + z, 0) < 0.6 * sumOf(presenceMap(untouched, map, keys, id).evidence),
+    );
   });
 
   it('cannot be told where one colour was painted: compression empties flat parts too', async () => {

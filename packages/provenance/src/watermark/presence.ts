@@ -2,7 +2,7 @@
 // The mark's strength elsewhere in the same picture says how strong it ought to be, so compression alone changes nothing.
 import type { Luma } from '../codec/codec.ts';
 import { analyse, boxBlur, type Analysis } from './analyse.ts';
-import { fold, inverseOf, type Affine, type Folded } from './fold.ts';
+import { fold, type Affine, type Folded } from './fold.ts';
 import type { PayloadKey, SyncKey } from './keys.ts';
 import { MAX_RADIUS, MIN_RADIUS, payloadPattern, PERIOD, renderPattern, type PayloadPattern } from './pattern.ts';
 import { encodeId } from './polar.ts';
@@ -73,6 +73,9 @@ const DECOYS = [
 /** Weight of the picture's own variance against the decoys of one window. */
 const PRIOR_DECOYS = 8;
 
+/** Picture from canonical positions, of a picture that was tilted too: the denominator is g·x + h·y + 1. */
+export type Projection = Affine & { g?: number; h?: number };
+
 /**
  * Compares every part of a picture with the mark that it is known to carry.
  * @param luma the picture in which `detect` found the id
@@ -80,7 +83,7 @@ const PRIOR_DECOYS = 8;
  */
 export function presenceMap(
   luma: Luma,
-  map: Affine,
+  map: Projection,
   keys: { sync: SyncKey; payload: PayloadKey },
   id: bigint,
 ): PresenceMap {
@@ -154,17 +157,18 @@ function matchedTemplate(folded: Folded, payload: PayloadPattern, codeword: Int8
 /** Whitened pixel times the pattern at its canonical position (bilinear). */
 function products(
   { width, height, pixels }: Analysis,
-  map: Affine,
+  map: Projection,
   template: Float32Array,
   shift: { x: number; y: number },
 ) {
-  const back = inverseOf(map);
+  const back = inverseProjection(map);
   const mask = PERIOD - 1;
   const values = new Float32Array(width * height);
   for (let y = 0, i = 0; y < height; y++) {
-    let px = back.b * y + back.tx + shift.x;
-    let py = back.d * y + back.ty + shift.y;
-    for (let x = 0; x < width; x++, i++, px += back.a, py += back.c) {
+    let [upX, upY, down] = [back.b * y + back.tx, back.d * y + back.ty, back.h * y + 1];
+    for (let x = 0; x < width; x++, i++, upX += back.a, upY += back.c, down += back.g) {
+      const px = upX / down + shift.x;
+      const py = upY / down + shift.y;
       const x0 = Math.floor(px);
       const y0 = Math.floor(py);
       const [fx, fy] = [px - x0, py - y0];
@@ -177,6 +181,21 @@ function products(
     }
   }
   return values;
+}
+
+/** Canonical from picture positions: the adjugate of the matrix, its last element brought to 1. */
+function inverseProjection({ a, b, c, d, tx, ty, g = 0, h = 0 }: Projection): Required<Projection> {
+  const scale = a * d - b * c;
+  return {
+    a: (d - ty * h) / scale,
+    b: (tx * h - b) / scale,
+    tx: (b * ty - tx * d) / scale,
+    c: (ty * g - c) / scale,
+    d: (a - tx * g) / scale,
+    ty: (tx * c - a * ty) / scale,
+    g: (c * h - d * g) / scale,
+    h: (b * g - a * h) / scale,
+  };
 }
 
 /** Sum over the window around every cell's middle, divided by the root of its area. */

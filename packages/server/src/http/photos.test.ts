@@ -78,9 +78,10 @@ interface Verdict {
   c2paStatus: string;
   watermarkStatus: string;
   tamperClass: string | null;
+  changedRegions: { x: number; y: number; width: number; height: number; log10p: number }[] | null;
   tenantId: string;
   message: string;
-  findings: { code: string; severity: string; message: string }[];
+  findings: { code: string; severity: string; message: string; evidence?: object }[];
 }
 
 const verdictOf = async (image: Uint8Array, photoId: string): Promise<Verdict> => {
@@ -251,11 +252,70 @@ test('a crop of the protected photograph still carries the mark, and is not auth
   );
 });
 
-test('the protected file of one photo is not authentic as another photo', async () => {
+test('what was pasted in is found where it is; saving again and shrinking alone are nowhere', async () => {
+  const answered = await protect(jpeg);
+  const { width, height } = await sharp(answered.bytes).metadata();
+  const box = { left: Math.round(width * 0.3), top: Math.round(height * 0.35), width: 420, height: 360 };
+  const patch = await sharp(await readFile(new URL('forest-stream.jpg', PHOTOS)))
+    .resize(box.width, box.height, { fit: 'cover' })
+    .toBuffer();
+  const pasted = sharp(answered.bytes).composite([{ input: patch, left: box.left, top: box.top }]);
+  for (const [size, quality] of [
+    [width, 85],
+    [1_200, 75],
+  ] as const) {
+    const seen = await verdictOf(
+      await sharp(await pasted.clone().png().toBuffer())
+        .resize(size)
+        .jpeg({ quality })
+        .toBuffer(),
+      idOf(answered),
+    );
+    assert.deepEqual([seen.watermarkStatus, seen.tamperClass], ['DETECTED', 'STRUCTURAL_ALTERATION']);
+    const regions = seen.changedRegions ?? [];
+    assert.equal(regions.length, 1, JSON.stringify(regions));
+    const [found] = regions as [NonNullable<Verdict['changedRegions']>[number]];
+    const [scale, slack] = [size / width, 110 * (size / width)];
+    for (const [got, wanted] of [
+      [found.x, box.left],
+      [found.y, box.top],
+      [found.x + found.width, box.left + box.width],
+      [found.y + found.height, box.top + box.height],
+    ] as const) {
+      assert.ok(Math.abs(got - wanted * scale) <= slack, JSON.stringify({ found, box, scale }));
+    }
+    assert.ok(found.log10p <= -8);
+    assert.ok(seen.findings.some(({ code }) => code === 'org.lumatrace.watermark.missingParts'));
+  }
+  for (const quality of [60, 85]) {
+    const again = await verdictOf(await sharp(answered.bytes).jpeg({ quality }).toBuffer(), idOf(answered));
+    assert.deepEqual([again.changedRegions, again.tamperClass], [[], 'COMPRESSION']);
+    const smaller = await sharp(answered.bytes).resize(1_100).jpeg({ quality }).toBuffer();
+    const shrunk = await verdictOf(smaller, idOf(answered));
+    assert.deepEqual([shrunk.changedRegions, shrunk.tamperClass], [[], 'RESIZE']);
+  }
+  const whole = await verdictOf(answered.bytes, idOf(answered));
+  assert.deepEqual([whole.authentic, whole.changedRegions], [true, null]);
+});
+
+test('the protected file of one photo is not authentic as another photo, and the answer names the photo that it is', async () => {
   const [one, other] = [await protect(jpeg), await protect(jpeg)];
   assert.notEqual(idOf(one), idOf(other));
   const verdict = await verdictOf(one.bytes, idOf(other));
   assert.deepEqual([verdict.authentic, verdict.watermarkStatus], [false, 'NOT_FOUND']);
+  const copy = await sharp(one.bytes).resize(1_000).jpeg({ quality: 70 }).toBuffer();
+  const named = (await verdictOf(copy, idOf(other))).findings.find(
+    ({ code }) => code === 'org.lumatrace.watermark.otherPhoto',
+  );
+  assert.deepEqual(named?.evidence, { photoId: idOf(one) });
+});
+
+test('another tenant’s mark tells a verification nothing', async () => {
+  const [ours, theirs] = [await protect(jpeg), await protect(jpeg, { as: await room.newTenant() })];
+  const verdict = await verdictOf(await sharp(theirs.bytes).jpeg({ quality: 80 }).toBuffer(), idOf(ours));
+  assert.equal(verdict.watermarkStatus, 'NOT_FOUND');
+  assert.ok(!JSON.stringify(verdict).includes(idOf(theirs)));
+  assert.ok(verdict.findings.every(({ code }) => code !== 'org.lumatrace.watermark.otherPhoto'));
 });
 
 test('a photo that was only registered is not authentic', async () => {

@@ -67,6 +67,18 @@ const verification = z.object({
   c2paStatus: z.enum(['VALID', 'INVALID', 'TAMPERED', 'MISSING']),
   watermarkStatus: z.enum(['DETECTED', 'MARGINAL', 'NOT_FOUND']),
   tamperClass: z.enum(['NONE', 'COMPRESSION', 'RESIZE', 'CROP', 'STRUCTURAL_ALTERATION']).nullable(),
+  changedRegions: z
+    .array(
+      z.object({
+        x: z.number().int(),
+        y: z.number().int(),
+        width: z.number().int(),
+        height: z.number().int(),
+        log10p: z.number(),
+      }),
+    )
+    .nullable()
+    .describe('parts of the picture, in its pixels, that lack the watermark; null when that was not looked for'),
   tenantId: z.uuid(),
   message: z.string(),
   findings: z.array(finding),

@@ -1,6 +1,7 @@
 // The door to the threads that see pixels: three jobs, their shapes, and what a failure of theirs means.
 import { availableParallelism } from 'node:os';
 import type { C2paVerification, Revocation } from '@lumatrace/provenance/c2pa/verify.ts';
+import type { ChangedRegion } from '@lumatrace/provenance/decision.ts';
 import type { ImageHeader } from '@lumatrace/provenance/image.ts';
 import type { Signer, SigningAlgorithm } from '@lumatrace/provenance/signer.ts';
 import type { PayloadKey, SyncKey } from '@lumatrace/provenance/watermark/keys.ts';
@@ -85,6 +86,10 @@ export interface ExamineJob {
 export interface WatermarkSeen extends KnownFinding {
   /** The id of another photo of the tenant's that was read instead. */
   otherId: bigint | null;
+  /** Parts without the mark, in pixels of the picture; null when nobody looked, or it cannot be told. */
+  missing: readonly ChangedRegion[] | null;
+  /** Area of the picture over that of the protected one, in the mark's own scale; null when not known. */
+  coverage: number | null;
 }
 
 /** A search under many keys, for a picture that nobody says anything about. */

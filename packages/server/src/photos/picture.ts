@@ -17,12 +17,15 @@ import {
   type ImageHeader,
 } from '@lumatrace/provenance/image.ts';
 import { detect, type KnownFinding } from '@lumatrace/provenance/watermark/find.ts';
-import { lookedAtSize } from '@lumatrace/provenance/watermark/frame.ts';
+import { canonicalScale, lookedAtSize } from '@lumatrace/provenance/watermark/frame.ts';
+import { presenceMap, type PresenceMap, type Projection } from '@lumatrace/provenance/watermark/presence.ts';
+import type { ChangedRegion } from '@lumatrace/provenance/decision.ts';
 import { markPixels, type Marked } from '@lumatrace/provenance/watermark/strength.ts';
 import software from '../../package.json' with { type: 'json' };
 import { bindingOf } from './binding.ts';
 import { withIncoming, withoutIncoming } from './gaps.ts';
 import type {
+  ExamineJob,
   Examination,
   Identified,
   ImageJob,
@@ -103,7 +106,10 @@ export async function examinePicture({ image, trust, marked }: JobOf<'examine'>)
     c2pa,
     header,
     decoded: luma !== null,
-    watermark: luma && marked?.mark ? watermarkIn(luma, header, marked.mark) : null,
+    watermark:
+      luma && marked?.mark
+        ? watermarkIn(luma, header, { ...marked, mark: marked.mark }, c2pa.status !== 'VALID')
+        : null,
     fingerprintDistance: luma && marked ? fingerprintDistance(fingerprintOf(luma), marked.fingerprint) : null,
     sha256: sha256(image),
   };
@@ -120,12 +126,49 @@ export async function identifyPicture({ image, syncs, payloads }: JobOf<'identif
   return { result, transfer: [] };
 }
 
-/** The mark of the known photo; and, where it is not found, whether another photo of the tenant's is. */
-function watermarkIn(luma: Luma, received: ImageHeader, mark: KnownMark): WatermarkSeen {
+/**
+ * The mark of the known photo; where it is not found, whether another photo of the tenant's is; where it is, which parts
+ * lack it. Bytes that are intact are not looked at part by part: nothing can be missing there.
+ */
+function watermarkIn(
+  luma: Luma,
+  received: ImageHeader,
+  { mark, width, height }: NonNullable<ExamineJob['marked']> & { mark: KnownMark },
+  isChanged: boolean,
+): WatermarkSeen {
   const { syncs, payloads, id } = mark;
-  const { known, blind } = detect(luma, { syncs, payloads, known: { id, payloads }, received, depth: 'full' });
-  const { z, log10p, verdict } = known as KnownFinding;
-  return { z, log10p, verdict, otherId: verdict !== 'DETECTED' && blind !== null && blind.id !== id ? blind.id : null };
+  const found = detect(luma, { syncs, payloads, known: { id, payloads }, received, depth: 'full' });
+  const { blind, map } = found;
+  const { z, log10p, verdict } = found.known as KnownFinding;
+  const otherId = verdict !== 'DETECTED' && blind !== null && blind.id !== id ? blind.id : null;
+  if (verdict !== 'DETECTED' || map === null || !isChanged) {
+    return { z, log10p, verdict, otherId, missing: null, coverage: null };
+  }
+  const payload = payloads.find(({ version }) => version === blind?.version) ?? payloads[0];
+  // with several versions of the lines it is not known which of them this picture carries
+  const [sync] = syncs.length === 1 ? syncs : [];
+  const missing = sync && payload ? missingParts(presenceMap(luma, map, { sync, payload }, id), received) : null;
+  return { z, log10p, verdict, otherId, missing, coverage: coverageOf(luma, map, { width, height }) };
+}
+
+function missingParts({ regions }: PresenceMap, { width, height }: ImageHeader): ChangedRegion[] {
+  return regions.slice(0, MAX_REGIONS).map((region) => ({
+    x: Math.floor(region.left * width),
+    y: Math.floor(region.top * height),
+    width: Math.min(width, Math.ceil(region.width * width)),
+    height: Math.min(height, Math.ceil(region.height * height)),
+    log10p: region.log10p,
+  }));
+}
+
+const MAX_REGIONS = 50;
+
+/** Null for a tilted picture: its parts have different scales. */
+function coverageOf(luma: Luma, map: Projection, protectedSize: { width: number; height: number }): number | null {
+  if ((map.g ?? 0) !== 0 || (map.h ?? 0) !== 0) return null;
+  const scale = canonicalScale(protectedSize);
+  const frame = protectedSize.width * scale * protectedSize.height * scale;
+  return (luma.width * luma.height) / Math.abs(map.a * map.d - map.b * map.c) / frame;
 }
 
 interface MarkedPicture {

@@ -10,6 +10,7 @@ const VERDICT: Verdict = {
   c2paStatus: 'MISSING',
   watermarkStatus: 'NOT_FOUND',
   tamperClass: null,
+  changedRegions: null,
   tenantId: '',
   message: '',
   findings: [],

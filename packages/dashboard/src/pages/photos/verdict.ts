@@ -12,12 +12,19 @@ export interface Spoken {
 }
 
 /** Fail closed: only `authentic: true` is ever good news. */
-export function spoken({ authentic, c2paStatus, watermarkStatus }: Verdict): Spoken {
+export function spoken({ authentic, c2paStatus, watermarkStatus, changedRegions }: Verdict): Spoken {
   if (authentic) {
     return {
       tone: 'ok',
       headline: 'Authentic',
       explanation: 'This is the photo as it was protected: signature, watermark and registration agree.',
+    };
+  }
+  if ((changedRegions ?? []).length > 0) {
+    return {
+      tone: 'error',
+      headline: 'Not authentic: parts of this photo were changed',
+      explanation: 'Its watermark is in the picture, but not everywhere. The map shows where it is missing.',
     };
   }
   if (c2paStatus === 'TAMPERED') {

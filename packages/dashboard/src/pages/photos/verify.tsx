@@ -10,11 +10,13 @@ import { ProblemNotice } from '../../elements/notice.tsx';
 import { Page } from '../../elements/page.tsx';
 import { bytes } from '../../format/number.ts';
 import { duration } from '../../format/time.ts';
+import { ChangeMap } from './change-map.tsx';
 import { DropZone } from './drop-zone.tsx';
 import { PhotoTabs } from './photo-tabs.tsx';
 import { useTasks, type Task } from './tasks.ts';
 import { Thumb } from './thumb.tsx';
 import { chanceOf, changeSeen, spoken, timelineOf, type Tone } from './verdict.ts';
+import { WithPowers } from './with-powers.tsx';
 
 export function VerifyPage() {
   const { photo = '' } = useSearch({ from: '/shell/photos/verify' });
@@ -92,6 +94,9 @@ function VerifiedCard({ task, onPhoto, onRetry, onRemove }: CardProps) {
           {state.name === 'done' && <Facts verdict={state.result} photoId={input} ms={state.ms} />}
         </div>
       </div>
+      {state.name === 'done' && (state.result.changedRegions ?? []).length > 0 && (
+        <ChangeMap image={file} regions={state.result.changedRegions ?? []} />
+      )}
       {state.name === 'done' && <Timeline verdict={state.result} />}
     </>
   );
@@ -164,20 +169,6 @@ function Facts({ verdict, photoId, ms }: { verdict: Verdict; photoId: string; ms
       </dl>
     </>
   );
-}
-
-/** `10^-9` as a raised exponent. */
-function WithPowers({ text }: { text: string }) {
-  return text.split(/(\d × 10\^-?\d+)/).map((piece, at) => {
-    const [base, exponent] = piece.split('^');
-    if (exponent === undefined) return piece;
-    return (
-      <span key={at} className="whitespace-nowrap">
-        {base}
-        <sup>{exponent.replace('-', '−')}</sup>
-      </span>
-    );
-  });
 }
 
 function Timeline({ verdict }: { verdict: Verdict }) {
