@@ -15,6 +15,7 @@ const COMMANDS = new Map<string, () => Promise<{ command: Command }>>([
 const SERVER_COMMANDS = [
   ['up', 'start everything, installing what is missing'],
   ['backup', 'write one encrypted, consistent file of all data'],
+  ['keys', 'list the keys of the installation, or give the watermark new lines'],
   ['prices', 'put another price table in use, from a file or a pinned address'],
   ['restore', 'read such a file back into an empty installation'],
 ] as const;

@@ -357,6 +357,19 @@ Ctrl-C stops it in order; a second Ctrl-C at once. Exit codes: 0 stopped, 1 coul
 shape. It is checked whole before it is used; one that is wrong is refused and the one before stays. Spans that arrive
 from then on are priced by it within seconds. Exit codes: 0 in use, 1 refused, 2 wrong use.`,
   },
+  keys: {
+    summary: 'Lists the keys of the installation, or gives the watermark new lines; works while LumaTrace runs.',
+    usage: 'keys list|rotate [--data FOLDER] [--kek FILE]',
+    words: ['ACTION'],
+    flags: [
+      DATA,
+      { name: 'kek', takes: 'FILE', overrides: 'kekFile', description: 'the key, when it is not FOLDER/kek' },
+    ],
+    more: `"list" names every version with its age, never a key. "rotate" makes a new version of the key that places the
+watermark's lines: pictures are marked with it after a minute, when every process reads it; the last three versions are
+searched for. A tenant's own watermark key is rotated by POST /api/v1/photos/watermark-keys.
+Exit codes: 0 done, 1 not, 2 wrong use.`,
+  },
 } as const satisfies Record<string, CommandLine>;
 
 export type CommandName = keyof typeof COMMANDS;

@@ -8,6 +8,7 @@ import { createAccess, type Access } from './access/access.ts';
 import type { TokenSigner } from './access/signing-keys.ts';
 import { backupCommand, restoreCommand, storageToRead } from './archive.ts';
 import { readInvocation, unknownVariables, UsageError, type Config, type Invocation } from './config.ts';
+import { keysCommand } from './keys-command.ts';
 import { checkKek, isKeyed, kekPath, openKek, takeDataFolder, type OpenedKek } from './data-folder.ts';
 import { authRoutes } from './http/auth.ts';
 import { c2paRoutes } from './http/c2pa.ts';
@@ -29,6 +30,7 @@ import type { ResolutionRoom } from './photos/resolution.ts';
 import { priceRoutes } from './http/prices.ts';
 import { redactionRoutes } from './http/redaction.ts';
 import type { Route } from './http/route.ts';
+import { watermarkKeyRoutes } from './http/watermark-keys.ts';
 import { createHttp, type Http } from './http/server.ts';
 import { telemetryRoutes } from './http/telemetry.ts';
 import { createIngest, type Ingest } from './ingest/ingest.ts';
@@ -93,6 +95,7 @@ const COMMANDS: Record<Invocation['command'], (invocation: Invocation) => Promis
   backup: backupCommand,
   restore: restoreCommand,
   prices: pricesCommand,
+  keys: keysCommand,
 };
 
 /** What the parts share, filled in as they start; each part reads only what an earlier one made. */
@@ -512,6 +515,7 @@ function routesOf(house: House): Route[] {
     ...priceRoutes({ prices: house.prices, recost: house.recost }),
     ...redactionRoutes({ redaction: house.redaction, explore: house.explore }),
     ...photoRoutes(house.photos),
+    ...watermarkKeyRoutes({ watermarkKeys: house.watermarkKeys }),
     ...c2paRoutes({ room: house.photos, publicUrl: publicUrlOf(house) }),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),

@@ -4,8 +4,10 @@ import type { Database } from '../storage/database.ts';
 import { insertInstallationKey, listInstallationKeys } from '../storage/postgres/key-store.ts';
 import type { Kek } from './kek.ts';
 
-/** Each has one use: the pepper of API keys, the HMAC of session cookies, that of list cursors, the watermark's lines. */
-export type InstallationKeyName = 'api-key-pepper' | 'session' | 'cursor' | 'watermark-sync';
+/** Each has one use: the pepper of API keys, the HMAC of session cookies, that of list cursors, the watermark's lines,
+ * the macs of audit lines, and the seed of the key that signs checkpoints of them. */
+export type InstallationKeyName =
+  'api-key-pepper' | 'session' | 'cursor' | 'watermark-sync' | 'audit-chain' | 'audit-checkpoint';
 
 export interface InstallationKey {
   version: number;
@@ -14,36 +16,102 @@ export interface InstallationKey {
 }
 
 export interface InstallationKeys {
-  /** Made on first use; the same bytes for every process of the installation, whoever came first. */
+  /** What is used now; made on first use, the same bytes for every process of the installation, whoever came first. */
   secret(name: InstallationKeyName): Promise<InstallationKey>;
-  /** All versions, newest first. */
+  /** All versions, newest first; one that was just made is read with before anything is made with it. */
   versions(name: InstallationKeyName): Promise<readonly InstallationKey[]>;
+  /** Makes a version, which comes into use when every process has read it. Answers its number; twice at once is once. */
+  rotate(name: RotatedKeyName): Promise<number>;
 }
+
+/** Those whose old versions go on reading what they made. */
+export type RotatedKeyName = 'watermark-sync';
 
 const SECRET_BYTES = 32;
+/** A process reads them again so often. */
+const REFRESH_MS = 20_000;
+/** A version is used from this age on: by then every process reads with it. */
+export const SETTLED_MS = 3 * REFRESH_MS;
 
-/** Reads each secret once per process; a failed read is tried again by the next caller. */
-export function createInstallationKeys({ database, kek }: { database: Database; kek: Kek }): InstallationKeys {
-  const opened = new Map<InstallationKeyName, Promise<readonly InstallationKey[]>>();
-  const versions = (name: InstallationKeyName): Promise<readonly InstallationKey[]> => {
-    const known = opened.get(name);
-    if (known !== undefined) return known;
-    const keys = open(database, kek, name);
-    opened.set(name, keys);
-    keys.catch(() => opened.delete(name));
-    return keys;
-  };
-  return { versions, secret: async (name) => (await versions(name))[0] as InstallationKey };
+interface Opened {
+  /** Newest first, each with its age when it was read. */
+  keys: readonly (InstallationKey & { ageMs: number })[];
+  atMs: number;
 }
 
-async function open(database: Database, kek: Kek, name: InstallationKeyName): Promise<readonly InstallationKey[]> {
-  const use = (version: number): string => `installation|${name}|${version}`;
+interface InstallationKeysOptions {
+  database: Database;
+  kek: Kek;
+  nowMs?: () => number;
+}
+
+/** A failed first read is tried again by the next caller; a failed refresh leaves what was read before. */
+export function createInstallationKeys({
+  database,
+  kek,
+  nowMs = () => performance.now(),
+}: InstallationKeysOptions): InstallationKeys {
+  const opened = new Map<InstallationKeyName, { first: Promise<Opened>; refreshing: boolean }>();
+  const read = async (name: InstallationKeyName): Promise<Opened> => ({
+    keys: await open(database, kek, name),
+    atMs: nowMs(),
+  });
+  const openedOf = async (name: InstallationKeyName): Promise<Opened> => {
+    const known = opened.get(name);
+    if (known === undefined) {
+      const entry = { first: read(name), refreshing: false };
+      opened.set(name, entry);
+      entry.first.catch(() => opened.delete(name));
+      return entry.first;
+    }
+    const held = await known.first;
+    if (nowMs() - held.atMs > REFRESH_MS && !known.refreshing) {
+      known.refreshing = true;
+      read(name).then(
+        (fresh) => opened.set(name, { first: Promise.resolve(fresh), refreshing: false }),
+        () => (known.refreshing = false),
+      );
+    }
+    return held;
+  };
+  return {
+    versions: async (name) => (await openedOf(name)).keys,
+    async secret(name) {
+      const { keys, atMs } = await openedOf(name);
+      const settled = keys.find(({ ageMs }) => ageMs + nowMs() - atMs >= SETTLED_MS);
+      return (settled ?? keys.at(-1)) as InstallationKey;
+    },
+    async rotate(name) {
+      const newest = (await open(database, kek, name))[0] as InstallationKey;
+      const version = newest.version + 1;
+      const wrapped = kek.wrap(useOf(name, version), randomBytes(SECRET_BYTES));
+      await database.inSystem((sql) => insertInstallationKey(sql, { name, version, wrapped }));
+      return version;
+    },
+  };
+}
+
+const useOf = (name: string, version: number): string => `installation|${name}|${version}`;
+
+async function open(
+  database: Database,
+  kek: Kek,
+  name: InstallationKeyName,
+): Promise<readonly (InstallationKey & { ageMs: number })[]> {
   const rows = await database.inSystem(async (sql) => {
     const existing = await listInstallationKeys(sql, name);
     if (existing.length > 0) return existing;
-    await insertInstallationKey(sql, { name, version: 1, wrapped: kek.wrap(use(1), randomBytes(SECRET_BYTES)) });
+    await insertInstallationKey(sql, {
+      name,
+      version: 1,
+      wrapped: kek.wrap(useOf(name, 1), randomBytes(SECRET_BYTES)),
+    });
     return listInstallationKeys(sql, name);
   });
   if (rows.length === 0) throw new Error(`The secret "${name}" was written and is not there.`);
-  return rows.map(({ version, wrapped }) => ({ version, secret: kek.unwrap(use(version), wrapped) }));
+  return rows.map(({ version, wrapped, ageMs }) => ({
+    version,
+    secret: kek.unwrap(useOf(name, version), wrapped),
+    ageMs,
+  }));
 }

@@ -2,7 +2,7 @@
 // the pixels says nothing of tenant or version: without the key it cannot be read, and the version lives in the key.
 import { randomBytes } from 'node:crypto';
 import type { PayloadKey, SyncKey } from '@lumatrace/provenance/watermark/keys.ts';
-import type { Database } from '../storage/database.ts';
+import type { Database, Sql } from '../storage/database.ts';
 import {
   insertWatermarkKey,
   listWatermarkKeys,
@@ -21,10 +21,12 @@ export interface WatermarkKeys {
   forReading(tenantId: string): Promise<{ syncs: SyncKey[]; payloads: PayloadKey[] }>;
   /** What marked one picture, to build it again. @throws KeyError KEY_UNKNOWN_VERSION for a sync version that is gone */
   ofVersions(tenantId: string, sync: number, payload: number): Promise<{ sync: SyncKey; payload: PayloadKey }>;
-  /** A new version marks from now on, the old ones still read. Answers its number. */
-  rotate(tenantId: string): Promise<number>;
+  /** Every version of the tenant's payload key, newest first; no material. */
+  list(tenantId: string): Promise<WatermarkKeyRow[]>;
+  /** A new version marks from now on, the old ones still read. Answers its number. `record` runs in the transaction. */
+  rotate(tenantId: string, record?: (sql: Sql, version: number) => Promise<void>): Promise<number>;
   /** A version reads no more. @throws KeyError KEY_UNKNOWN_VERSION unless it is one that only reads */
-  retire(tenantId: string, version: number): Promise<void>;
+  retire(tenantId: string, version: number, record?: (sql: Sql) => Promise<void>): Promise<void>;
 }
 
 export interface WatermarkKeysOptions {
@@ -74,18 +76,21 @@ export function createWatermarkKeys({ database, tenantKeys, installationKeys }: 
       }
       return { sync, payload: await payloadOf(tenantId, payloadVersion) };
     },
-    rotate: (tenantId) =>
+    list: versionsOf,
+    rotate: (tenantId, record) =>
       database.inTenant(tenantId, async (sql) => {
         const newest = (await listWatermarkKeys(sql, tenantId))[0]?.version ?? 0;
         await supersedeWatermarkKeys(sql, tenantId);
         await insertWatermarkKey(sql, tenantId, newest + 1);
+        await record?.(sql, newest + 1);
         return newest + 1;
       }),
-    async retire(tenantId, version) {
-      const isRetired = await database.inTenant(tenantId, (sql) => retireWatermarkKey(sql, tenantId, version));
-      if (!isRetired) {
-        throw new KeyError('KEY_UNKNOWN_VERSION', `Version ${version} of the watermark key does not only read.`);
-      }
-    },
+    retire: (tenantId, version, record) =>
+      database.inTenant(tenantId, async (sql) => {
+        if (!(await retireWatermarkKey(sql, tenantId, version))) {
+          throw new KeyError('KEY_UNKNOWN_VERSION', `Version ${version} of the watermark key does not only read.`);
+        }
+        await record?.(sql);
+      }),
   };
 }

@@ -40,10 +40,10 @@ export async function insertTenantKey(
 export async function listInstallationKeys(
   sql: Sql,
   name: string,
-): Promise<Array<{ version: number; wrapped: Buffer }>> {
-  const { rows } = await sql.query<{ version: number; wrapped: Buffer }>(
+): Promise<Array<{ version: number; wrapped: Buffer; ageMs: number }>> {
+  const { rows } = await sql.query<{ version: number; wrapped: Buffer; ageMs: number }>(
     `
-      select version, wrapped
+      select version, wrapped, (1000 * extract(epoch from clock_timestamp() - created_at))::float8 as "ageMs"
       from installation_keys
       where name = $1
       order by version desc
@@ -66,6 +66,14 @@ export async function insertInstallationKey(
     `,
     [key.name, key.version, key.wrapped],
   );
+}
+
+/** As the owner: every version of every secret of the installation and key of tokens, without material. */
+export async function listKeyInventory(sql: Sql): Promise<Array<{ name: string; version: string; createdAt: Date }>> {
+  const { rows } = await sql.query<{ name: string; version: string; createdAt: Date }>(`
+    select name, version::text, created_at as "createdAt" from installation_keys
+    order by name, version desc`);
+  return rows;
 }
 
 export interface SigningKeyRow {

@@ -4,12 +4,15 @@ import type { Sql } from '../database.ts';
 export interface WatermarkKeyRow {
   version: number;
   state: 'active' | 'reading' | 'retired';
+  activatedAt: Date;
+  retiredAt: Date | null;
 }
 
 /** In a tenant transaction: newest first. */
 export async function listWatermarkKeys(sql: Sql, tenantId: string): Promise<WatermarkKeyRow[]> {
   const { rows } = await sql.query<WatermarkKeyRow>(
-    'select version, state from watermark_keys where tenant_id = $1 order by version desc',
+    `select version, state, activated_at as "activatedAt", retired_at as "retiredAt"
+       from watermark_keys where tenant_id = $1 order by version desc`,
     [tenantId],
   );
   return rows;
