@@ -457,6 +457,22 @@ async function holdsGps(bytes: Buffer): Promise<boolean> {
   ].some((tag) => exif?.includes(Buffer.from(tag)) === true);
 }
 
+test('title and author stand in the manifest, and the strength is what was asked for, again too', async () => {
+  const asked = { title: 'Ábaco', author: 'Ana López', strength: 1.5, key: 'strong' };
+  const [strong, plain] = [await protect(jpeg, asked), await protect(jpeg)];
+  assert.equal(strong.status, 200, strong.bytes.toString('utf8', 0, 300));
+  const store = Buffer.from(strong.bytes).toString('utf8');
+  assert.ok(store.includes('Ábaco') && store.includes('Ana López'));
+  const gainOf = async (answered: Answered): Promise<number> =>
+    jsonOf<{ protection: { evidence: { gain: number } } }>(await send(`/api/v1/photos/${idOf(answered)}`, {}))
+      .protection.evidence.gain;
+  assert.ok((await gainOf(strong)) > 1.2 * (await gainOf(plain)));
+  assert.equal((await verdictOf(strong.bytes, idOf(strong))).authentic, true);
+  const again = await protect(jpeg, asked);
+  assert.deepEqual([idOf(again), again.bytes.equals(strong.bytes)], [idOf(strong), true]);
+  await refused(protect(jpeg, { strength: 9 }), 400, 'VALIDATION_FAILED');
+});
+
 test('orientation, ICC and EXIF stay; GPS goes unless keepGps', async () => {
   const source = await sharp(jpeg)
     .resize(800)

@@ -46,6 +46,14 @@ const registerRequest = z.looseObject({
     .describe('trace of the model call that made the picture'),
 });
 const protectRequest = registerRequest.extend({
+  title: z.string().trim().min(1).max(200).optional().describe('of the picture, for the manifest'),
+  author: z.string().trim().min(1).max(200).optional().describe('who made the picture, for the manifest'),
+  strength: z
+    .number()
+    .min(0.5)
+    .max(2)
+    .optional()
+    .describe('factor on what the watermark may change where nobody sees it; 1 otherwise'),
   keepGps: z.boolean().optional().describe('keep the GPS position in EXIF; removed otherwise'),
   digitalSourceType: z
     .enum(Object.keys(DIGITAL_SOURCE_TYPES))

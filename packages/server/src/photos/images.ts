@@ -41,6 +41,8 @@ export interface KnownMark {
 export interface MarkingJob {
   image: Uint8Array<ArrayBuffer>;
   mark: Mark;
+  /** Factor on the visibility mask, 0.5…2. */
+  strength?: number;
   keepGps: boolean;
 }
 
@@ -49,6 +51,8 @@ export interface ProtectJob extends MarkingJob {
   signedAt: Date;
   digitalSourceType: string | null;
   traceId: string | null;
+  title?: string;
+  author?: string;
 }
 
 export interface RebuildJob extends MarkingJob {

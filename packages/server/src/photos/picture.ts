@@ -180,11 +180,14 @@ interface MarkedPicture {
   marked: Marked;
 }
 
-async function markPicture({ image, mark, keepGps }: MarkingJob): Promise<MarkedPicture> {
+async function markPicture({ image, mark, keepGps, strength }: MarkingJob): Promise<MarkedPicture> {
   const header = readImageHeader(image);
   requireProtectable(header);
   const pixels = await decode(image, header);
-  const marked = await markPixels(pixels, mark, mark.id, header);
+  const marked = await markPixels(pixels, mark, mark.id, {
+    ...header,
+    ...(strength === undefined ? {} : { strength }),
+  });
   const unsigned = await encode(pixels, header, readMetadata(image, header.format, { keepGps }));
   return { header, unsigned, marked };
 }
@@ -210,6 +213,8 @@ async function signPicture(
       generatorVersion: software.version,
       ...(type !== null && isDigitalSourceType(type) ? { digitalSourceType: type } : {}),
       ...(job.traceId === null ? {} : { traceId: job.traceId }),
+      ...(job.title === undefined ? {} : { title: job.title }),
+      ...(job.author === undefined ? {} : { author: job.author }),
     });
   } catch (error) {
     // credentials of others are carried on, never stripped: what cannot be carried is refused

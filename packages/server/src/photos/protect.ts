@@ -45,6 +45,11 @@ export interface ProtectRequest extends PhotoRequest {
   keepGps?: boolean;
   /** Last word of an IPTC digital source type, such as `trainedAlgorithmicMedia`. */
   digitalSourceType?: string;
+  /** Of the picture and its maker, for the manifest. */
+  title?: string;
+  author?: string;
+  /** Factor on what the watermark may change, 0.5…2. */
+  strength?: number;
 }
 
 /** A file in memory, with its SHA-256. */
@@ -122,6 +127,9 @@ async function protectOnce(
         keepGps: request.keepGps ?? false,
         digitalSourceType: request.digitalSourceType ?? null,
         traceId: request.traceId ?? null,
+        ...(request.title === undefined ? {} : { title: request.title }),
+        ...(request.author === undefined ? {} : { author: request.author }),
+        ...strengthOf(request),
       },
       credentials,
       signal,
@@ -230,6 +238,7 @@ async function protectAgain(
       image: upload.bytes,
       mark: { ...keys, id },
       keepGps: request.keepGps ?? false,
+      ...strengthOf(request),
       ...manifest,
     },
     signal,
@@ -237,6 +246,9 @@ async function protectAgain(
   if (Buffer.compare(picture.sha256, outputSha256) !== 0) throw notTheSameAgain();
   return { photoId: photo.photoId, format: photo.protection.format, image: picture.image };
 }
+
+const strengthOf = ({ strength }: ProtectRequest): { strength?: number } =>
+  strength === undefined ? {} : { strength };
 
 // an upgrade of the encoder between the two requests: honest is to say so, wrong would be a second photo
 function notTheSameAgain(): Refusal {
