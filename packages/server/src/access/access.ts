@@ -1,9 +1,11 @@
 // Puts the room together: who may ask, for what, how often. `main.ts` calls this once.
+import { join } from 'node:path';
 import type { InstallationKeys } from '../keys/installation-keys.ts';
 import type { Database } from '../storage/database.ts';
 import { deleteEndedWindows } from '../storage/postgres/rate-limits.ts';
 import { createApiKeys, type ApiKeys } from './api-keys.ts';
-import { audit } from './audit.ts';
+import { audit, keepAuditChain } from './audit.ts';
+import { createAuditLog, type AuditLog } from './audit-log.ts';
 import { bootstrap, deleteFirstRunFile, firstRunFile, type Bootstrap } from './bootstrap.ts';
 import { createCredentials, type Credentials } from './credentials.ts';
 import { createLimits, DEFAULT_LIMITS, type Limits, type LimitSettings } from './limits.ts';
@@ -40,6 +42,7 @@ export interface Access {
   tokens: MachineTokens;
   signingKeys: SigningKeys;
   tenants: Tenants;
+  auditLog: AuditLog;
   firstRun: {
     /** Makes tenant, admin, key and service account once; run at every start. */
     bootstrap(): Promise<Bootstrap>;
@@ -60,10 +63,19 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
   const nowMs = options.nowMs ?? Date.now;
   const onError = options.onError ?? (() => {});
   const settings: LimitSettings = { ...DEFAULT_LIMITS, ...options.limits };
-  const [pepper, sessionKey] = await Promise.all([
+  const [pepper, sessionKey, chain, checkpoint] = await Promise.all([
     installationKeys.secret('api-key-pepper'),
     installationKeys.secret('session'),
+    installationKeys.secret('audit-chain'),
+    installationKeys.secret('audit-checkpoint'),
   ]);
+  keepAuditChain(database, chain.secret);
+  const auditLog = createAuditLog({
+    database,
+    secret: chain.secret,
+    checkpointSeed: checkpoint.secret,
+    directory: join(dataDir, 'audit-checkpoints'),
+  });
   const passwords = createPasswords();
   const limits = createLimits({ database, settings, nowMs });
   const apiKeys = createApiKeys({ database, pepper, nowMs, onError });
@@ -85,8 +97,11 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
         requestsPerHour: settings.requestsPerHour,
       },
     }),
+    auditLog,
     firstRun: {
       async bootstrap() {
+        // lines of an earlier version, before anybody writes one of this
+        await auditLog.adopt();
         const made = await bootstrap({ database, apiKeys, passwords, dataDir, url: publicUrl, otlpUrl });
         // Drawing the first token key takes a second or more: better at the first start than at the first login.
         if (made.isFirst) await signingKeys.current();

@@ -70,11 +70,19 @@ create table audit (
   object text not null,
   outcome text not null,
   request_id text,
-  detail jsonb
+  detail jsonb,
+  "position" bigint,
+  hash bytea,
+  mac bytea
 );
+alter table audit add constraint audit_chained CHECK (((("position" IS NULL) = (hash IS NULL)) AND ((hash IS NULL) = (mac IS NULL))));
+alter table audit add constraint audit_hash_check CHECK ((octet_length(hash) = 32));
+alter table audit add constraint audit_mac_check CHECK ((octet_length(mac) = 32));
 alter table audit add constraint audit_pkey PRIMARY KEY (tenant_id, seq);
+alter table audit add constraint audit_position_check CHECK (("position" > 0));
 alter table audit add constraint audit_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
 CREATE INDEX audit_at ON public.audit USING btree (tenant_id, at DESC);
+CREATE UNIQUE INDEX audit_position ON public.audit USING btree (tenant_id, "position");
 alter table audit enable row level security;
 alter table audit force row level security;
 create policy backup on audit for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
@@ -788,3 +796,24 @@ alter table watermark_keys force row level security;
 create policy backup on watermark_keys for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy watermark_keys_of_tenant on watermark_keys using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant insert, select, update on watermark_keys to lumatrace_app;
+
+CREATE OR REPLACE FUNCTION public.audit_tail(tenant uuid)
+ RETURNS TABLE(at timestamp with time zone, place bigint, hash bytea)
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog', 'public'
+AS $function$
+begin
+  perform pg_advisory_xact_lock(hashtextextended('audit ' || tenant::text, 0));
+  return query
+    select date_trunc('milliseconds', clock_timestamp()), tail.position, tail.hash
+    from (select 1) as one
+    left join lateral (
+      select a.position, a.hash
+      from public.audit a
+      where a.tenant_id = tenant and a.position is not null
+      order by a.position desc
+      limit 1
+    ) as tail on true;
+end
+$function$
+;

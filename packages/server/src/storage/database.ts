@@ -4,6 +4,8 @@ import pg from 'pg';
 
 /** What a caller holds inside a transaction: text with $1 placeholders and its values, never glued together. */
 export interface Sql {
+  /** Stands for the database that the transaction belongs to: what holds for all of it is found by this. */
+  readonly door: object;
   /**
    * `name` is for a statement of ingest whose text never changes and whose plan does not depend on its values: where
    * the connection may keep statements, it is parsed once. Two texts under one name are refused.
@@ -75,7 +77,7 @@ export class Database {
    * when it throws. A deadlock or serialization failure is retried up to twice, so `work` must not have other effects.
    */
   inTenant<T>(tenantId: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return transaction(this.#app, [...this.#asApp, ['app.tenant', tenantId]], work, this.#keepsStatements);
+    return transaction(this.#app, [...this.#asApp, ['app.tenant', tenantId]], work, this, this.#keepsStatements);
   }
 
   /**
@@ -83,12 +85,12 @@ export class Database {
    * look-up column (a key's hash, a session's hash, an e-mail address), so nothing can be listed or guessed.
    */
   inLookup<T>(value: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return transaction(this.#app, [...this.#asApp, ['app.lookup', value]], work);
+    return transaction(this.#app, [...this.#asApp, ['app.lookup', value]], work, this);
   }
 
   /** Runs `work` as one account across the tenants it belongs to (login, switching tenants). */
   inAccount<T>(accountId: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return transaction(this.#app, [...this.#asApp, ['app.account', accountId]], work);
+    return transaction(this.#app, [...this.#asApp, ['app.account', accountId]], work, this);
   }
 
   /**
@@ -96,7 +98,7 @@ export class Database {
    * `rooms.test.ts`. FORCE row level security binds the owner too, so tenant rows stay out of reach of it.
    */
   inSystem<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
-    return transaction(this.#owner, [], work);
+    return transaction(this.#owner, [], work, this);
   }
 
   /** The pool of the owner, for graphile-worker and the migration runner. */
@@ -106,7 +108,7 @@ export class Database {
 
   /** Resolves when a statement was answered; throws DatabaseUnavailable otherwise. */
   async ping(): Promise<void> {
-    await transaction(this.#app, this.#asApp, (sql) => sql.query('select 1'));
+    await transaction(this.#app, this.#asApp, (sql) => sql.query('select 1'), this);
   }
 
   async close(): Promise<void> {
@@ -118,11 +120,12 @@ async function transaction<T>(
   pool: pg.Pool,
   settings: readonly Setting[],
   work: (sql: Sql) => Promise<T>,
+  door: object,
   keepsStatements = false,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await attemptTransaction(pool, settings, work, keepsStatements);
+      return await attemptTransaction(pool, settings, work, door, keepsStatements);
     } catch (error) {
       const state = sqlState(error);
       if (attempt < MAX_ATTEMPTS && (state === SERIALIZATION_FAILURE || state === DEADLOCK_DETECTED)) continue;
@@ -135,6 +138,7 @@ async function attemptTransaction<T>(
   pool: pg.Pool,
   settings: readonly Setting[],
   work: (sql: Sql) => Promise<T>,
+  door: object,
   keepsStatements: boolean,
 ): Promise<T> {
   const client = await pool.connect();
@@ -145,7 +149,7 @@ async function attemptTransaction<T>(
       const calls = settings.map((_, i) => `set_config($${2 * i + 1}, $${2 * i + 2}, true)`).join(', ');
       await client.query(`select ${calls}`, settings.flat());
     }
-    const result = await work(sqlOf(client, keepsStatements));
+    const result = await work(sqlOf(client, door, keepsStatements));
     await client.query('commit');
     return result;
   } catch (error) {
@@ -164,8 +168,9 @@ async function attemptTransaction<T>(
   }
 }
 
-function sqlOf(client: pg.PoolClient, keepsStatements: boolean): Sql {
+function sqlOf(client: pg.PoolClient, door: object, keepsStatements: boolean): Sql {
   return {
+    door,
     query<Row extends object>(text: string, values: readonly unknown[] = [], name?: string) {
       const statement = name === undefined || !keepsStatements ? { text } : { text, name };
       const answer: Promise<unknown> = client.query({ ...statement, values: [...values] });

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { hash } from '@node-rs/argon2';
 import { newApiKey } from '../access/api-key-text.ts';
 import { createApiKeys } from '../access/api-keys.ts';
+import { keepAuditChain } from '../access/audit.ts';
 import { ROLES, SCOPES, type Role } from '../access/principal.ts';
 import { kekPath, readKek } from '../data-folder.ts';
 import { createInstallationKeys } from '../keys/installation-keys.ts';
@@ -43,6 +44,7 @@ export async function openPopulation(dataDir: string): Promise<Population> {
   if (kek === undefined) throw new Error(`Expected a key in ${dataDir}`);
   const installationKeys = createInstallationKeys({ database, kek: kekFromBytes(kek) });
   const pepper = await installationKeys.secret('api-key-pepper');
+  keepAuditChain(database, (await installationKeys.secret('audit-chain')).secret);
   const apiKeys = createApiKeys({ database, pepper, nowMs: Date.now, onError: () => {} });
   return {
     async settle(name, { requestsPerHour } = {}) {

@@ -119,6 +119,7 @@ interface Reading {
 /** Runs every statement as it is, and once more under EXPLAIN ANALYZE. */
 function counting(sql: Sql, reading: Reading): Sql {
   return {
+    door: sql.door,
     async query(text, values) {
       const { rows } = await sql.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(
         `explain (analyze, costs off, timing off, format json) ${text}`,

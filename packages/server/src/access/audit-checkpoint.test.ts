@@ -1,0 +1,21 @@
+// A checkpoint is read back only as it was signed.
+import assert from 'node:assert/strict';
+import { createPublicKey, randomBytes, randomUUID } from 'node:crypto';
+import { test } from 'node:test';
+import { checkpointKey, readCheckpoint, writeCheckpoint } from './audit-checkpoint.ts';
+
+const key = checkpointKey(randomBytes(32));
+const checkpoint = { tenantId: randomUUID(), position: 12_345, hash: randomBytes(32).toString('hex') };
+const note = writeCheckpoint(key, checkpoint);
+
+test('a checkpoint says what was signed', () => {
+  assert.deepEqual(readCheckpoint(createPublicKey(key), note), checkpoint);
+});
+
+test('a changed byte anywhere, and another key, are refused', () => {
+  for (let i = 0; i < note.length; i++) {
+    const changed = note.slice(0, i) + (note[i] === '1' ? '2' : '1') + note.slice(i + 1);
+    assert.equal(readCheckpoint(createPublicKey(key), changed), undefined, `byte ${i}`);
+  }
+  assert.equal(readCheckpoint(createPublicKey(checkpointKey(randomBytes(32))), note), undefined);
+});

@@ -1,0 +1,213 @@
+// The audit log as a whole: chains what is older than the chain, searches, exports, checks, and signs checkpoints that are
+// kept outside the database, so that a database that was cut or put back shows.
+import { createPublicKey } from 'node:crypto';
+import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Database, Sql } from '../storage/database.ts';
+import {
+  auditTail,
+  chainRows,
+  countUnchained,
+  measureChain,
+  readChain,
+  readUnchained,
+  searchAudit,
+  type AuditFilter,
+  type ChainMeasure,
+  type SealedAuditRow,
+} from '../storage/postgres/audit.ts';
+import { everyTenant } from '../storage/postgres/idempotency.ts';
+import { ChainCheck, chainKey, firstHead, sealLine, type ChainFinding, type ChainHead } from './audit-chain.ts';
+import { checkpointKey, publicPem, readCheckpoint, writeCheckpoint } from './audit-checkpoint.ts';
+
+export interface AuditLogOptions {
+  database: Database;
+  /** 32 bytes each: of the macs, and of the key that signs checkpoints. */
+  secret: Uint8Array;
+  checkpointSeed: Uint8Array;
+  /** Checkpoints are files in here, one per tenant, appended to. */
+  directory: string;
+}
+
+export interface AuditPage {
+  lines: SealedAuditRow[];
+  /** Where the next page begins; null after the oldest line. */
+  nextBefore: number | null;
+}
+
+export interface Verdict {
+  tenantId: string;
+  lines: number;
+  checkpoints: number;
+  /** undefined: the chain holds. */
+  finding: ChainFinding | undefined;
+}
+
+export interface AuditLog {
+  /** Chains lines from before the chain, once per tenant. @returns how many. Run at every start, before anybody writes. */
+  adopt(): Promise<number>;
+  search(tenantId: string, filter: AuditFilter, page: { before: number | null; limit: number }): Promise<AuditPage>;
+  /** The chain as JSON lines: a header with the public key, every line, every checkpoint, an end. */
+  export(tenantId: string): AsyncGenerator<string>;
+  /** Reads a tenant's whole chain against its macs and checkpoints. */
+  verify(tenantId: string): Promise<Verdict>;
+  /** Signs the present end of every chain that grew. @returns how many. */
+  checkpoint(): Promise<number>;
+  /** Checks all tenants; those whose chain does not hold. Reads every line: for an hourly job. */
+  faults(): Promise<Verdict[]>;
+  /** What counting alone tells, cheap enough for every minute: lines missing, planted, or cut behind a checkpoint. */
+  gaps(): Promise<Array<{ tenantId: string; because: string }>>;
+}
+
+const BATCH = 1_000;
+export const EXPORT_FORMAT = 'lumatrace-audit/1';
+
+export function createAuditLog({ database, secret, checkpointSeed, directory }: AuditLogOptions): AuditLog {
+  const signingKey = checkpointKey(checkpointSeed);
+  const publicKey = createPublicKey(signingKey);
+  const fileOf = (tenantId: string): string => join(directory, `${tenantId}.checkpoints`);
+  const signed = new Map<string, number>();
+
+  const batch = (tenantId: string, after: number): Promise<SealedAuditRow[]> =>
+    database.inTenant(tenantId, (sql) => readChain(sql, tenantId, after, BATCH));
+
+  async function* chain(tenantId: string): AsyncGenerator<SealedAuditRow> {
+    for (let after = 0; ;) {
+      const lines = await batch(tenantId, after);
+      yield* lines;
+      const last = lines.at(-1);
+      if (last === undefined || lines.length < BATCH) return;
+      after = last.position;
+    }
+  }
+
+  async function notesOf(tenantId: string): Promise<string[]> {
+    const text = await readFile(fileOf(tenantId), 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return '';
+      throw error;
+    });
+    return text === '' ? [] : text.split(/(?<=\n\n\u2014 [^\n]+\n)\n/);
+  }
+
+  async function verify(tenantId: string): Promise<Verdict> {
+    // before the lines: a checkpoint that is signed meanwhile may count more than were read
+    const notes = await notesOf(tenantId);
+    const heads = notes.map((note) => readCheckpoint(publicKey, note));
+    const foreign = heads.findIndex((head) => head?.tenantId !== tenantId);
+    const checkpoints = heads.filter((head) => head !== undefined);
+    const check = new ChainCheck(tenantId, { key: chainKey(secret, tenantId), checkpoints });
+    for await (const line of chain(tenantId)) if (!check.add(line)) break;
+    const unchained = await database.inTenant(tenantId, (sql) => countUnchained(sql, tenantId));
+    const finding =
+      check.finish() ??
+      (foreign === -1 ? undefined : fault('checkpoint', `Checkpoint ${foreign + 1} in the file is not ours.`)) ??
+      (unchained === 0 ? undefined : fault('position', `${unchained} lines were put beside the chain.`));
+    return { tenantId, lines: check.head.position, checkpoints: notes.length, finding };
+  }
+
+  async function signHead(tenantId: string): Promise<boolean> {
+    const { head } = await database.inTenant(tenantId, (sql) => auditTail(sql, tenantId));
+    if (head === undefined || signed.get(tenantId) === head.position) return false;
+    const last = readCheckpoint(publicKey, (await notesOf(tenantId)).at(-1) ?? '');
+    if (!growsFrom(last, head)) return false;
+    await appendFile(
+      fileOf(tenantId),
+      `${last === undefined ? '' : '\n'}${writeCheckpoint(signingKey, { tenantId, ...head })}`,
+      {
+        mode: 0o600,
+        flush: true,
+      },
+    );
+    signed.set(tenantId, head.position);
+    return true;
+  }
+
+  return {
+    verify,
+    async adopt() {
+      let adopted = 0;
+      for (const tenantId of await database.inSystem(everyTenant)) {
+        adopted += await database.inSystem((sql) => adoptTenant(sql, tenantId, chainKey(secret, tenantId)));
+      }
+      return adopted;
+    },
+    async search(tenantId, filter, { before, limit }) {
+      const lines = await database.inTenant(tenantId, (sql) =>
+        searchAudit(sql, tenantId, filter, { before, limit: limit + 1 }),
+      );
+      const shown = lines.slice(0, limit);
+      return { lines: shown, nextBefore: lines.length > limit ? (shown.at(-1)?.position ?? null) : null };
+    },
+    async *export(tenantId) {
+      const notes = await notesOf(tenantId);
+      yield jsonLine({ type: 'audit', format: EXPORT_FORMAT, tenantId, publicKey: publicPem(signingKey) });
+      let head = firstHead(tenantId);
+      for await (const line of chain(tenantId)) {
+        head = { position: line.position, hash: line.hash };
+        yield jsonLine({ type: 'line', ...line });
+      }
+      for (const note of notes) yield jsonLine({ type: 'checkpoint', note });
+      yield jsonLine({ type: 'end', note: writeCheckpoint(signingKey, { tenantId, ...head }) });
+    },
+    async checkpoint() {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await writeFile(join(directory, 'public-key.pem'), publicPem(signingKey), { mode: 0o644 });
+      let count = 0;
+      for (const tenantId of await database.inSystem(everyTenant)) if (await signHead(tenantId)) count++;
+      return count;
+    },
+    async gaps() {
+      const found: Array<{ tenantId: string; because: string }> = [];
+      for (const tenantId of await database.inSystem(everyTenant)) {
+        // the checkpoint first: the chain may grow meanwhile
+        const last = readCheckpoint(publicKey, (await notesOf(tenantId)).at(-1) ?? '');
+        const measured = await database.inTenant(tenantId, (sql) => measureChain(sql, tenantId));
+        const because = gapIn(measured, last?.position ?? 0);
+        if (because !== undefined) found.push({ tenantId, because });
+      }
+      return found;
+    },
+    async faults() {
+      const verdicts: Verdict[] = [];
+      for (const tenantId of await database.inSystem(everyTenant)) verdicts.push(await verify(tenantId));
+      return verdicts.filter(({ finding }) => finding !== undefined);
+    },
+  };
+}
+
+/** A chain that became shorter is never signed: the last checkpoint stays the witness. */
+function growsFrom(last: ChainHead | undefined, head: ChainHead): boolean {
+  return last === undefined || head.position > last.position;
+}
+
+function gapIn({ lines, last, unchained }: ChainMeasure, signed: number): string | undefined {
+  if (unchained > 0) return `${unchained} lines were put beside the chain.`;
+  if (lines !== last) return `Of ${last} lines ${lines} are there.`;
+  if (last < signed) return `A signed checkpoint counts ${signed} lines, here are ${last}.`;
+  return undefined;
+}
+
+const fault = (kind: ChainFinding['fault'], because: string): ChainFinding => ({ fault: kind, position: 0, because });
+const jsonLine = (value: unknown): string => `${JSON.stringify(value)}\n`;
+
+/**
+ * Only while the tenant has no chain: a line that is put beside an existing chain must stay outside of it. As the owner,
+ * since the application may not change lines; the tenant is set, so no other tenant's lines are in reach.
+ */
+async function adoptTenant(sql: Sql, tenantId: string, key: Uint8Array): Promise<number> {
+  await sql.query(`select set_config('app.tenant', $1, true)`, [tenantId]);
+  const { head } = await auditTail(sql, tenantId);
+  if (head !== undefined) return 0;
+  let before = firstHead(tenantId);
+  for (;;) {
+    const old = await readUnchained(sql, tenantId, BATCH);
+    const rows = old.map(({ seq, at, ...line }) => {
+      const chained = { ...line, position: before.position + 1, at: at.toISOString() };
+      const sealed = sealLine(key, before.hash, chained);
+      before = { position: chained.position, hash: sealed.hash.toString('hex') };
+      return { seq, position: chained.position, at: chained.at, ...sealed };
+    });
+    await chainRows(sql, tenantId, rows);
+    if (old.length < BATCH) return before.position;
+  }
+}
