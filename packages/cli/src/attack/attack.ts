@@ -1,13 +1,12 @@
 // Runs the families one after another: each first against its holes, then against the instance.
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Family } from './family.ts';
 import { findsHole } from './planted.ts';
 import { randomFrom, seedOf } from './random.ts';
-import { pathWith, queryWith } from './routes.ts';
 import { Scene, type Stage } from './scene.ts';
-import { hangUp, send } from './shot.ts';
+import { hangUp } from './shot.ts';
 import type { Prepared } from './stage.ts';
 import { Tally, type FamilyResult } from './tally.ts';
+import { warmUp } from './warm-up.ts';
 import { watch, type WatchFigures } from './watch.ts';
 
 export interface Report {
@@ -60,6 +59,7 @@ export async function attack(prepared: Prepared, options: AttackOptions): Promis
       continue;
     }
     const result = await runFamily(stage, family, seed);
+    if (watching !== undefined) result.more['rssGrowthMb'] = watching.grownMb();
     perFamily.push(result);
     say(lineOf(result));
   }
@@ -90,18 +90,6 @@ async function runFamily(stage: Stage, family: Family, seed: number): Promise<Fa
 /** What stops a family is told with the result; the others go on. */
 function broken(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-/** Each route once and some more, so that what is loaded when first used does not count as growth. */
-async function warmUp({ target, routes, own }: Stage): Promise<void> {
-  const headers = { authorization: `Bearer ${own.apiKey}` };
-  const reads = routes.filter(({ method, isForPersons }) => method === 'GET' && !isForPersons);
-  for (let round = 0; round < 20; round++) {
-    for (const route of reads) {
-      await send(target.http, { method: 'GET', path: pathWith(route, 'x') + queryWith(route), headers });
-    }
-  }
-  await sleep(1_000);
 }
 
 function summary(rows: readonly FamilyResult[], seed: number, startedMs: number) {

@@ -9,6 +9,7 @@ import { keys } from './families/keys.ts';
 import { matrix } from './families/matrix.ts';
 import { sessions } from './families/sessions.ts';
 import { tenants } from './families/tenants.ts';
+import { forgeries, pictures } from './families/pictures.ts';
 import { assignment, cursors, replays } from './families/state.ts';
 import { outbound } from './families/outbound.ts';
 import { grpc, otlp } from './families/telemetry.ts';
@@ -44,6 +45,8 @@ export const FAMILIES: readonly Family[] = [
   otlp,
   grpc,
   outbound,
+  pictures,
+  forgeries,
   smuggling,
   sizes,
   bombs,

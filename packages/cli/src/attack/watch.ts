@@ -6,6 +6,8 @@ import type { Instance } from '../../../server/src/test/instance.ts';
 export interface Watch {
   /** Takes what is in use now as the size before the attacks. */
   startMemory(): void;
+  /** What it has grown until now, MB. */
+  grownMb(): number;
   figures(): Promise<WatchFigures>;
   stop(): void;
 }
@@ -20,10 +22,11 @@ export interface WatchFigures {
 }
 
 const LOOK_EVERY_MS = 250;
-const SETTLE_MS = 5_000;
+/** Photo workers end when they have been idle for a while. */
+const SETTLE_MS = 45_000;
 const MB = 1_048_576;
 
-export function watch(instance: Instance): Watch {
+export function watch(instance: Instance, settleMs = SETTLE_MS): Watch {
   const { process: server } = instance;
   let before = rssBytes(server.pid);
   let peak = before;
@@ -36,8 +39,9 @@ export function watch(instance: Instance): Watch {
       before = rssBytes(server.pid);
       peak = before;
     },
+    grownMb: () => grown(rssBytes(server.pid)),
     async figures() {
-      await sleep(SETTLE_MS);
+      await sleep(settleMs);
       const partsAgain = instance.output().split('was started again').length - 1;
       return {
         restarts: ends + partsAgain,
