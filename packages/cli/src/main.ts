@@ -6,6 +6,7 @@ import { CannotAnswer, UsageError, type Command } from './command.ts';
 // Loaded when called, so that `--help` does not wait for a library that only one command needs.
 const COMMANDS = new Map<string, () => Promise<{ command: Command }>>([
   ['attack', () => import('./commands/attack.ts')],
+  ['audit', () => import('./commands/audit.ts')],
   ['bench', () => import('./commands/bench.ts')],
   ['demo', () => import('./commands/demo.ts')],
   ['test', () => import('./commands/test.ts')],

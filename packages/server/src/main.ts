@@ -10,6 +10,7 @@ import { backupCommand, restoreCommand, storageToRead } from './archive.ts';
 import { readInvocation, unknownVariables, UsageError, type Config, type Invocation } from './config.ts';
 import { keysCommand } from './keys-command.ts';
 import { checkKek, isKeyed, kekPath, openKek, takeDataFolder, type OpenedKek } from './data-folder.ts';
+import { auditRoutes } from './http/audit.ts';
 import { authRoutes } from './http/auth.ts';
 import { c2paRoutes } from './http/c2pa.ts';
 import { createExplore, type Explore } from './explore/explore.ts';
@@ -519,6 +520,7 @@ function routesOf(house: House): Route[] {
     ...c2paRoutes({ room: house.photos, publicUrl: publicUrlOf(house) }),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),
+    ...auditRoutes({ access: house.access }),
     ...operationsRoutes({
       access: house.access,
       metrics,

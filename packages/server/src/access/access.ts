@@ -54,6 +54,8 @@ export interface Access {
   forgetEnded(): Promise<number>;
   /** The audit line of a write that somebody who is known was refused. */
   auditDenial(principal: Principal, route: string, requestId: string): Promise<void>;
+  /** The audit line of something that was read, where reading itself is worth a line. */
+  auditAction(principal: Principal, action: string, object: string, requestId: string): Promise<void>;
 }
 
 const DEFAULT_TRACES_PER_DAY = 50_000;
@@ -122,6 +124,10 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
         }),
     },
     forgetEnded: () => database.inSystem((sql) => deleteEndedWindows(sql, nowMs())),
+    auditAction: ({ tenantId, subject }, action, object, requestId) =>
+      database.inTenant(tenantId, (sql) =>
+        audit(sql, { tenantId, actor: subject, action, object, outcome: 'done', requestId }),
+      ),
     auditDenial: ({ tenantId, subject }, route, requestId) =>
       database.inTenant(tenantId, (sql) =>
         audit(sql, { tenantId, actor: subject, action: 'denied', object: route, outcome: 'denied', requestId }),

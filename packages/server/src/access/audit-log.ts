@@ -18,6 +18,7 @@ import {
 } from '../storage/postgres/audit.ts';
 import { everyTenant } from '../storage/postgres/idempotency.ts';
 import { ChainCheck, chainKey, firstHead, sealLine, type ChainFinding, type ChainHead } from './audit-chain.ts';
+import { EXPORT_FORMAT } from './audit-export.ts';
 import { checkpointKey, publicPem, readCheckpoint, writeCheckpoint } from './audit-checkpoint.ts';
 
 export interface AuditLogOptions {
@@ -60,7 +61,6 @@ export interface AuditLog {
 }
 
 const BATCH = 1_000;
-export const EXPORT_FORMAT = 'lumatrace-audit/1';
 
 export function createAuditLog({ database, secret, checkpointSeed, directory }: AuditLogOptions): AuditLog {
   const signingKey = checkpointKey(checkpointSeed);

@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { createAccess, type Access, type AccessOptions } from '../access/access.ts';
 import { firstRunPath, type FirstRun } from '../access/bootstrap.ts';
 import type { TokenSigner } from '../access/signing-keys.ts';
+import { auditRoutes } from '../http/audit.ts';
 import { authRoutes } from '../http/auth.ts';
 import { keyRoutes } from '../http/keys.ts';
 import { createMetrics } from '../http/metrics.ts';
@@ -73,6 +74,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
   const declared = [
     ...authRoutes({ access, isTls: false }),
     ...keyRoutes({ access }),
+    ...auditRoutes({ access }),
     ...operationsRoutes({
       access,
       metrics,
