@@ -32,6 +32,8 @@ after(async () => {
   await room.close();
 });
 
+const NOISE = { type: 'gaussian' as const, mean: 128, sigma: 30 };
+
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 interface Answered {
@@ -65,11 +67,11 @@ function protect(
   return send('/api/v1/photos/protect', { method: 'POST', body: form, headers, signal }, as);
 }
 
-async function verify(image: Uint8Array, photoId: string, as?: string): Promise<Answered> {
+async function verify(image: Uint8Array, photoId: string, as?: string, signal?: AbortSignal): Promise<Answered> {
   const form = new FormData();
   form.set('image', new Blob([new Uint8Array(image)]), 'photo');
   form.set('photoId', photoId);
-  return send('/api/v1/photos/verify', { method: 'POST', body: form }, as);
+  return send('/api/v1/photos/verify', { method: 'POST', body: form, signal }, as);
 }
 
 interface Verdict {
@@ -316,6 +318,32 @@ test('another tenant’s mark tells a verification nothing', async () => {
   assert.equal(verdict.watermarkStatus, 'NOT_FOUND');
   assert.ok(!JSON.stringify(verdict).includes(idOf(theirs)));
   assert.ok(verdict.findings.every(({ code }) => code !== 'org.lumatrace.watermark.otherPhoto'));
+});
+
+test('a photograph without any mark: none is found, none is named, and no map is drawn', async () => {
+  const answered = await protect(jpeg);
+  const other = await sharp(await readFile(new URL('dandelion.jpg', PHOTOS)))
+    .jpeg({ quality: 80 })
+    .toBuffer();
+  const verdict = await verdictOf(other, idOf(answered));
+  assert.deepEqual(
+    [verdict.authentic, verdict.watermarkStatus, verdict.changedRegions, verdict.tamperClass],
+    [false, 'NOT_FOUND', null, null],
+  );
+  assert.ok(verdict.findings.every(({ code }) => code !== 'org.lumatrace.watermark.otherPhoto'));
+});
+
+test('the version that marked a photo is tried however old it is, and no more once it was retired', async () => {
+  const answered = await protect(jpeg, { as: stranger });
+  const copy = await sharp(answered.bytes).jpeg({ quality: 80 }).toBuffer();
+  const statusOf = async (): Promise<unknown[]> => {
+    const { watermarkStatus, changedRegions } = jsonOf<Verdict>(await verify(copy, idOf(answered), stranger));
+    return [watermarkStatus, changedRegions];
+  };
+  for (let i = 0; i < 4; i++) await room.watermarkKeys.rotate(stranger);
+  assert.deepEqual(await statusOf(), ['DETECTED', []]);
+  await room.watermarkKeys.retire(stranger, 1);
+  assert.deepEqual(await statusOf(), ['NOT_FOUND', null]);
 });
 
 test('a photo that was only registered is not authentic', async () => {
@@ -667,6 +695,28 @@ test('missing, repeated and unknown parts are refused', async () => {
     413,
     'PAYLOAD_TOO_LARGE',
   );
+});
+
+test('a client that goes away ends the search for its picture’s mark, and the next one is served', async () => {
+  const answered = await protect(jpeg);
+  // noise has no mark anywhere, so the whole search runs
+  const noise = { create: { width: 3_000, height: 3_000, channels: 3 as const, background: '#888', noise: NOISE } };
+  const unmarked = await sharp(noise).jpeg({ quality: 90 }).toBuffer();
+  const whole = performance.now();
+  assert.equal((await verdictOf(unmarked, idOf(answered))).watermarkStatus, 'NOT_FOUND');
+  const wholeMs = performance.now() - whole;
+  const gone = new AbortController();
+  const settled = assert.rejects(verify(unmarked, idOf(answered), tenant, gone.signal), { name: 'AbortError' });
+  while (room.images.load.running === 0) await sleep(5);
+  const threads = room.images.load.workers;
+  await sleep(wholeMs / 4);
+  gone.abort();
+  const left = performance.now();
+  await settled;
+  while (room.images.load.running > 0) await sleep(1);
+  assert.ok(performance.now() - left < wholeMs / 4, 'it did not wait for the search');
+  assert.equal(room.images.load.workers, threads - 1, 'the thread that held the pixels is ended');
+  assert.equal((await verdictOf(answered.bytes, idOf(answered))).authentic, true);
 });
 
 test('a client that goes away cancels its work and leaves nothing', async () => {

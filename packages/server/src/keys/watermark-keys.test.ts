@@ -57,10 +57,11 @@ test('two rotations at once leave one version in force', async () => {
   assert.equal(rows[0]?.state, 'active');
 });
 
+const failing = (): Promise<void> => Promise.reject(new Error('no audit line'));
+
 test('a rotation whose record cannot be written did not happen', async () => {
   const tenantId = await room.newTenant();
   await room.watermarkKeys.forMarking(tenantId);
-  const failing = (): Promise<void> => Promise.reject(new Error('no audit line'));
   await assert.rejects(room.watermarkKeys.rotate(tenantId, failing), /no audit line/);
   assert.equal((await room.watermarkKeys.forMarking(tenantId)).payload.version, 1);
   await room.watermarkKeys.rotate(tenantId);
@@ -95,4 +96,17 @@ test('new lines are read with before they mark, in every process', async () => {
   nowMs += SETTLED_MS;
   assert.equal((await other.secret('watermark-sync')).version, 2);
   assert.equal((await fresh.secret('watermark-sync')).version, 2);
+});
+
+test('what marked a photo stands first however old it is, and is not tried once it was retired', async () => {
+  const tenantId = await room.newTenant();
+  const { sync } = await room.watermarkKeys.forMarking(tenantId);
+  for (let i = 0; i < 4; i++) await room.watermarkKeys.rotate(tenantId);
+  const tried = async (): Promise<number[]> => {
+    const marked = { syncVersion: sync.version, payloadVersion: 1 };
+    return (await room.watermarkKeys.forReading(tenantId, marked)).payloads.map(({ version }) => version);
+  };
+  assert.deepEqual(await tried(), [1, 5, 4]);
+  await room.watermarkKeys.retire(tenantId, 1);
+  assert.deepEqual(await tried(), [5, 4, 3]);
 });

@@ -17,8 +17,8 @@ import { KeyError } from './kek.ts';
 export interface WatermarkKeys {
   /** What marks now; the first version is made on first use. */
   forMarking(tenantId: string): Promise<{ sync: SyncKey; payload: PayloadKey }>;
-  /** What may have marked: newest first, bounded. */
-  forReading(tenantId: string): Promise<{ syncs: SyncKey[]; payloads: PayloadKey[] }>;
+  /** What may have marked: newest first, bounded. What marked a known photo stands first, unless it was retired. */
+  forReading(tenantId: string, marked?: MarkVersions): Promise<{ syncs: SyncKey[]; payloads: PayloadKey[] }>;
   /** What marked one picture, to build it again. @throws KeyError KEY_UNKNOWN_VERSION for a sync version that is gone */
   ofVersions(tenantId: string, sync: number, payload: number): Promise<{ sync: SyncKey; payload: PayloadKey }>;
   /** Every version of the tenant's payload key, newest first; no material. */
@@ -29,6 +29,12 @@ export interface WatermarkKeys {
   retire(tenantId: string, version: number, record?: (sql: Sql) => Promise<void>): Promise<void>;
 }
 
+/** Which versions marked a photo. */
+export interface MarkVersions {
+  syncVersion: number;
+  payloadVersion: number;
+}
+
 export interface WatermarkKeysOptions {
   database: Database;
   tenantKeys: TenantKeys;
@@ -37,6 +43,12 @@ export interface WatermarkKeysOptions {
 
 /** Versions that are tried on a picture; older ones are kept and not tried. */
 const READ_VERSIONS = 3;
+
+/** As many as are tried, the one named first. */
+function firstOf<Row extends { version: number }>(newestFirst: readonly Row[], version: number | undefined): Row[] {
+  const named = newestFirst.filter((row) => row.version === version);
+  return [...named, ...newestFirst.filter((row) => row.version !== version)].slice(0, READ_VERSIONS);
+}
 
 /** 64 random bits: unique in a tenant by a constraint of the database. */
 export const randomWatermarkId = (): bigint => randomBytes(8).readBigUInt64BE();
@@ -62,11 +74,13 @@ export function createWatermarkKeys({ database, tenantKeys, installationKeys }: 
         payload: await payloadOf(tenantId, active.version),
       };
     },
-    async forReading(tenantId) {
-      const rows = (await versionsOf(tenantId)).filter(({ state }) => state !== 'retired').slice(0, READ_VERSIONS);
+    async forReading(tenantId, marked) {
+      const rows = (await versionsOf(tenantId)).filter(({ state }) => state !== 'retired');
+      const syncs = await installationKeys.versions('watermark-sync');
+      const tried = firstOf(rows, marked?.payloadVersion);
       return {
-        syncs: (await installationKeys.versions('watermark-sync')).slice(0, READ_VERSIONS),
-        payloads: await Promise.all(rows.map(({ version }) => payloadOf(tenantId, version))),
+        syncs: firstOf(syncs, marked?.syncVersion),
+        payloads: await Promise.all(tried.map(({ version }) => payloadOf(tenantId, version))),
       };
     },
     async ofVersions(tenantId, syncVersion, payloadVersion) {

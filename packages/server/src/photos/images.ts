@@ -30,7 +30,7 @@ export interface Mark {
   id: bigint;
 }
 
-/** The same for a search: every version that may have been used. */
+/** The same for a search: what marked the photo first, then every other version that may have marked the picture. */
 export interface KnownMark {
   syncs: readonly SyncKey[];
   payloads: readonly PayloadKey[];

@@ -144,11 +144,8 @@ function watermarkIn(
   if (verdict !== 'DETECTED' || map === null || !isChanged) {
     return { z, log10p, verdict, otherId, missing: null, coverage: null };
   }
-  const payload = payloads.find(({ version }) => version === blind?.version) ?? payloads[0];
-  // payload lies between the lines: under another version of them hardly anything of it is seen
-  const maps = payload ? syncs.map((sync) => presenceMap(luma, map, { sync, payload }, id)) : [];
-  const clearest = maps.sort((one, other) => evidenceIn(other) - evidenceIn(one))[0];
-  const missing = clearest ? missingParts(clearest, received) : null;
+  const [[sync], [payload]] = [syncs, payloads];
+  const missing = sync && payload ? missingParts(presenceMap(luma, map, { sync, payload }, id), received) : null;
   return { z, log10p, verdict, otherId, missing, coverage: coverageOf(luma, map, { width, height }) };
 }
 
@@ -161,8 +158,6 @@ function missingParts({ regions }: PresenceMap, { width, height }: ImageHeader):
     log10p: region.log10p,
   }));
 }
-
-const evidenceIn = ({ evidence }: PresenceMap): number => evidence.reduce((sum, z) => sum + z, 0);
 
 const MAX_REGIONS = 50;
 

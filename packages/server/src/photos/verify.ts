@@ -40,7 +40,7 @@ export async function verify(
   const { protection } = photo;
   const marked = protection && {
     mark: protection.watermark && {
-      ...(await room.watermarkKeys.forReading(tenantId)),
+      ...(await room.watermarkKeys.forReading(tenantId, protection.watermark)),
       id: protection.watermark.id,
     },
     width: protection.width,
