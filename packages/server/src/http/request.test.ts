@@ -27,8 +27,11 @@ test('a query that is too long is refused, also by a route that takes none', () 
   assert.deepEqual(queryOf(plain, new Request('http://localhost/?q=x')), {});
 });
 
+function named(...hosts: string[]): { rawHeaders: string[] } {
+  return { rawHeaders: hosts.flatMap((host) => ['Host', host, 'Accept', 'host']) };
+}
+
 test('two Host lines are refused, whatever they say, and the connection ends', () => {
-  const named = (...hosts: string[]) => ({ rawHeaders: hosts.flatMap((host) => ['Host', host, 'Accept', 'host']) });
   refuseSeveralHosts(named('localhost'));
   for (const incoming of [named('localhost', 'localhost'), named('a', 'b', 'c')]) {
     assert.throws(() => refuseSeveralHosts(incoming), { code: 'VALIDATION_FAILED', headers: { Connection: 'close' } });

@@ -462,3 +462,21 @@ test('a client that goes away does not disturb the others', async () => {
   await delay(300);
   assert.equal((await fetch(`${base}/api/v1/health`)).status, 200);
 });
+
+function named(path: string): Route {
+  return route({ ...open, method: 'GET', path, answers: ANY, handle: () => Promise.resolve(json({ path })) });
+}
+
+test('a name goes before a parameter in the same place, in whatever order the routes were declared', async () => {
+  const paths = ['/api/things/{thingId}', '/api/things/names', '/api/{kind}/names/all', '/api/things/{thingId}/all'];
+  for (const declared of [paths, paths.toReversed()]) {
+    const routes = declared.map(named);
+    const own = await createHttp({ routes, access: house.access, log: pino({ enabled: false }) });
+    const asked = async (path: string): Promise<unknown> =>
+      (await own.fetch(new Request(`http://localhost${path}`))).json();
+    assert.deepEqual(await asked('/api/things/names'), { path: '/api/things/names' });
+    assert.deepEqual(await asked('/api/things/7'), { path: '/api/things/{thingId}' });
+    assert.deepEqual(await asked('/api/things/names/all'), { path: '/api/things/{thingId}/all' });
+    assert.deepEqual(await asked('/api/others/names/all'), { path: '/api/{kind}/names/all' });
+  }
+});
