@@ -37,6 +37,8 @@ export interface AttackOptions {
   /** No further family begins after so long. */
   secondsAtMost: number;
   say(line: string): void;
+  /** How long the server is left alone before its memory is looked at. */
+  settleMs?: number;
 }
 
 export async function attack(prepared: Prepared, options: AttackOptions): Promise<Report> {
@@ -45,7 +47,7 @@ export async function attack(prepared: Prepared, options: AttackOptions): Promis
   const startedMs = performance.now();
   const perFamily: FamilyResult[] = [];
   const skipped: Report['skipped'] = [];
-  const watching = instance === undefined ? undefined : watch(instance);
+  const watching = instance === undefined ? undefined : watch(instance, options.settleMs);
   await warmUp(stage);
   watching?.startMemory();
   for (const family of options.families) {

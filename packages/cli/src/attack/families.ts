@@ -1,4 +1,5 @@
-// Every family, in the order in which they run: those that take something away come last.
+// Every family, in the order in which they run. Those that make keys come before those that fill the tenant with texts,
+// for it may have 500; those that hold connections and memory come last.
 import type { Family } from './family.ts';
 import { headers, paths, redirects } from './families/addresses.ts';
 import { leaks, protection } from './families/answers.ts';
@@ -21,6 +22,7 @@ import { slowness, smuggling } from './families/wire.ts';
 export const FAMILIES: readonly Family[] = [
   tenants,
   matrix,
+  assignment,
   tokens,
   keys,
   sessions,
@@ -37,7 +39,6 @@ export const FAMILIES: readonly Family[] = [
   redirects,
   cursors,
   replays,
-  assignment,
   protection,
   limits,
   logins,

@@ -274,6 +274,7 @@ function newKey(headers: Record<string, string>, scopes: readonly string[]): Sho
 
 async function tryEscalation(scene: Scene): Promise<void> {
   const answer = await scene.ask(newKey(scene.ownKey, ['keys:admin']));
+  if (!wasServed(answer)) throw new Error(`Expected a key but received ${answer.status} ${answer.text}`);
   const narrow = bearer((JSON.parse(answer.text) as { apiKey?: string }).apiKey);
   const wanted = ['traces:read', 'traces:write', 'photos:protect', 'audit:read', 'trust:admin', 'prices:write'];
   for (const scope of wanted) {
