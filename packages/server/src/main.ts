@@ -34,12 +34,14 @@ import type { Route } from './http/route.ts';
 import { watermarkKeyRoutes } from './http/watermark-keys.ts';
 import { createHttp, type Http } from './http/server.ts';
 import { telemetryRoutes } from './http/telemetry.ts';
+import { watched } from './http/watched.ts';
 import { createIngest, type Ingest } from './ingest/ingest.ts';
 import { createLogIngest, type LogIngest } from './ingest/logs.ts';
 import { createMetricIngest, type MetricIngest } from './ingest/metrics.ts';
 import { recostBatch } from './ingest/recost.ts';
 import { upkeepSignals } from './ingest/signals-upkeep.ts';
 import { upkeepTelemetry } from './ingest/upkeep.ts';
+import { createWatch, type Watch } from './isolation/watch.ts';
 import { createInstallationKeys } from './keys/installation-keys.ts';
 import { kekFromBytes } from './keys/kek.ts';
 import { createPhotoCredentials, type PhotoCredentials } from './keys/photo-credentials.ts';
@@ -111,6 +113,7 @@ interface House {
   tenantKeys: TenantKeys;
   watermarkKeys: WatermarkKeys;
   access: Access;
+  watch: Watch;
   prices: Prices;
   recost: Recost;
   redaction: RedactionRoom;
@@ -260,6 +263,12 @@ function access(house: House): Part {
         onError: (error) => log.error({ error: String(error) }, 'access'),
       });
       await house.access.firstRun.bootstrap();
+      house.watch = createWatch({
+        database,
+        auditLog: house.access.auditLog,
+        onAlert: (alert) => log.error({ alert }, 'security alert'),
+        onError: (error) => log.error({ error: String(error) }, 'the watch'),
+      });
     },
     stop: () => Promise.resolve(),
   };
@@ -448,9 +457,19 @@ function jobs(house: House): Part {
         pool: database.ownerPool,
         handlers: {
           daily,
+          inspect: () => house.watch.inspect(),
+          async look() {
+            await house.watch.look();
+            // the schedule knows minutes only
+            await house.jobs.enqueue('look', {}, { key: 'look', runAt: new Date(Date.now() + LOOK_AGAIN_MS) });
+          },
           recost: ({ tenantId, recostId }, signal) => house.recost.work(String(tenantId), String(recostId), signal),
         },
-        schedules: [{ pattern: '17 0 * * *', task: 'daily' }],
+        schedules: [
+          { pattern: '17 0 * * *', task: 'daily' },
+          { pattern: '41 * * * *', task: 'inspect' },
+          { pattern: '* * * * *', task: 'look' },
+        ],
         log: house.log,
         isAlone: cluster !== undefined,
       });
@@ -460,6 +479,8 @@ function jobs(house: House): Part {
     stop: () => house.jobs.stop(),
   };
 }
+
+const LOOK_AGAIN_MS = 25_000;
 
 const VERSION = '0.1.0';
 const DASHBOARD = fileURLToPath(new URL('../../dashboard/dist/', import.meta.url));
@@ -471,7 +492,7 @@ function listeners(house: House): Part {
     async start() {
       house.bytesInFlight = new BytesInFlight();
       const http = await createHttp({
-        routes: routesOf(house),
+        routes: watched(routesOf(house), house.watch),
         access: house.access,
         log,
         metrics: house.metrics,

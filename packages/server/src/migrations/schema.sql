@@ -567,6 +567,17 @@ create policy backup on scores for select to <owner> using ((current_setting('ap
 create policy tenant on scores using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant delete, insert, select, update on scores to lumatrace_app;
 
+create table security_alerts (
+  kind text not null,
+  about text not null,
+  hour timestamp with time zone not null,
+  at timestamp with time zone not null default now(),
+  detail jsonb not null
+);
+alter table security_alerts add constraint security_alerts_about_check CHECK (((length(about) >= 1) AND (length(about) <= 300)));
+alter table security_alerts add constraint security_alerts_kind_check CHECK (((length(kind) >= 1) AND (length(kind) <= 60)));
+alter table security_alerts add constraint security_alerts_pkey PRIMARY KEY (kind, about, hour);
+
 create table service_accounts (
   tenant_id uuid not null,
   service_account_id uuid not null,
