@@ -32,7 +32,7 @@ export const OWN_CODES = {
   'org.lumatrace.watermark.marginal': 'Traces of the watermark of this photo were found, too weak to count.',
   'org.lumatrace.watermark.notFound': 'The watermark of this photo was not found.',
   'org.lumatrace.watermark.missingParts':
-    'Parts of the picture do not carry the watermark that the rest carries: they were changed.',
+    'Parts of the picture lack the watermark that the rest carries, or are painted over in one colour: they were changed.',
   'org.lumatrace.watermark.otherPhoto': 'The watermark of another photo of yours was found.',
   'org.lumatrace.identify.read': 'A watermark of an installation’s tenant was read from the pixels alone.',
   'org.lumatrace.identify.notRead': 'No watermark was read from the pixels.',

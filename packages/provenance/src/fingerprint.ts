@@ -3,24 +3,37 @@
 import type { Luma } from './codec/codec.ts';
 
 const GRID = 16;
+export const FINGERPRINT_GRID = GRID;
 export const FINGERPRINT_BYTES = (GRID * GRID) / 8;
 /** Pictures that show the same differ in fewer bits; unrelated ones in about 128. */
 export const SAME_PICTURE_DISTANCE = 48;
 
 /** 32 bytes, one bit per cell of a 16 × 16 grid in row order: brighter than the median of its quarter's rows or not. */
 export function fingerprintOf(luma: Luma): Uint8Array {
-  const means = cellMeans(luma);
   const bits = new Uint8Array(FINGERPRINT_BYTES);
+  for (const [i, above] of aboveMedian(luma).entries()) {
+    if (above > 0) bits[i >> 3] = (bits[i >> 3] as number) | (1 << (i & 7));
+  }
+  return bits;
+}
+
+/** Every cell's bit; -1 for cells within `levels` grey levels of their median, which noise may change. */
+export function clearBits(luma: Luma, levels: number): Int8Array {
+  return Int8Array.from(aboveMedian(luma), (above) => (Math.abs(above) < levels ? -1 : above > 0 ? 1 : 0));
+}
+
+/** Grey levels of every cell above the median of its band, in row order. */
+function aboveMedian(luma: Luma): Float64Array {
+  const means = cellMeans(luma);
+  const result = new Float64Array(means.length);
   // four bands of rows, each against its own median, so that a bright sky does not decide about the ground
   const bandLength = (GRID * GRID) / 4;
   for (let start = 0; start < means.length; start += bandLength) {
     const sorted = means.slice(start, start + bandLength).sort();
     const median = ((sorted[bandLength / 2 - 1] as number) + (sorted[bandLength / 2] as number)) / 2;
-    for (let i = start; i < start + bandLength; i++) {
-      if ((means[i] as number) > median) bits[i >> 3] = (bits[i >> 3] as number) | (1 << (i & 7));
-    }
+    for (let i = start; i < start + bandLength; i++) result[i] = (means[i] as number) - median;
   }
-  return bits;
+  return result;
 }
 
 /** Differing bits, 0 to 256. @throws TypeError for other lengths */

@@ -300,6 +300,22 @@ test('what was pasted in is found where it is; saving again and shrinking alone 
   assert.deepEqual([whole.authentic, whole.changedRegions], [true, null]);
 });
 
+test('what was painted in one colour is found where it is, by the fingerprint', async () => {
+  const answered = await protect(jpeg);
+  const { width, height } = await sharp(answered.bytes).metadata();
+  const box = { left: Math.round(width * 0.2), top: Math.round(height * 0.3), width: 560, height: 420 };
+  const patch = { create: { width: box.width, height: box.height, channels: 3 as const, background: '#202020' } };
+  const painted = await sharp(answered.bytes)
+    .composite([{ input: patch, left: box.left, top: box.top }])
+    .jpeg({ quality: 75 })
+    .toBuffer();
+  const { tamperClass, changedRegions } = await verdictOf(painted, idOf(answered));
+  assert.equal(tamperClass, 'STRUCTURAL_ALTERATION');
+  const [found] = changedRegions ?? [];
+  assert.ok(found && Math.abs(found.x - box.left) < 60 && Math.abs(found.y - box.top) < 60, JSON.stringify(found));
+  assert.ok(Math.abs(found.width - box.width) < 100 && Math.abs(found.height - box.height) < 100);
+});
+
 test('the protected file of one photo is not authentic as another photo, and the answer names the photo that it is', async () => {
   const [one, other] = [await protect(jpeg), await protect(jpeg)];
   assert.notEqual(idOf(one), idOf(other));

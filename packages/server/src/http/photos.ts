@@ -86,7 +86,9 @@ const verification = z.object({
       }),
     )
     .nullable()
-    .describe('parts of the picture, in its pixels, that lack the watermark; null when that was not looked for'),
+    .describe(
+      'parts of the picture, in its pixels, that lack the watermark or were painted over; null when that was not looked for',
+    ),
   tenantId: z.uuid(),
   message: z.string(),
   findings: z.array(finding),

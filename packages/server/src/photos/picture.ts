@@ -18,11 +18,13 @@ import {
 } from '@lumatrace/provenance/image.ts';
 import { detect, type KnownFinding } from '@lumatrace/provenance/watermark/find.ts';
 import { canonicalScale, lookedAtSize } from '@lumatrace/provenance/watermark/frame.ts';
-import { presenceMap, type PresenceMap, type Projection } from '@lumatrace/provenance/watermark/presence.ts';
+import { canonicalLuma } from '@lumatrace/provenance/watermark/place.ts';
+import { paintedRegions } from '@lumatrace/provenance/painted.ts';
+import { presenceMap, type MissingRegion, type Projection } from '@lumatrace/provenance/watermark/presence.ts';
 import type { ChangedRegion } from '@lumatrace/provenance/decision.ts';
 import { markPixels, type Marked } from '@lumatrace/provenance/watermark/strength.ts';
 import software from '../../package.json' with { type: 'json' };
-import { bindingOf } from './binding.ts';
+import { bindingOf, FINGERPRINT_ALG } from './binding.ts';
 import { withIncoming, withoutIncoming } from './gaps.ts';
 import type {
   ExamineJob,
@@ -53,11 +55,11 @@ export async function protectPicture(
   job: JobOf<'protect'>,
   sign: (tbs: Uint8Array) => Promise<Uint8Array>,
 ): Promise<Outcome> {
-  const { header, unsigned, marked } = await markPicture(job);
+  const { header, unsigned, marked, fingerprint } = await markPicture(job);
   const incoming = incomingStore(job.image, header.format);
   // the decoder's thread looks at the encoded picture while this one signs it and checks the signature
   const looking = ownLuma(unsigned, header);
-  const signed = await signPicture(job, header.format, unsigned, sign);
+  const signed = await signPicture(job, header.format, unsigned, fingerprint, sign);
   await checkOwnManifest(job, header.format, signed);
   const luma = await looking;
   const found = checkOwnMark(luma, header, job.mark);
@@ -73,7 +75,7 @@ export async function protectPicture(
     manifestStore: kept,
     manifestGaps: gaps,
     manifestSha256: sha256(signed.manifestStore),
-    fingerprint: fingerprintOf(luma),
+    fingerprint,
     evidence: {
       quality: readImageHeader(signed.bytes).jpegQuality,
       gain: marked.gain,
@@ -133,7 +135,7 @@ export async function identifyPicture({ image, syncs, payloads }: JobOf<'identif
 function watermarkIn(
   luma: Luma,
   received: ImageHeader,
-  { mark, width, height }: NonNullable<ExamineJob['marked']> & { mark: KnownMark },
+  { mark, width, height, fingerprint }: NonNullable<ExamineJob['marked']> & { mark: KnownMark },
   isChanged: boolean,
 ): WatermarkSeen {
   const { syncs, payloads, id } = mark;
@@ -145,12 +147,17 @@ function watermarkIn(
     return { z, log10p, verdict, otherId, missing: null, coverage: null };
   }
   const [[sync], [payload]] = [syncs, payloads];
-  const missing = sync && payload ? missingParts(presenceMap(luma, map, { sync, payload }, id), received) : null;
-  return { z, log10p, verdict, otherId, missing, coverage: coverageOf(luma, map, { width, height }) };
+  const coverage = coverageOf(luma, map, { width, height });
+  // cells of the fingerprint lie where they lay only in the whole picture, upright
+  const painted = found.kind === 'upright' && isWhole(coverage) ? paintedRegions(luma, fingerprint) : [];
+  const unmarked = sync && payload ? presenceMap(luma, map, { sync, payload }, id).regions : [];
+  return { z, log10p, verdict, otherId, missing: inPixels([...unmarked, ...painted], received), coverage };
 }
 
-function missingParts({ regions }: PresenceMap, { width, height }: ImageHeader): ChangedRegion[] {
-  return regions.slice(0, MAX_REGIONS).map((region) => ({
+/** Largest first. */
+function inPixels(regions: readonly Omit<MissingRegion, 'cells'>[], { width, height }: ImageHeader): ChangedRegion[] {
+  const largestFirst = [...regions].sort((one, other) => other.width * other.height - one.width * one.height);
+  return largestFirst.slice(0, MAX_REGIONS).map((region) => ({
     x: Math.floor(region.left * width),
     y: Math.floor(region.top * height),
     width: Math.min(width, Math.ceil(region.width * width)),
@@ -160,6 +167,8 @@ function missingParts({ regions }: PresenceMap, { width, height }: ImageHeader):
 }
 
 const MAX_REGIONS = 50;
+
+const isWhole = (coverage: number | null): boolean => coverage !== null && Math.abs(coverage - 1) < 0.02;
 
 /** Null for a tilted picture: its parts have different scales. */
 function coverageOf(luma: Luma, map: Projection, protectedSize: { width: number; height: number }): number | null {
@@ -173,6 +182,8 @@ interface MarkedPicture {
   header: ImageHeader;
   unsigned: Uint8Array;
   marked: Marked;
+  /** Of the marked pixels before they are encoded: it is signed with them. */
+  fingerprint: Uint8Array;
 }
 
 async function markPicture({ image, mark, keepGps, strength }: MarkingJob): Promise<MarkedPicture> {
@@ -183,14 +194,16 @@ async function markPicture({ image, mark, keepGps, strength }: MarkingJob): Prom
     ...header,
     ...(strength === undefined ? {} : { strength }),
   });
+  const fingerprint = fingerprintOf(canonicalLuma(pixels));
   const unsigned = await encode(pixels, header, readMetadata(image, header.format, { keepGps }));
-  return { header, unsigned, marked };
+  return { header, unsigned, marked, fingerprint };
 }
 
 async function signPicture(
   job: JobOf<'protect'>,
   format: ImageFormat,
   bytes: Uint8Array,
+  fingerprint: Uint8Array,
   sign: (tbs: Uint8Array) => Promise<Uint8Array>,
 ): Promise<SignedImage> {
   const { alg, certificateChainDer, softBindingAlg } = job.signing;
@@ -201,6 +214,8 @@ async function signPicture(
       format,
       signer: { alg, certificateChainDer, sign },
       softBinding: { alg: softBindingAlg, value: bindingOf(job.mark.id) },
+      // a watermark that was copied into another picture comes with a fingerprint that does not fit it
+      fingerprint: { alg: FINGERPRINT_ALG, value: fingerprint },
       source: { bytes: job.image, format },
       trust: job.trust,
       photoId: job.photoId,

@@ -49,9 +49,9 @@ export function ChangeMap({ image, regions }: { image: Blob; regions: readonly C
       <ol className="mt-2 flex flex-col gap-1 text-xs text-ink-2">
         {regions.map(({ x, y, width, height, log10p }, index) => (
           <li key={index}>
-            {index + 1}: {width} × {height} px from ({x}, {y}); the mark is missing there though it is elsewhere. By
-            this picture’s own scatter that happens by chance with probability <WithPowers text={probability(log10p)} />
-            .
+            {index + 1}: {width} × {height} px from ({x}, {y}); the mark is missing there though it is elsewhere, or one
+            colour covers what the fingerprint recorded. By chance that happens with probability about{' '}
+            <WithPowers text={probability(log10p)} />.
           </li>
         ))}
       </ol>
@@ -61,8 +61,9 @@ export function ChangeMap({ image, regions }: { image: Blob; regions: readonly C
 
 const count = (regions: number): string => (regions === 1 ? 'one changed part' : `${regions} changed parts`);
 
+const percent = (part: number, whole: number): string => `${(100 * part) / whole}%`;
+
 function frameOf({ x, y, width, height }: ChangedRegion, size: Size) {
-  const percent = (part: number, whole: number): string => `${(100 * part) / whole}%`;
   return {
     left: percent(x, size.width),
     top: percent(y, size.height),
