@@ -2,6 +2,7 @@
 // Exit codes: 0 yes, 1 no, 2 wrong use, 3 cannot answer.
 import { parseArgs } from 'node:util';
 import { CannotAnswer, UsageError, type Command } from './command.ts';
+import { Refused } from './installation.ts';
 
 // Loaded when called, so that `--help` does not wait for a library that only one command needs.
 const COMMANDS = new Map<string, () => Promise<{ command: Command }>>([
@@ -9,7 +10,10 @@ const COMMANDS = new Map<string, () => Promise<{ command: Command }>>([
   ['audit', () => import('./commands/audit.ts')],
   ['bench', () => import('./commands/bench.ts')],
   ['demo', () => import('./commands/demo.ts')],
+  ['inspect', () => import('./commands/inspect.ts')],
+  ['protect', () => import('./commands/protect.ts')],
   ['test', () => import('./commands/test.ts')],
+  ['verify', () => import('./commands/verify.ts')],
 ]);
 
 // Served by the server's own program; listed here so that one help names everything.
@@ -53,7 +57,7 @@ async function runCommand(name: string, command: Command, args: readonly string[
       process.stderr.write(`lumatrace ${name}: ${(error as Error).message}\n\n${command.help.trim()}\n`);
       return 2;
     }
-    if (error instanceof CannotAnswer) {
+    if (error instanceof CannotAnswer || error instanceof Refused) {
       process.stderr.write(`lumatrace ${name}: ${error.message}\n`);
       return 3;
     }

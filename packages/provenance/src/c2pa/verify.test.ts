@@ -116,6 +116,13 @@ test('every algorithm of the door is VALID', async () => {
   }
 });
 
+test('without any trust anchor everybody is a stranger, and what is said can still be read', async () => {
+  const seen = await verifyC2pa({ bytes: await signed('jpeg'), format: 'jpeg', trust: { anchorsPem: '' } });
+  assert.equal(seen.status, 'INVALID');
+  assert.ok(codesOf(seen).includes('signingCredential.untrusted'), codesOf(seen).join());
+  assert.equal(seen.manifest?.photoId, PHOTO_ID);
+});
+
 test('a signer that nobody here trusts is INVALID', async () => {
   const stranger = await makeChain({ name: 'Stranger' });
   const { bytes } = await signImage(signRequest(stranger, images.jpeg, 'jpeg'));

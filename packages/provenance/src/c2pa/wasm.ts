@@ -131,7 +131,11 @@ export function keyPurposesOf({ keyPurposes }: TrustAnchors): readonly string[] 
 function settings(trust: TrustAnchors): string {
   return JSON.stringify({
     version: 1,
-    trust: { trust_anchors: trust.anchorsPem, trust_config: keyPurposesOf(trust).join('\n') },
+    trust: {
+      // it takes an empty text for a broken list; without one it trusts nobody
+      ...(trust.anchorsPem.trim() === '' ? {} : { trust_anchors: trust.anchorsPem }),
+      trust_config: keyPurposesOf(trust).join('\n'),
+    },
     cawg_trust: { verify_trust_list: true },
     verify: {
       verify_after_reading: true,

@@ -4,13 +4,13 @@ import { IMAGE_LIMITS, MEDIA_TYPES } from '@lumatrace/provenance/image.ts';
 import { SPEC_VERSION } from '@lumatrace/provenance/c2pa/assertions.ts';
 import { z } from 'zod';
 import {
-  FINGERPRINT_ALG,
   manifestStore,
   matchesByBinding,
   matchesByContent,
   type ManifestMatch,
   type ResolutionRoom,
 } from '../photos/resolution.ts';
+import { FINGERPRINT_ALG } from '../photos/binding.ts';
 import { readImageBody } from './image-body.ts';
 import { UploadMemory } from './multipart.ts';
 import { answering } from './photos.ts';
@@ -168,6 +168,19 @@ export function c2paRoutes({ room, publicUrl }: C2paRoutesOptions): Route[] {
         answering(async () => {
           await room.database.ping();
           return json({ status: 'ok', timestamp: new Date().toISOString() }, 200, OPEN_TO_PAGES);
+        }),
+    }),
+    route({
+      ...shared,
+      method: 'GET',
+      path: `${BASE}/trust-anchors`,
+      summary: 'Root certificates of this installation, for whoever checks its credentials elsewhere',
+      answers: { 200: { description: 'PEM certificates.', contentType: 'application/x-pem-file' } },
+      handle: () =>
+        answering(async () => {
+          const { trustAnchorsPem } = await room.manifestCredentials();
+          const headers = { ...OPEN_TO_PAGES, 'content-type': 'application/x-pem-file' };
+          return new Response(trustAnchorsPem, { headers });
         }),
     }),
     route({

@@ -350,15 +350,16 @@ test('a photograph without any mark: none is found, none is named, and no map is
 });
 
 test('the version that marked a photo is tried however old it is, and no more once it was retired', async () => {
-  const answered = await protect(jpeg, { as: stranger });
+  const owner = await room.newTenant();
+  const answered = await protect(jpeg, { as: owner });
   const copy = await sharp(answered.bytes).jpeg({ quality: 80 }).toBuffer();
   const statusOf = async (): Promise<unknown[]> => {
-    const { watermarkStatus, changedRegions } = jsonOf<Verdict>(await verify(copy, idOf(answered), stranger));
+    const { watermarkStatus, changedRegions } = jsonOf<Verdict>(await verify(copy, idOf(answered), owner));
     return [watermarkStatus, changedRegions];
   };
-  for (let i = 0; i < 4; i++) await room.watermarkKeys.rotate(stranger);
+  for (let i = 0; i < 4; i++) await room.watermarkKeys.rotate(owner);
   assert.deepEqual(await statusOf(), ['DETECTED', []]);
-  await room.watermarkKeys.retire(stranger, 1);
+  await room.watermarkKeys.retire(owner, 1);
   assert.deepEqual(await statusOf(), ['NOT_FOUND', null]);
 });
 

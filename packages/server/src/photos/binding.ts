@@ -4,3 +4,6 @@ export function bindingOf(id: bigint): Uint8Array {
   value.writeBigUInt64BE(id);
   return value;
 }
+
+/** Block means against their medians, 256 bits (`fingerprint.ts`): candidates, never proof. */
+export const FINGERPRINT_ALG = 'org.lumatrace.blockmean.1';

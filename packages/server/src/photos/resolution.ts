@@ -3,13 +3,16 @@
 import type { Database } from '../storage/database.ts';
 import { findManifest } from '../storage/postgres/photos.ts';
 import { findPublishedByBinding, findPublishedByManifest } from '../storage/postgres/published.ts';
+import { FINGERPRINT_ALG } from './binding.ts';
 import { identifyPublished, type IdentifyRoom } from './identify.ts';
+import type { ManifestCredentials } from './images.ts';
 import { Refusal } from './refusal.ts';
 
 export interface ResolutionRoom extends IdentifyRoom {
   database: Database;
   /** Name of the watermark's algorithm in this installation's manifests. */
   softBindingAlg: string;
+  manifestCredentials(): Promise<Pick<ManifestCredentials, 'trustAnchorsPem'>>;
 }
 
 export interface ManifestMatch {
@@ -44,9 +47,6 @@ export async function matchesByContent(
     )
     .slice(0, maxResults);
 }
-
-/** Block means against their medians, 256 bits: candidates, never proof. */
-export const FINGERPRINT_ALG = 'org.lumatrace.blockmean.1';
 
 function scoreOf(match: { kind: 'watermark' } | { kind: 'fingerprint'; distance: number }): number {
   return match.kind === 'watermark' ? 100 : Math.min(99, Math.round(100 * (1 - match.distance / 128)));

@@ -1,0 +1,109 @@
+// Many pictures, several at once. One that fails is named and does not stop the others.
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { extractManifest } from '@lumatrace/provenance/c2pa/embed.ts';
+import { plain } from '@lumatrace/provenance/c2pa/report.ts';
+import type { Installation } from '../installation.ts';
+import { readPicture } from '../picture-file.ts';
+import type { Journal } from './journal.ts';
+import { protectOne, sha256, type ProtectRequest } from './one.ts';
+import type { Task } from './plan.ts';
+
+export interface Run {
+  installation: Installation;
+  request: ProtectRequest;
+  tasks: readonly Task[];
+  journal: Journal;
+  jobs: number;
+  withSidecar: boolean;
+}
+
+/** Protects all; answers the exit code. */
+export async function protectAll(run: Run): Promise<number> {
+  const progress = new Progress(run.tasks.length);
+  const waiting = [...run.tasks];
+  const worker = async (): Promise<void> => {
+    for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) {
+      try {
+        progress.done(task, await protectTask(run, task));
+      } catch (error) {
+        progress.failed(task, error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: run.jobs }, worker));
+  return progress.end();
+}
+
+type Outcome = { photoId: string; isNew: boolean };
+
+async function protectTask({ installation, request, journal, withSidecar }: Run, task: Task): Promise<Outcome> {
+  const { target } = task;
+  const picture = await readPicture(task.source);
+  const [contentHash, requestHash] = [sha256(picture.bytes), sha256(JSON.stringify(request))];
+  const known = await journal.photoOf({ contentHash, requestHash, target });
+  if (known !== null) return { photoId: known, isNew: false };
+  const key = sha256(`${contentHash} ${requestHash} ${target}`).slice(0, 64);
+  const { photoId, image } = await protectOne(installation, picture, request, key);
+  await mkdir(dirname(target), { recursive: true });
+  await writeWhole(target, image);
+  if (withSidecar) {
+    const manifest = extractManifest(image, picture.header.format);
+    if (manifest !== null) await writeWhole(`${target}.c2pa`, manifest.store);
+  }
+  await journal.add({ contentHash, requestHash, target, bytes: image.length, photoId });
+  return { photoId, isNew: true };
+}
+
+/** Never half a file under its name. */
+async function writeWhole(target: string, bytes: Uint8Array): Promise<void> {
+  const unfinished = `${target}.${process.pid}.part`;
+  await writeFile(unfinished, bytes);
+  await rename(unfinished, target);
+}
+
+const BAR = 24;
+
+/** On a terminal a bar that stays in its line, elsewhere a line for every picture. */
+class Progress {
+  readonly #total: number;
+  readonly #isTerminal = process.stderr.isTTY;
+  #protected = 0;
+  #before = 0;
+  #failed = 0;
+
+  constructor(total: number) {
+    this.#total = total;
+  }
+
+  done({ source, target }: Task, { photoId, isNew }: Outcome): void {
+    if (isNew) this.#protected++;
+    else this.#before++;
+    if (!this.#isTerminal)
+      process.stderr.write(`${isNew ? 'protected' : 'done before'} ${source} → ${target} ${photoId}\n`);
+    this.#draw();
+  }
+
+  failed({ source }: Task, error: unknown): void {
+    this.#failed++;
+    const clear = this.#isTerminal ? '\r\u001b[K' : '';
+    process.stderr.write(
+      `${clear}not protected: ${source}: ${plain(error instanceof Error ? error.message : String(error))}\n`,
+    );
+    this.#draw();
+  }
+
+  end(): number {
+    if (this.#isTerminal) process.stderr.write('\n');
+    process.stdout.write(`${this.#protected} protected, ${this.#before} done before, ${this.#failed} not protected\n`);
+    return this.#failed === 0 ? 0 : 1;
+  }
+
+  #draw(): void {
+    if (!this.#isTerminal) return;
+    const seen = this.#protected + this.#before + this.#failed;
+    const filled = Math.round((BAR * seen) / this.#total);
+    const failed = this.#failed === 0 ? '' : `, ${this.#failed} failed`;
+    process.stderr.write(`\r[${'#'.repeat(filled)}${'-'.repeat(BAR - filled)}] ${seen} of ${this.#total}${failed}`);
+  }
+}
