@@ -9,6 +9,8 @@ import { assertAccessible, launch, settled, Watch } from './browser.ts';
 import { sendAgent, sendDays, sendKnownCall, sendLargeTrace, type Sender } from './traffic.ts';
 
 const PASSWORD = 'a quiet harbour at noon';
+/** A folder for pictures of pages, to look at. */
+const PICTURES = process.env['LUMATRACE_DASHBOARD_PICTURES'];
 const PHOTO = new URL('../../../fixtures/photos/fig-bowl.jpg', import.meta.url);
 const FOREST = new URL('../../../fixtures/photos/forest-stream.jpg', import.meta.url);
 
@@ -340,6 +342,7 @@ test('a dropped picture comes back protected, and verifies as authentic', async 
   assert.ok(Math.abs((box.x - map.x) * (width / map.width) - 500) < 120, JSON.stringify({ map, box }));
   await page.getByText('Parts of the picture were altered.').first().waitFor();
   await assertAccessible(page, 'verify, changed in one part');
+  if (PICTURES !== undefined) await page.screenshot({ path: `${PICTURES}/change-map.png`, fullPage: true });
   watch.assertQuiet();
 });
 
