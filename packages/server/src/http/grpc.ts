@@ -1,5 +1,6 @@
 // OTLP/gRPC: the three Export calls, through the same admission, quota and rooms as OTLP/HTTP. Bytes go to our own decoder;
 // grpc-js carries them. Source: opentelemetry-proto docs/specification.md, "OTLP/gRPC".
+import { randomUUID } from 'node:crypto';
 import {
   logVerbosity,
   Metadata,
@@ -25,7 +26,11 @@ import { BytesInFlight, MAX_OTLP_BYTES } from './otlp-body.ts';
 import { otlpSignals, type OtlpRooms, type OtlpSignal } from './otlp-signals.ts';
 
 export interface GrpcOptions extends OtlpRooms {
-  access: { credentials: Pick<Access['credentials'], 'authenticate'> };
+  access: {
+    credentials: Pick<Access['credentials'], 'authenticate'>;
+    /** Absent where nothing is audited: tests of the transport. */
+    auditDenial?: Access['auditDenial'];
+  };
   log: Logger;
   /** Where calls are counted. */
   registry: Metrics;
@@ -68,7 +73,7 @@ type Export = ServerUnaryCall<Buffer, Uint8Array>;
 setLogVerbosity(logVerbosity.NONE);
 
 export function createGrpc(options: GrpcOptions): Grpc {
-  const { access, log, registry } = options;
+  const { log, registry } = options;
   const bytesInFlight = options.bytesInFlight ?? new BytesInFlight();
   const requests = registry.counter('lumatrace_grpc_requests_total', 'Export calls answered, by service and code.');
   const principals = new WeakMap<Metadata, Principal>();
@@ -80,7 +85,7 @@ export function createGrpc(options: GrpcOptions): Grpc {
       start(next) {
         next({
           onReceiveMetadata(metadata, admit) {
-            admitted(metadata, access).then(
+            admitted(metadata, options).then(
               (principal) => {
                 principals.set(metadata, principal);
                 const timeoutMs = options.messageTimeoutMs ?? MESSAGE_TIMEOUT_MS;
@@ -172,14 +177,25 @@ function definitionOf({ service }: OtlpSignal): ServiceDefinition {
   };
 }
 
-async function admitted(metadata: Metadata, access: GrpcOptions['access']): Promise<Principal> {
+async function admitted(metadata: Metadata, { access, log }: Pick<GrpcOptions, 'access' | 'log'>): Promise<Principal> {
   const principal = await access.credentials.authenticate({
     // sessions belong to browsers, which do not speak gRPC
     header: (name) => (name === 'cookie' ? undefined : headerOf(metadata, name)),
     url: '',
   });
   if (principal.scopes.has('traces:write')) return principal;
+  // The refusal stands whether or not it could be written down.
+  await access
+    .auditDenial?.(principal, 'gRPC Export', requestIdOf(metadata))
+    .catch((error: unknown) => log.error({ error: String(error) }, 'a denied write was not audited'));
   throw new Problem('FORBIDDEN', 'These credentials do not hold the scope traces:write.');
+}
+
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
+
+function requestIdOf(metadata: Metadata): string {
+  const [sent] = metadata.get('x-request-id');
+  return typeof sent === 'string' && REQUEST_ID.test(sent) ? sent : randomUUID();
 }
 
 /** Metadata keys are lower case; of a repeated one the first counts, unless they differ. */

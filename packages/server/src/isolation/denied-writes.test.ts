@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
+import { Client, credentials, Metadata, status } from '@grpc/grpc-js';
 import { exampleOf, pathWith, routesOf, type RouteFacts } from '../../../cli/src/attack/routes.ts';
 import { hangUp, send, type Answer } from '../../../cli/src/attack/shot.ts';
 import { openPopulation } from '../test/population.ts';
@@ -67,4 +68,21 @@ test('a write that is served has no line of a denial under its id', async () => 
     data.map(({ action, outcome }) => `${action} ${outcome}`),
     ['key.create done'],
   );
+});
+
+const asSent = (bytes: Buffer): Buffer => bytes;
+
+test('an export over gRPC that is denied has its line too', async () => {
+  const requestId = randomUUID();
+  const metadata = new Metadata();
+  metadata.set('authorization', `Bearer ${await keyWithout(['traces:write'])}`);
+  metadata.set('x-request-id', requestId);
+  const client = new Client(`127.0.0.1:${instance.ports.grpc}`, credentials.createInsecure());
+  const path = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
+  const code = await new Promise((resolve) =>
+    client.makeUnaryRequest(path, asSent, asSent, Buffer.alloc(0), metadata, (error) => resolve(error?.code)),
+  );
+  client.close();
+  assert.equal(code, status.PERMISSION_DENIED);
+  assert.ok((await population.audited(firstRun.tenant.id, [requestId])).has(requestId));
 });
