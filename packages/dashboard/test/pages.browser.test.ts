@@ -72,6 +72,7 @@ before(async () => {
     verify: '/photos/verify',
     keys: '/settings/keys',
     members: '/settings/members',
+    audit: '/settings/audit',
     workspace: '/settings/workspace',
     appearance: '/settings/appearance',
     connect: '/connect',

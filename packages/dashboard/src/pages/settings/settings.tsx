@@ -4,6 +4,7 @@ import type { ComponentType } from 'react';
 import { Page } from '../../elements/page.tsx';
 import { NotFound } from '../../shell/not-found.tsx';
 import { AppearanceSection } from './appearance.tsx';
+import { AuditSection } from './audit.tsx';
 import { KeysSection } from './keys.tsx';
 import { MembersSection } from './members.tsx';
 import { PricesSection } from './prices.tsx';
@@ -15,6 +16,7 @@ const SECTIONS: readonly { name: string; title: string; Content: ComponentType }
   { name: 'members', title: 'Members', Content: MembersSection },
   { name: 'prices', title: 'Prices', Content: PricesSection },
   { name: 'redaction', title: 'Redaction', Content: RedactionSection },
+  { name: 'audit', title: 'Audit log', Content: AuditSection },
   { name: 'workspace', title: 'Workspace', Content: WorkspaceSection },
   { name: 'appearance', title: 'Appearance', Content: AppearanceSection },
 ];
