@@ -18,6 +18,8 @@ export interface Report {
   tried: number;
   accepted: number;
   serverErrors: number;
+  /** 1 when the server's process was watched, 0 when it is another's: restarts and memory are then not known and 0. */
+  watched: number;
   restarts: number;
   rssGrowthMb: number;
   rssPeakGrowthMb: number;
@@ -68,7 +70,14 @@ export async function attack(prepared: Prepared, options: AttackOptions): Promis
   const watched: WatchFigures = (await watching?.figures()) ?? { restarts: 0, rssGrowthMb: 0, rssPeakGrowthMb: 0 };
   watching?.stop();
   hangUp();
-  return { ...summary(perFamily, seed, startedMs), ...watched, ...corporaOf(stage), skipped, perFamily };
+  return {
+    ...summary(perFamily, seed, startedMs),
+    watched: watching === undefined ? 0 : 1,
+    ...watched,
+    ...corporaOf(stage),
+    skipped,
+    perFamily,
+  };
 }
 
 async function runFamily(stage: Stage, family: Family, seed: number): Promise<FamilyResult> {
