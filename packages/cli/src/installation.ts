@@ -37,6 +37,9 @@ const MAX_TRIES = 5;
 const MAX_WAIT_SECONDS = 30;
 const REQUEST_LIMIT_MS = 180_000;
 
+/** There is no installation there. */
+export class NoInstallation extends CannotAnswer {}
+
 /** What the installation refused, in its own words. */
 export class Refused extends Error {
   readonly status: number;
@@ -63,7 +66,7 @@ export async function post(
       body: form(),
       signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
     }).catch((cause: unknown) => {
-      throw new CannotAnswer(`${url} does not answer.`, { cause });
+      throw new NoInstallation(`${url} does not answer.`, { cause });
     });
     if (response.ok) return response;
     const isBusy = response.status === 429 || response.status === 503;

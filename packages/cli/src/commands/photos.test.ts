@@ -76,6 +76,20 @@ test('a folder is protected with its structure, once, and goes on where it was c
   const mended = await run(args);
   assert.match(mended.stdout.toString(), /1 protected, 1 done before/);
   assert.ok((await readFile(at('out/one.jpg'))).equals(one));
+  // the same folder by another name is the same folder, and a change that keeps the size is seen
+  const changed = Buffer.from(one);
+  changed.fill(0, 900, 950);
+  await writeFile(at('out/one.jpg'), changed);
+  const elsewhere = await run(args.map((arg) => (arg === at('out') ? `${at('in')}/../out` : arg)));
+  assert.match(elsewhere.stdout.toString(), /1 protected, 1 done before/);
+  assert.ok((await readFile(at('out/one.jpg'))).equals(one));
+});
+
+test('an installation that is not there, or does not know the key, is told once and ends the run', async () => {
+  const dead = await run(['protect', at('in'), '--out', at('dead'), '--url', 'http://127.0.0.1:9']);
+  assert.deepEqual([dead.code, dead.stderr.split('\n').length], [3, 2], dead.stderr);
+  const stranger = await run(['protect', at('in'), '--out', at('dead'), ...url()], undefined, 'lumina_live_wrong');
+  assert.equal(stranger.code, 3, stranger.stderr);
 });
 
 test('verify finds the photo by itself, by its credentials or by its watermark, and says no to others', async () => {
@@ -102,7 +116,10 @@ test('offline the credentials alone are checked, and valid ones leave the questi
   assert.equal(trusted.code, 3, trusted.stderr);
   assert.match(trusted.stdout.toString(), /VALID: intact/);
   assert.equal((await run(['verify', at('out/one.jpg'), '--offline'])).code, 1, 'nobody is trusted without roots');
-  assert.equal((await run(['verify', at('copy.jpg'), '--offline', '--trust', at('roots.pem')])).code, 1);
+  assert.equal((await run(['verify', at('copy.jpg'), '--offline', '--trust', at('roots.pem')])).code, 3);
+  const cut = (await readFile(at('out/one.jpg'))).subarray(0, 60_000);
+  await writeFile(at('cut.jpg'), cut);
+  assert.equal((await run(['verify', at('cut.jpg'), '--offline', '--trust', at('roots.pem')])).code, 1);
   assert.equal((await run(['verify', at('out/one.jpg'), '--url', 'http://127.0.0.1:9'])).code, 3);
 });
 
@@ -114,6 +131,11 @@ test('inspect shows the whole manifest store, and nothing of a file reaches the 
   assert.equal(Object.keys(shown.manifestStore.manifests).length, 1);
   const words = await run(['inspect', at('out/one.jpg')]);
   assert.match(words.stdout.toString(), /made with +LumaTrace/);
+  const hostile = '\u001b]8;;http://evil\u0007click\u001b]8;;\u0007\u202egnp';
+  const made = await run(['protect', '-', ...url(), '--title', hostile], await readFile(`${PHOTOS}sunset.jpg`));
+  const cleaned = await run(['inspect', '-'], made.stdout);
+  assert.match(cleaned.stdout.toString(), /click/);
+  assert.ok(!/[\u001b\u0007\u202e]/u.test(cleaned.stdout.toString()));
   const [none, wrong, absent] = await Promise.all([
     run(['inspect', `${PHOTOS}sunset.jpg`]),
     run(['inspect']),

@@ -31,8 +31,8 @@ ${INSTALLATION_HELP}
 ${TRUST_HELP}
   --json       the answer as one JSON object
 
-Exit codes: 0 authentic, 1 not, 2 wrong use, 3 cannot answer: no installation, or credentials that are valid offline, where
-watermark and registration cannot be asked for.`,
+Exit codes: 0 authentic, 1 not, 2 wrong use, 3 cannot answer: no installation; or offline, where watermark and registration
+cannot be asked for, credentials that are valid or that are not there.`,
   options: {
     ...INSTALLATION_OPTIONS,
     photo: { type: 'string' },
@@ -65,7 +65,8 @@ async function offline(
   if (asJson)
     process.stdout.write(`${JSON.stringify({ file: name, c2paStatus: status, authentic: null, findings })}\n`);
   else process.stdout.write(`${[...credentialLines(seen), ...findingLines(findings), rest].join('\n')}\n`);
-  return status === 'VALID' ? 3 : 1;
+  // without credentials nothing speaks against it: it may carry the watermark
+  return status === 'VALID' || status === 'MISSING' ? 3 : 1;
 }
 
 /** What the credentials say, whether or not they are to be trusted: the verification judges. Else the watermark. */

@@ -1,24 +1,28 @@
 // What is done already, kept in the folder that is written to, one line a picture: a run that was cut off goes on.
-import { appendFile, mkdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { appendFile, mkdir, readFile } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
+import { sha256 } from './one.ts';
 
 export interface Done {
-  /** SHA-256 of the picture and of how it was to be protected. */
+  /** SHA-256 of the picture, and of where and how it was to be protected. */
   contentHash: string;
   requestHash: string;
+  /** Below the folder. */
   target: string;
-  /** Size of what was written: another one means that the file was changed or cut. */
-  bytes: number;
+  /** SHA-256 of what was written: a file that was changed or cut is written again. */
+  outputHash: string;
   photoId: string;
 }
 
 const NAME = '.lumatrace-protected.jsonl';
 
 export class Journal {
+  readonly #folder: string;
   readonly #file: string;
   readonly #done: Map<string, Done>;
 
-  private constructor(file: string, done: Map<string, Done>) {
+  private constructor(folder: string, file: string, done: Map<string, Done>) {
+    this.#folder = resolve(folder);
     this.#file = file;
     this.#done = done;
   }
@@ -33,18 +37,24 @@ export class Journal {
       const entry = parsed(line);
       if (entry !== null) done.set(entry.target, entry);
     }
-    return new Journal(file, done);
+    return new Journal(folder, file, done);
   }
 
   /** The photo's id when this picture was written there with these options and still lies there. */
-  async photoOf({ contentHash, requestHash, target }: Omit<Done, 'bytes' | 'photoId'>): Promise<string | null> {
+  async photoOf({ contentHash, requestHash, target }: Omit<Done, 'outputHash' | 'photoId'>): Promise<string | null> {
     const entry = this.#done.get(target);
     if (entry?.contentHash !== contentHash || entry.requestHash !== requestHash) return null;
-    const size = await stat(target).then(
-      (found) => found.size,
-      () => -1,
-    );
-    return size === entry.bytes ? entry.photoId : null;
+    const written = await readFile(join(this.#folder, target)).catch(() => null);
+    return written !== null && sha256(written) === entry.outputHash ? entry.photoId : null;
+  }
+
+  /** The same for a folder however it was written on the command line. */
+  nameOf(target: string): string {
+    return relative(this.#folder, resolve(target));
+  }
+
+  keyOf(target: string): string {
+    return resolve(target);
   }
 
   async add(entry: Done): Promise<void> {

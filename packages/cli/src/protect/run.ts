@@ -3,7 +3,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { extractManifest } from '@lumatrace/provenance/c2pa/embed.ts';
 import { plain } from '@lumatrace/provenance/c2pa/report.ts';
-import type { Installation } from '../installation.ts';
+import { NoInstallation, Refused, type Installation } from '../installation.ts';
 import { readPicture } from '../picture-file.ts';
 import type { Journal } from './journal.ts';
 import { protectOne, sha256, type ProtectRequest } from './one.ts';
@@ -27,6 +27,11 @@ export async function protectAll(run: Run): Promise<number> {
       try {
         progress.done(task, await protectTask(run, task));
       } catch (error) {
+        // nothing of the others can go better
+        if (isHopeless(error)) {
+          waiting.length = 0;
+          throw error;
+        }
         progress.failed(task, error);
       }
     }
@@ -35,15 +40,20 @@ export async function protectAll(run: Run): Promise<number> {
   return progress.end();
 }
 
+/** The installation does not answer, or does not know the key. */
+const isHopeless = (error: unknown): boolean =>
+  error instanceof NoInstallation || (error instanceof Refused && (error.status === 401 || error.status === 403));
+
 type Outcome = { photoId: string; isNew: boolean };
 
 async function protectTask({ installation, request, journal, withSidecar }: Run, task: Task): Promise<Outcome> {
   const { target } = task;
   const picture = await readPicture(task.source);
-  const [contentHash, requestHash] = [sha256(picture.bytes), sha256(JSON.stringify(request))];
-  const known = await journal.photoOf({ contentHash, requestHash, target });
+  const contentHash = sha256(picture.bytes);
+  const requestHash = sha256(JSON.stringify([installation.url, withSidecar, request]));
+  const known = await journal.photoOf({ contentHash, requestHash, target: journal.nameOf(target) });
   if (known !== null) return { photoId: known, isNew: false };
-  const key = sha256(`${contentHash} ${requestHash} ${target}`).slice(0, 64);
+  const key = sha256(`${contentHash} ${JSON.stringify(request)} ${journal.keyOf(target)}`);
   const { photoId, image } = await protectOne(installation, picture, request, key);
   await mkdir(dirname(target), { recursive: true });
   await writeWhole(target, image);
@@ -51,7 +61,7 @@ async function protectTask({ installation, request, journal, withSidecar }: Run,
     const manifest = extractManifest(image, picture.header.format);
     if (manifest !== null) await writeWhole(`${target}.c2pa`, manifest.store);
   }
-  await journal.add({ contentHash, requestHash, target, bytes: image.length, photoId });
+  await journal.add({ contentHash, requestHash, target: journal.nameOf(target), outputHash: sha256(image), photoId });
   return { photoId, isNew: true };
 }
 
