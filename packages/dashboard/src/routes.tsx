@@ -54,6 +54,13 @@ const passwordRoute = createRoute({
   component: lazyRouteComponent(() => import('./pages/change-password.tsx'), 'ChangePasswordPage'),
 });
 
+/** For strangers: no login, nothing of the workspace. */
+const detectRoute = createRoute({
+  getParentRoute: () => root,
+  path: '/detect',
+  component: lazyRouteComponent(() => import('./pages/detect.tsx'), 'DetectPage'),
+});
+
 /** Everything behind the login. */
 const shellRoute = createRoute({
   getParentRoute: () => root,
@@ -190,6 +197,7 @@ const otherRoute = createRoute({ getParentRoute: () => shellRoute, path: '$', co
 const routeTree = root.addChildren([
   loginRoute,
   passwordRoute,
+  detectRoute,
   shellRoute.addChildren([
     overviewRoute,
     connectRoute,

@@ -335,7 +335,7 @@ test('a dropped picture comes back protected, and verifies as authentic', async 
     .setInputFiles({ name: download.suggestedFilename(), mimeType: 'image/jpeg', buffer: pasted });
   const framed = page.locator('[data-region="1"]');
   await framed.waitFor({ timeout: 30_000 });
-  const map = await page.getByAltText('one changed part').boundingBox();
+  const map = await page.getByAltText(/changed parts? framed/).boundingBox();
   const box = await framed.boundingBox();
   const { width } = await sharp(buffer).metadata();
   assert.ok(map && box);
@@ -425,6 +425,23 @@ test('what is not there says so: a page, a trace, a photo', async () => {
   await open('/photos/6f9619ff-8b86-4d01-b42d-00cf4fc964ff');
   await page.getByText('There is no such photo here').waitFor();
   watch.assertQuiet(/404/);
+});
+
+test('a stranger asks the public detector about a picture, without a login', async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const watch = new Watch(context, instance.url);
+  await page.goto(`${instance.url}/detect`);
+  const files = page.locator('input[type=file]');
+  await files.setInputFiles({ name: 'a.jpg', mimeType: 'image/jpeg', buffer: await readFile(protectedPath) });
+  await page.getByText('Its signed credentials are intact.').waitFor({ timeout: 30_000 });
+  await page.getByText('None of a published picture was found.').waitFor();
+  await files.setInputFiles({ name: 'b.jpg', mimeType: 'image/jpeg', buffer: await readFile(FOREST) });
+  await page.getByText('Nothing in this picture says where it comes from.').waitFor({ timeout: 30_000 });
+  await assertAccessible(page, 'detect');
+  if (PICTURES !== undefined) await page.screenshot({ path: `${PICTURES}/detect.png`, fullPage: true });
+  watch.assertQuiet();
+  await context.close();
 });
 
 test('logging out ends the session, and the way back leads through the login', async () => {

@@ -15,6 +15,7 @@ import { authRoutes } from './http/auth.ts';
 import { c2paRoutes } from './http/c2pa.ts';
 import { createExplore, type Explore } from './explore/explore.ts';
 import { createMetricReader } from './explore/metrics.ts';
+import { detectRoutes } from './http/detect.ts';
 import { docsRoutes } from './http/docs.ts';
 import { createGrpc, type Grpc } from './http/grpc.ts';
 import { keyRoutes } from './http/keys.ts';
@@ -539,6 +540,7 @@ function routesOf(house: House): Route[] {
     ...photoRoutes(house.photos),
     ...watermarkKeyRoutes({ watermarkKeys: house.watermarkKeys }),
     ...c2paRoutes({ room: house.photos, publicUrl: publicUrlOf(house) }),
+    ...detectRoutes(house.photos),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),
     ...auditRoutes({ access: house.access }),

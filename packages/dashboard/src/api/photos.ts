@@ -90,6 +90,34 @@ export interface Verdict {
   findings: Finding[];
 }
 
+/** What the public detector says of a picture. */
+export interface Detected {
+  credentials: {
+    status: Verdict['c2paStatus'];
+    generator: string | null;
+    signer: string | null;
+    signedAt: string | null;
+    manifestId: string | null;
+    actions: string[];
+    digitalSourceType: string | null;
+  };
+  isGenerated: boolean | null;
+  watermark: {
+    status: 'DETECTED' | 'NOT_FOUND';
+    log10p: number | null;
+    photoId: string | null;
+    manifestId: string | null;
+  };
+  candidates: { photoId: string; manifestId: string | null; distance: number }[];
+  findings: Finding[];
+}
+
+export function detectImage(file: File, signal?: AbortSignal): Promise<Detected> {
+  const form = new FormData();
+  form.set('image', file);
+  return fetchJson<Detected>('/api/v1/detect', { method: 'POST', form, signal });
+}
+
 export interface ProtectedImage {
   photoId: string;
   image: Blob;

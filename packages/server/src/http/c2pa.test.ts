@@ -10,6 +10,7 @@ import { publish } from '../photos/publish.ts';
 import { testRoom, type TestRoom } from '../photos/fixtures/room.ts';
 import { serve, type Served } from '../photos/fixtures/serve.ts';
 import { c2paRoutes } from './c2pa.ts';
+import { detectRoutes } from './detect.ts';
 
 const ALG = 'org.lumatrace.watermark.1';
 const { signal } = new AbortController();
@@ -22,11 +23,21 @@ let image: Uint8Array;
 
 before(async () => {
   room = await testRoom();
-  served = await serve(c2paRoutes({ room: { ...room, softBindingAlg: ALG }, publicUrl: 'https://example.org' }));
+  const routes = c2paRoutes({ room: { ...room, softBindingAlg: ALG }, publicUrl: 'https://example.org' });
+  served = await serve([...routes, ...detectRoutes(room)]);
   const caller = { tenantId: await room.newTenant(), actor: 'key:test', requestId: 'test' };
   const bytes = new Uint8Array(await readFile(new URL('../../../../fixtures/photos/sunset.jpg', import.meta.url)));
   const sha256 = createHash('sha256').update(bytes).digest();
-  const request = { contentHash: sha256.toString('hex'), deviceModel: 'x' };
+  const request = {
+    contentHash: sha256.toString('hex'),
+    deviceModel: 'SECRET-DEVICE',
+    title: 'SECRET-TITLE',
+    author: 'SECRET-AUTHOR',
+    latitude: 40.4168,
+    longitude: -3.7038,
+    traceId: '0123456789abcdef0123456789abcdef',
+    digitalSourceType: 'trainedAlgorithmicMedia',
+  };
   ({ photoId, image } = await protect(room, caller, { bytes, sha256 }, request, null, signal));
   manifestId = (await publish(room, caller, photoId, true)).manifestId as string;
 });
@@ -111,4 +122,40 @@ test('the service says what it is, and where', async () => {
   const { watermarks } = (await (await ask('/c2pa/services/supportedAlgorithms')).json()) as { watermarks: unknown };
   assert.deepEqual(watermarks, [{ alg: ALG }]);
   assert.equal(((await (await ask('/c2pa/services/status')).json()) as { status: string }).status, 'ok');
+});
+
+interface Detected {
+  credentials: { status: string; generator: string | null; digitalSourceType: string | null; actions: string[] };
+  isGenerated: boolean | null;
+  watermark: { status: string; photoId: string | null; manifestId: string | null };
+}
+
+async function detect(file: Uint8Array): Promise<{ answer: Detected; text: string }> {
+  const form = new FormData();
+  form.set('image', new Blob([new Uint8Array(file)]), 'image');
+  const response = await ask('/api/v1/detect', { method: 'POST', body: form });
+  assert.equal(response.status, 200);
+  const text = await response.text();
+  return { answer: JSON.parse(text) as Detected, text };
+}
+
+test('the public detector says what made a picture, and nothing about a person', async () => {
+  const whole = await detect(image);
+  assert.equal(whole.answer.credentials.status, 'VALID');
+  assert.equal(whole.answer.isGenerated, true);
+  assert.match(whole.answer.credentials.generator ?? '', /^LumaTrace /);
+  assert.deepEqual(
+    [whole.answer.watermark.status, whole.answer.watermark.photoId, whole.answer.watermark.manifestId],
+    ['DETECTED', photoId, manifestId],
+  );
+  const copy = await detect(await sharp(image).resize(900).jpeg({ quality: 70 }).toBuffer());
+  assert.deepEqual(
+    [copy.answer.credentials.status, copy.answer.isGenerated, copy.answer.watermark.manifestId],
+    ['MISSING', null, manifestId],
+  );
+  for (const secret of ['SECRET', '40.4168', '-3.7038', '0123456789abcdef']) {
+    for (const { text } of [whole, copy]) assert.ok(!text.includes(secret), secret);
+  }
+  const nothing = await detect(await readFile(new URL('../../../../fixtures/photos/fig-bowl.jpg', import.meta.url)));
+  assert.deepEqual([nothing.answer.watermark.status, nothing.answer.isGenerated], ['NOT_FOUND', null]);
 });

@@ -62,7 +62,8 @@ const protectRequest = registerRequest.extend({
 });
 
 const registered = z.object({ photoId: z.uuid(), tenantId: z.uuid(), signature: z.string() });
-const finding = z.object({
+/** A finding as it is answered. */
+export const findingSchema = z.object({
   code: z.string(),
   severity: z.enum(['success', 'info', 'failure']),
   subject: z.string(),
@@ -91,7 +92,7 @@ const verification = z.object({
     ),
   tenantId: z.uuid(),
   message: z.string(),
-  findings: z.array(finding),
+  findings: z.array(findingSchema),
 });
 const match = {
   photoId: z.uuid(),
@@ -113,7 +114,7 @@ const identification = z.object({
       }),
     ]),
   ),
-  findings: z.array(finding),
+  findings: z.array(findingSchema),
 });
 const publication = z.object({
   photoId: z.uuid(),

@@ -1,0 +1,156 @@
+// The public detector: what a picture says about itself, for anybody who sees it. No login, and nothing is kept.
+import { X } from 'lucide-react';
+import { useEffect } from 'react';
+import { detectImage, type Detected } from '../api/photos.ts';
+import { IconButton } from '../elements/button.tsx';
+import { ProblemNotice } from '../elements/notice.tsx';
+import { bytes, probability } from '../format/number.ts';
+import { Mark } from '../shell/mark.tsx';
+import { DropZone } from './photos/drop-zone.tsx';
+import { useTasks, type Task } from './photos/tasks.ts';
+import { Thumb } from './photos/thumb.tsx';
+import { WithPowers } from './photos/with-powers.tsx';
+
+export function DetectPage() {
+  useEffect(() => {
+    document.title = 'Where does this picture come from? · LumaTrace';
+  }, []);
+  const { tasks, add, retry, remove } = useTasks<Detected, null>({
+    isReady: () => true,
+    run: (file, _, signal) => detectImage(file, signal),
+  });
+  return (
+    <main className="mx-auto flex min-h-dvh max-w-3xl flex-col gap-4 p-4 sm:py-8">
+      <header className="flex items-center gap-2.5">
+        <Mark size={28} />
+        <h1 className="text-lg font-semibold tracking-tight">Where does this picture come from?</h1>
+      </header>
+      <DropZone
+        title="Drop a picture here, or choose it"
+        small={tasks.length > 0}
+        onFiles={(files) => add(files, () => null)}
+      >
+        Its credentials and its watermark are read in memory. It is not kept, and nothing is told about people.
+      </DropZone>
+      <ul aria-label="Pictures" aria-live="polite" className="flex flex-col gap-4">
+        {tasks.map((task) => (
+          <li key={task.id} className="overflow-hidden rounded-md border bg-surface p-4">
+            <Card task={task} onRetry={() => retry(task.id)} onRemove={() => remove(task.id)} />
+          </li>
+        ))}
+      </ul>
+    </main>
+  );
+}
+
+interface CardProps {
+  task: Task<Detected, null>;
+  onRetry: () => void;
+  onRemove: () => void;
+}
+
+function Card({ task: { file, state }, onRetry, onRemove }: CardProps) {
+  return (
+    <div className="flex flex-col gap-4 sm:flex-row">
+      <Thumb image={file} alt={`The picture ${file.name}`} className="h-36 w-full shrink-0 rounded-sm sm:w-52" />
+      <div className="flex min-w-0 flex-1 flex-col gap-2">
+        <p className="flex items-center gap-2">
+          <span className="truncate font-medium">{file.name}</span>
+          <span className="text-xs whitespace-nowrap text-ink-3">{bytes(file.size)}</span>
+          <span className="flex-1" />
+          {state.name !== 'working' && (
+            <IconButton label={`Take ${file.name} off the list`} className="!h-6 !w-6" onClick={onRemove}>
+              <X size={14} />
+            </IconButton>
+          )}
+        </p>
+        {state.name === 'waiting' && <p className="text-ink-3">Waits for its turn.</p>}
+        {state.name === 'working' && (
+          <progress aria-label={`Looking at ${file.name}`} className="h-1.5 w-full accent-accent" />
+        )}
+        {state.name === 'refused' && <p className="text-error">{state.why}</p>}
+        {state.name === 'failed' && <ProblemNotice error={state.error} retry={onRetry} />}
+        {state.name === 'done' && <Answer found={state.result} />}
+      </div>
+    </div>
+  );
+}
+
+const STATUS: Record<Detected['credentials']['status'], string> = {
+  VALID: 'Signed, unchanged, and the signer is trusted here.',
+  INVALID: 'Signed, but not to be trusted: the signer is unknown here, or the signature is not in force.',
+  TAMPERED: 'Damaged, or the picture was changed after it was signed.',
+  MISSING: 'None. They may have been removed when the picture was saved or shared.',
+};
+
+function Answer({ found }: { found: Detected }) {
+  const { credentials, watermark, candidates } = found;
+  return (
+    <>
+      <p role="status" className="text-md font-semibold">
+        {headlineOf(found)}
+      </p>
+      <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1">
+        <dt className="text-ink-3">Credentials</dt>
+        <dd>{STATUS[credentials.status]}</dd>
+        <Fact name="Made with" value={credentials.generator} />
+        <Fact name="Signed by" value={credentials.signer} />
+        <Fact name="Signed at" value={credentials.signedAt} />
+        <Fact name="Source" value={credentials.digitalSourceType?.split('/').at(-1) ?? null} />
+        <dt className="text-ink-3">Watermark</dt>
+        <dd>
+          {watermark.log10p === null ? (
+            'None of a published picture was found.'
+          ) : (
+            <>
+              That of a published picture. Without a mark this answer comes with a probability below{' '}
+              <WithPowers text={probability(watermark.log10p)} />.
+            </>
+          )}
+        </dd>
+        {watermark.manifestId !== null && (
+          <>
+            <dt className="text-ink-3">Manifest</dt>
+            <dd>
+              <a
+                className="text-accent underline"
+                href={`/c2pa/manifests/${encodeURIComponent(watermark.manifestId)}`}
+                download="manifest.c2pa"
+              >
+                The credentials that belong to it
+              </a>
+            </dd>
+          </>
+        )}
+        {candidates.length > 0 && (
+          <>
+            <dt className="text-ink-3">Looks like</dt>
+            <dd>
+              {candidates.length === 1 ? 'A published picture' : `${candidates.length} published pictures`}, by a
+              fingerprint, which proves nothing.
+            </dd>
+          </>
+        )}
+      </dl>
+    </>
+  );
+}
+
+function Fact({ name, value }: { name: string; value: string | null }) {
+  if (value === null) return null;
+  return (
+    <>
+      <dt className="text-ink-3">{name}</dt>
+      <dd className="break-words">{value}</dd>
+    </>
+  );
+}
+
+function headlineOf({ isGenerated, credentials, watermark }: Detected): string {
+  if (isGenerated === true) return 'Made by a model, says its signer.';
+  if (credentials.status === 'VALID') return 'Its signed credentials are intact.';
+  if (watermark.log10p !== null)
+    return 'It was made from a published picture; its own credentials do not vouch for it.';
+  if (credentials.status === 'MISSING') return 'Nothing in this picture says where it comes from.';
+  return 'Its credentials cannot be believed.';
+}

@@ -1,0 +1,90 @@
+// The story of the public detector: what a picture's credentials say, and whether a published photo's watermark is in it. Told
+// to anybody, so it holds no personal data: no title, no author, no place, no trace, nobody's unpublished photo.
+import type { C2paStatus, C2paVerification } from '@lumatrace/provenance/c2pa/verify.ts';
+import { c2paEngineFailed } from '@lumatrace/provenance/c2pa/verify.ts';
+import type { Finding } from '@lumatrace/provenance/findings.ts';
+import { readImageHeader } from '@lumatrace/provenance/image.ts';
+import { identifyPublished, type IdentifyRoom } from './identify.ts';
+import type { ManifestCredentials } from './images.ts';
+
+export interface DetectRoom extends IdentifyRoom {
+  manifestCredentials(): Promise<ManifestCredentials>;
+}
+
+export interface Detection {
+  credentials: {
+    status: C2paStatus;
+    /** What they say, whether or not they are to be believed: `status` tells that. */
+    generator: string | null;
+    signer: string | null;
+    signedAt: string | null;
+    manifestId: string | null;
+    actions: string[];
+    digitalSourceType: string | null;
+  };
+  /** Whether a model made it: what the credentials say, null when they say nothing or are not to be believed. */
+  isGenerated: boolean | null;
+  watermark: {
+    status: 'DETECTED' | 'NOT_FOUND';
+    log10p: number | null;
+    photoId: string | null;
+    manifestId: string | null;
+  };
+  /** Published photos that look alike: candidates, never proof. */
+  candidates: { photoId: string; manifestId: string | null; distance: number }[];
+  findings: Finding[];
+}
+
+/** @throws Refusal UNAVAILABLE when no thread gets free; ImageError for a file that is no still JPEG, PNG or WebP */
+export async function detectPublicly(
+  room: DetectRoom,
+  image: { bytes: Uint8Array<ArrayBuffer> },
+  signal: AbortSignal,
+): Promise<Detection> {
+  readImageHeader(image.bytes);
+  // the thread takes the bytes: the second question needs its own
+  const copy = { bytes: new Uint8Array(image.bytes) };
+  const credentials = await room.manifestCredentials();
+  const [seen, { matches, findings }] = await Promise.all([
+    room.images.examine({ image: image.bytes, marked: null }, credentials, signal),
+    identifyPublished(room, copy, signal),
+  ]);
+  const c2pa = 'unexamined' in seen ? c2paEngineFailed(seen.unexamined) : seen.c2pa;
+  const read = matches.find((match) => match.kind === 'watermark');
+  return {
+    credentials: saidBy(c2pa),
+    isGenerated: generatedBy(c2pa),
+    watermark: {
+      status: findings.some(({ code }) => code === 'org.lumatrace.identify.read') ? 'DETECTED' : 'NOT_FOUND',
+      log10p: read?.log10p ?? null,
+      photoId: read?.photoId ?? null,
+      manifestId: read?.manifestId ?? null,
+    },
+    candidates: matches.flatMap((match) =>
+      match.kind === 'fingerprint'
+        ? [{ photoId: match.photoId, manifestId: match.manifestId, distance: match.distance }]
+        : [],
+    ),
+    findings: [...c2pa.findings, ...findings],
+  };
+}
+
+function saidBy({ status, manifest }: C2paVerification): Detection['credentials'] {
+  return {
+    status,
+    generator: manifest?.claimGenerator ?? null,
+    signer: manifest?.signer?.name ?? null,
+    signedAt: manifest?.signedAt ?? null,
+    manifestId: manifest?.label ?? null,
+    actions: [...(manifest?.actions ?? [])],
+    digitalSourceType: manifest?.digitalSourceType ?? null,
+  };
+}
+
+// IPTC digital source types of pictures that a model made, whole or in part
+const GENERATED = /\/(trainedAlgorithmicMedia|compositeWithTrainedAlgorithmicMedia|algorithmicMedia)$/;
+
+function generatedBy({ status, manifest }: C2paVerification): boolean | null {
+  const type = manifest?.digitalSourceType ?? null;
+  return status !== 'VALID' || type === null ? null : GENERATED.test(type);
+}
