@@ -361,6 +361,9 @@ test('a photo is listed with its hashes, and a file is compared in the browser',
     .locator('input[type=file]')
     .setInputFiles({ name: 'p.jpg', mimeType: 'image/jpeg', buffer: await readFile(protectedPath) });
   await page.getByText('This is the protected file, byte for byte').waitFor();
+  await page.getByRole('button', { name: 'Publish its credentials' }).click();
+  await page.getByText('A copy leads anybody to its credentials.').waitFor();
+  await assertAccessible(page, 'photo, published');
   watch.assertQuiet();
 });
 
@@ -435,7 +438,8 @@ test('a stranger asks the public detector about a picture, without a login', asy
   const files = page.locator('input[type=file]');
   await files.setInputFiles({ name: 'a.jpg', mimeType: 'image/jpeg', buffer: await readFile(protectedPath) });
   await page.getByText('Its signed credentials are intact.').waitFor({ timeout: 30_000 });
-  await page.getByText('None of a published picture was found.').waitFor();
+  await page.getByText('That of a published picture.', { exact: false }).waitFor();
+  await page.getByRole('link', { name: 'The credentials that belong to it' }).waitFor();
   await files.setInputFiles({ name: 'b.jpg', mimeType: 'image/jpeg', buffer: await readFile(FOREST) });
   await page.getByText('Nothing in this picture says where it comes from.').waitFor({ timeout: 30_000 });
   await assertAccessible(page, 'detect');

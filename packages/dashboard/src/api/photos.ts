@@ -22,6 +22,8 @@ export interface Photo {
 
 /** One photo with everything that is recorded about it. */
 export interface PhotoDetail extends Photo {
+  /** Null when strangers find nothing of it. */
+  publication: { manifestId: string; publishedAt: string } | null;
   tenantId: string;
   latitude: number | null;
   longitude: number | null;
@@ -57,6 +59,11 @@ export function photoQuery(photoId: string) {
     queryFn: ({ signal }) => fetchJson<PhotoDetail>(`/api/v1/photos/${encodeURIComponent(photoId)}`, { signal }),
     retry: false,
   });
+}
+
+export function setPublished(photoId: string, isPublished: boolean): Promise<unknown> {
+  const path = `/api/v1/photos/${encodeURIComponent(photoId)}/publication`;
+  return fetchJson(path, { method: isPublished ? 'PUT' : 'DELETE' });
 }
 
 export interface Finding {

@@ -138,6 +138,10 @@ const page = z.object({
   pagination: z.object({ limit: z.number().int(), nextCursor: z.string().nullable(), hasMore: z.boolean() }),
 });
 const detail = summary.extend({
+  publication: z
+    .object({ manifestId: z.string(), publishedAt: z.iso.datetime() })
+    .nullable()
+    .describe('null when strangers find nothing of it'),
   tenantId: z.uuid(),
   latitude: z.number().nullable(),
   longitude: z.number().nullable(),

@@ -1,6 +1,7 @@
 // The tenant's photos as they are shown: a list by age, and one photo with everything that is known about it.
 import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
 import type { Database } from '../storage/database.ts';
+import { findPublished } from '../storage/postgres/published.ts';
 import { findPhoto, listPhotos, type PhotoCursor, type PhotoRow } from '../storage/postgres/photos.ts';
 import { openColumn, RECORD_TYPE, type RegistrationRecord, type RegistrationSigner } from './registration.ts';
 import { noSuchPhoto, photoIdOf, Refusal } from './refusal.ts';
@@ -26,6 +27,8 @@ export interface PhotoSummary {
 }
 
 export interface PhotoDetail extends PhotoSummary {
+  /** Null when strangers find nothing of it. */
+  publication: { manifestId: string; publishedAt: string } | null;
   tenantId: string;
   latitude: number | null;
   longitude: number | null;
@@ -77,11 +80,19 @@ export async function photoPage(
 /** @throws Refusal NOT_FOUND for an id that is malformed, unknown or another tenant's. */
 export async function photoDetail(room: AlbumRoom, tenantId: string, id: string): Promise<PhotoDetail> {
   const photoId = photoIdOf(id);
-  const row = await room.database.inTenant(tenantId, (sql) => findPhoto(sql, tenantId, photoId));
+  const [row, published] = await room.database.inTenant(tenantId, async (sql) => [
+    await findPhoto(sql, tenantId, photoId),
+    await findPublished(sql, tenantId, photoId),
+  ]);
   if (!row) throw noSuchPhoto();
   const key = await room.tenantKeys.forTenant(tenantId);
   const signer = await room.registrationSigner();
-  return detailOf(key, tenantId, row, signer.keyId === row.keyId ? signer.publicKeyPem : null);
+  const detail = detailOf(key, tenantId, row, signer.keyId === row.keyId ? signer.publicKeyPem : null);
+  const { manifestId, publishedAt } = published ?? {};
+  return {
+    ...detail,
+    publication: manifestId && publishedAt ? { manifestId, publishedAt: publishedAt.toISOString() } : null,
+  };
 }
 
 function summaryOf(key: TenantKey, row: PhotoRow): PhotoSummary {
@@ -99,7 +110,12 @@ function summaryOf(key: TenantKey, row: PhotoRow): PhotoSummary {
   };
 }
 
-function detailOf(key: TenantKey, tenantId: string, row: PhotoRow, publicKey: string | null): PhotoDetail {
+function detailOf(
+  key: TenantKey,
+  tenantId: string,
+  row: PhotoRow,
+  publicKey: string | null,
+): Omit<PhotoDetail, 'publication'> {
   const summary = summaryOf(key, row);
   const place = placeOf(key, row);
   const { protection } = row;

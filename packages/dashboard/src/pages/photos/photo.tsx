@@ -16,6 +16,7 @@ import { exactMoment } from '../../format/time.ts';
 import { DropZone } from './drop-zone.tsx';
 import { Glyph } from './glyph.tsx';
 import { PhotoState } from './photos.tsx';
+import { Publication } from './publication.tsx';
 
 export function PhotoPage() {
   const { photoId } = useParams({ from: '/shell/photos/$photoId' });
@@ -117,6 +118,7 @@ function Detail({ photo }: { photo: PhotoDetail }) {
             <Glyph hex={protection.fingerprint} />
           </Card>
         )}
+        {protection && <Publication photo={photo} />}
         <Card title="History">
           <ol className="flex flex-col gap-3">
             <Step name="Registered" iso={String(registration.record['registeredAt'] ?? photo.createdAt)}>
@@ -125,6 +127,11 @@ function Detail({ photo }: { photo: PhotoDetail }) {
             {photo.protectedAt && (
               <Step name="Protected" iso={photo.protectedAt}>
                 Marked, signed with Content Credentials, and checked.
+              </Step>
+            )}
+            {photo.publication && (
+              <Step name="Published" iso={photo.publication.publishedAt}>
+                A copy leads anybody to its credentials.
               </Step>
             )}
           </ol>
