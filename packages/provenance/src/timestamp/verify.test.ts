@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { X509Certificate } from 'node:crypto';
 import { encodeTimestampRequest, type TimestampQuestion } from './request.ts';
 import { verifyTimestampResponse, verifyTimestampToken, type TimestampVerdict } from './verify.ts';
@@ -108,11 +109,13 @@ function reason(verdict: TimestampVerdict): unknown {
   return verdict.ok ? 'accepted' : verdict.finding.evidence?.['reason'];
 }
 
-before(() => {
+before(async () => {
   writeFileSync(at('c.cnf'), CONFIG);
   writeFileSync(at('serial'), '01');
   certificate('root', 'root', '-days', '30');
   for (const name of ['good', 'soft']) certificate(name, name, '-days', '30');
+  // a time stamp says ± one second, and all of that must lie within the certificates' validity, which begins now
+  await sleep(2_100);
 });
 
 test('a timestamp of openssl over our request is accepted', () => {

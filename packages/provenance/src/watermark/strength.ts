@@ -37,7 +37,7 @@ export interface Marked {
 /** Tried in turn until the journey's z′ is large enough: flat graphics need the later ones, since a quantiser swallows a faint pattern whole. */
 const GAINS = [1, 1.25, 1.6, 2, 2.6] as const;
 /** A small picture has fewer pixels to carry the same 64 bits. */
-const SMALL_GAIN = 1.35;
+const SMALL_GAIN = 1.4;
 const JOURNEY_JPEG_QUALITY = 50;
 // WebP smooths what JPEG keeps: its own loss comes first, and a milder JPEG after it
 const JOURNEY_JPEG_QUALITY_AFTER_WEBP = 75;
