@@ -75,11 +75,11 @@ export function createInstallationKeys({
     return held;
   };
   return {
-    versions: async (name) => (await openedOf(name)).keys,
+    versions: async (name) => (await openedOf(name)).keys.map(withoutAge),
     async secret(name) {
       const { keys, atMs } = await openedOf(name);
       const settled = keys.find(({ ageMs }) => ageMs + nowMs() - atMs >= SETTLED_MS);
-      return (settled ?? keys.at(-1)) as InstallationKey;
+      return withoutAge((settled ?? keys.at(-1)) as InstallationKey);
     },
     async rotate(name) {
       const newest = (await open(database, kek, name))[0] as InstallationKey;
@@ -90,6 +90,8 @@ export function createInstallationKeys({
     },
   };
 }
+
+const withoutAge = ({ version, secret }: InstallationKey): InstallationKey => ({ version, secret });
 
 const useOf = (name: string, version: number): string => `installation|${name}|${version}`;
 
