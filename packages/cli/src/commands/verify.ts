@@ -134,6 +134,6 @@ function linesOf(verdict: Verdict, photoId: string): string[] {
     ...(changedRegions ?? []).map(({ x, y, width, height }) =>
       row('changed part', `${width} × ${height} from (${x}, ${y})`),
     ),
-    ...findingLines(findings.filter(({ severity }) => severity === 'failure')),
+    ...findingLines(findings.filter(({ severity, subject }) => severity === 'failure' && subject !== 'decision')),
   ];
 }
