@@ -19,7 +19,8 @@ progress to stderr and one JSON object last on stdout, and writes its table to b
   --sizes 1,10   explore: millions of spans
   --minutes N    ingest: watch the memory for so long; goes on for N minutes more
   --unmarked N   watermark: pictures without a mark to search (5000); rows of earlier runs count
-  --full         watermark: 20,000 of them`,
+  --full         watermark: 20,000 of them
+  --mutations N  suites: files that are changed at random (100000)`,
   options: {
     json: { type: 'boolean' },
     data: { type: 'string' },
@@ -27,6 +28,7 @@ progress to stderr and one JSON object last on stdout, and writes its table to b
     minutes: { type: 'string' },
     unmarked: { type: 'string' },
     full: { type: 'boolean' },
+    mutations: { type: 'string' },
   },
   async run(values, positionals) {
     const names = benchNames();
@@ -50,7 +52,7 @@ progress to stderr and one JSON object last on stdout, and writes its table to b
 };
 
 /** Options that a bench reads itself. */
-const FORWARDED = ['data', 'sizes', 'minutes', 'unmarked', 'full'] as const;
+const FORWARDED = ['data', 'sizes', 'minutes', 'unmarked', 'full', 'mutations'] as const;
 
 // A bench is a file `bench/NAME.bench.ts`; the rest of the folder is what they share.
 function benchNames(): string[] {
