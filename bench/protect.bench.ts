@@ -13,6 +13,11 @@ import { progress, publish, quantile, round } from './report.ts';
 // the first requests start the threads and load the codecs: a server pays that once
 const WARM_UP = 4;
 const ROUNDS = 40;
+const MAX_BYTES = 26_214_400;
+const PARALLEL = 8;
+const PARALLEL_ROUNDS = 5;
+const BURST = 150;
+const BURST_PER_SECOND = 50;
 
 interface Times {
   protectMs: number[];
@@ -144,10 +149,6 @@ async function protectLargest({ url, firstRun }: Instance): Promise<{ largestByt
   return { largestBytes: bytes.length, largestMs: round(performance.now() - started) };
 }
 
-const MAX_BYTES = 26_214_400;
-const PARALLEL = 8;
-const PARALLEL_ROUNDS = 5;
-
 /** Peak of the resident memory of the server's process and those below it, PostgreSQL left out. */
 async function sideBySide({ url, firstRun, process: server }: Instance): Promise<{ peakRssMb: number }> {
   let peakRssMb = 0;
@@ -162,9 +163,6 @@ async function sideBySide({ url, firstRun, process: server }: Instance): Promise
   clearInterval(timer);
   return { peakRssMb: round(peakRssMb) };
 }
-
-const BURST = 150;
-const BURST_PER_SECOND = 50;
 
 /** Fifty requests a second for three seconds: each is answered, or refused with 429 or 503; none is lost. */
 async function burstOf({ url, firstRun }: Instance): Promise<Record<string, number>> {
