@@ -6,6 +6,7 @@ import type { Database, Sql } from '../storage/database.ts';
 import {
   insertWatermarkKey,
   listWatermarkKeys,
+  lockWatermarkKeys,
   retireWatermarkKey,
   supersedeWatermarkKeys,
   type WatermarkKeyRow,
@@ -93,6 +94,7 @@ export function createWatermarkKeys({ database, tenantKeys, installationKeys }: 
     list: versionsOf,
     rotate: (tenantId, record) =>
       database.inTenant(tenantId, async (sql) => {
+        await lockWatermarkKeys(sql, tenantId);
         const newest = (await listWatermarkKeys(sql, tenantId))[0]?.version ?? 0;
         await supersedeWatermarkKeys(sql, tenantId);
         await insertWatermarkKey(sql, tenantId, newest + 1);

@@ -18,6 +18,11 @@ export async function listWatermarkKeys(sql: Sql, tenantId: string): Promise<Wat
   return rows;
 }
 
+/** In a tenant transaction, until its end: whoever changes versions does so alone, and reads what the one before left. */
+export async function lockWatermarkKeys(sql: Sql, tenantId: string): Promise<void> {
+  await sql.query(`select pg_advisory_xact_lock(hashtextextended('watermark-keys ' || $1, 0))`, [tenantId]);
+}
+
 /** In a tenant transaction. Does nothing when the version exists. */
 export async function insertWatermarkKey(sql: Sql, tenantId: string, version: number): Promise<void> {
   await sql.query(
