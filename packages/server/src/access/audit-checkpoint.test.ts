@@ -12,6 +12,14 @@ test('a checkpoint says what was signed', () => {
   assert.deepEqual(readCheckpoint(createPublicKey(key), note), checkpoint);
 });
 
+test('a signature in another spelling of base64 is refused', () => {
+  const last = note.lastIndexOf('=') - 1;
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+  const spelled = note.slice(0, last) + alphabet[alphabet.indexOf(note[last] ?? '') + 1] + note.slice(last + 1);
+  assert.ok(Buffer.from(spelled.slice(-94, -1), 'base64').equals(Buffer.from(note.slice(-94, -1), 'base64')));
+  assert.equal(readCheckpoint(createPublicKey(key), spelled), undefined);
+});
+
 test('a changed byte anywhere, and another key, are refused', () => {
   for (let i = 0; i < note.length; i++) {
     const changed = note.slice(0, i) + (note[i] === '1' ? '2' : '1') + note.slice(i + 1);
