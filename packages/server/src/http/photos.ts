@@ -8,7 +8,7 @@ import { protect, type ProtectRoom } from '../photos/protect.ts';
 import { register, type RegisterRoom } from '../photos/register.ts';
 import type { Caller } from '../photos/registration.ts';
 import { Refusal } from '../photos/refusal.ts';
-import { identify, type IdentifyRoom } from '../photos/identify.ts';
+import { identify, type IdentifyRoom, type Viewer } from '../photos/identify.ts';
 import { publish, type PublishRoom } from '../photos/publish.ts';
 import { verify, type VerifyRoom } from '../photos/verify.ts';
 import { Problem } from './errors.ts';
@@ -29,6 +29,9 @@ const PROTECT_FORM: FormLimits = { parts: { image: IMAGE_LIMITS.maxBytes, reques
 const IDENTIFY_FORM: FormLimits = { parts: { image: IMAGE_LIMITS.maxBytes } };
 const VERIFY_FORM: FormLimits = { parts: { image: IMAGE_LIMITS.maxBytes, photoId: MAX_ID_BYTES } };
 
+const traceId = z.string().regex(/^[0-9a-f]{32}$/, 'Expected 32 lower-case hexadecimal digits');
+const spanId = z.string().regex(/^[0-9a-f]{16}$/, 'Expected 16 lower-case hexadecimal digits');
+
 // members that we do not know are accepted: they count only when two bodies under one Idempotency-Key are compared
 const registerRequest = z.looseObject({
   contentHash: z
@@ -39,11 +42,8 @@ const registerRequest = z.looseObject({
   deviceModel: z.string().trim().min(1).max(200),
   latitude: z.number().min(-90).max(90).optional().describe('WGS 84 degrees'),
   longitude: z.number().min(-180).max(180).optional(),
-  traceId: z
-    .string()
-    .regex(/^[0-9a-f]{32}$/, 'Expected 32 lower-case hexadecimal digits')
-    .optional()
-    .describe('trace of the model call that made the picture'),
+  traceId: traceId.optional().describe('trace of the model call that made the picture'),
+  spanId: spanId.optional().describe('span of that call; only with traceId'),
 });
 const protectRequest = registerRequest.extend({
   title: z.string().trim().min(1).max(200).optional().describe('of the picture, for the manifest'),
@@ -97,7 +97,11 @@ const verification = z.object({
 const match = {
   photoId: z.uuid(),
   manifestId: z.string().nullable().describe('under /c2pa/manifests, when the photo is published'),
-  traceId: z.string().nullable().describe('trace of the model call that made the picture; your own photos only'),
+  traceId: z
+    .string()
+    .nullable()
+    .describe('trace of the model call that made the picture; of your own photos, for who may read traces'),
+  spanId: z.string().nullable().describe('span of that call'),
 };
 const identification = z.object({
   matches: z.array(
@@ -131,7 +135,8 @@ const summary = z.object({
   deviceModel: z.string(),
   createdAt: z.iso.datetime(),
   protectedAt: z.iso.datetime().nullable(),
-  traceId: z.string().nullable(),
+  traceId: z.string().nullable().describe('of the model call that made it; null also for who may not read traces'),
+  spanId: z.string().nullable(),
 });
 const page = z.object({
   data: z.array(summary),
@@ -151,6 +156,7 @@ const detail = summary.extend({
     algorithm: z.string(),
     keyId: z.string(),
     publicKey: z.string().nullable().describe('PEM'),
+    verdict: z.enum(['valid', 'invalid', 'unknown']).describe('unknown: the key is not at hand'),
   }),
   protection: z
     .object({
@@ -193,6 +199,7 @@ export function photoRoutes(room: PhotosRoom): Route[] {
       handle: (context) =>
         answering(async () => {
           const key = context.request.headers.get('idempotency-key');
+          requireTraceOfSpan(context.body);
           const body = await register(room, callerOf(context), context.body, context.body, key);
           return new Response(Buffer.from(body), { headers: { 'content-type': 'application/json; charset=utf-8' } });
         }),
@@ -281,10 +288,20 @@ export function photoRoutes(room: PhotosRoom): Route[] {
       query: z.object({
         limit: z.coerce.number().int().min(1).max(LARGEST_PAGE).default(DEFAULT_PAGE),
         cursor: z.string().max(200).optional(),
+        traceId: traceId.optional().describe('pictures that calls of this trace made; needs traces:read too'),
       }),
-      answers: { 200: { description: 'A page of photos.', schema: page } },
+      answers: {
+        200: { description: 'A page of photos.', schema: page },
+        403: { description: 'Photos of a trace are asked for by somebody who may not read traces.' },
+      },
       handle: ({ principal, query }) =>
-        answering(async () => json(await photoPage(room, principal.tenantId, query.limit, query.cursor ?? null))),
+        answering(async () => {
+          const { limit, cursor = null, traceId = null } = query;
+          const viewer = viewerOf(principal);
+          if (traceId !== null && !viewer.canReadTraces)
+            throw new Problem('FORBIDDEN', 'Photos of a trace need the scope traces:read.');
+          return json(await photoPage(room, viewer, { limit, cursor, traceId }));
+        }),
     }),
     route({
       method: 'GET',
@@ -299,7 +316,7 @@ export function photoRoutes(room: PhotosRoom): Route[] {
         404: { description: 'There is no photo with this id.' },
       },
       handle: ({ principal, params }) =>
-        answering(async () => json(await photoDetail(room, principal.tenantId, params.photoId))),
+        answering(async () => json(await photoDetail(room, viewerOf(principal), params.photoId))),
     }),
   ];
 }
@@ -337,20 +354,33 @@ async function handleVerify(room: PhotosRoom, context: FormContext): Promise<Res
 async function handleIdentify(room: PhotosRoom, context: FormContext): Promise<Response> {
   const { image } = await readForm(context.incoming, IDENTIFY_FORM);
   if (!image) throw new TypeError('Expected the parts that the form declares.');
-  return json(await identify(room, callerOf(context), image, context.signal));
+  return json(await identify(room, viewerOf(context.principal), image, context.signal));
 }
 
 /** The `request` part: JSON in UTF-8, checked like the body of a registration. */
 function requestOf(bytes: Uint8Array): z.output<typeof protectRequest> {
   const checked = protectRequest.safeParse(parseJson(bytes));
-  if (checked.success) return checked.data;
+  if (checked.success) {
+    requireTraceOfSpan(checked.data);
+    return checked.data;
+  }
   const issue = checked.error.issues[0];
   const where = ['request', ...(issue?.path ?? [])].join('.');
   throw new Problem('VALIDATION_FAILED', `${where}: ${issue?.message ?? 'not valid'}.`);
 }
 
+function requireTraceOfSpan({ traceId, spanId }: z.output<typeof registerRequest>): void {
+  if (spanId !== undefined && traceId === undefined)
+    throw new Problem('VALIDATION_FAILED', 'spanId: Expected traceId beside it: a span is named within its trace.');
+}
+
 function callerOf({ principal, requestId }: { principal: Principal; requestId: string }): Caller {
   return { tenantId: principal.tenantId, actor: principal.subject, requestId };
+}
+
+/** Which model call made a picture is told to those who may read traces. */
+function viewerOf({ tenantId, scopes }: Principal): Viewer {
+  return { tenantId, canReadTraces: scopes.has('traces:read') };
 }
 
 /** What the client says it sends, else the most that it may. */

@@ -314,15 +314,19 @@ create table photos (
   reserved_by uuid,
   reserved_until timestamp with time zone,
   protected_at timestamp(3) with time zone,
-  created_at timestamp(3) with time zone not null default clock_timestamp()
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  span_id text
 );
 alter table photos add constraint photos_check CHECK (((status = 'protected'::text) = (protected_at IS NOT NULL)));
 alter table photos add constraint photos_content_hash_check CHECK ((octet_length(content_hash) = 32));
 alter table photos add constraint photos_pkey PRIMARY KEY (tenant_id, photo_id);
+alter table photos add constraint photos_span_id_check CHECK ((span_id ~ '^[0-9a-f]{16}$'::text));
+alter table photos add constraint photos_span_in_trace CHECK (((span_id IS NULL) OR (trace_id IS NOT NULL)));
 alter table photos add constraint photos_status_check CHECK ((status = ANY (ARRAY['registered'::text, 'protected'::text])));
 alter table photos add constraint photos_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
 alter table photos add constraint photos_trace_id_check CHECK ((trace_id ~ '^[0-9a-f]{32}$'::text));
 CREATE INDEX photos_by_age ON public.photos USING btree (tenant_id, created_at DESC, photo_id DESC);
+CREATE INDEX photos_by_trace ON public.photos USING btree (tenant_id, trace_id) WHERE (trace_id IS NOT NULL);
 CREATE INDEX photos_to_protect ON public.photos USING btree (tenant_id, content_hash, created_at DESC) WHERE (status = 'registered'::text);
 alter table photos enable row level security;
 alter table photos force row level security;

@@ -1,9 +1,17 @@
 // The tenant's photos as they are shown: a list by age, and one photo with everything that is known about it.
+import { verify as verifySignature } from 'node:crypto';
 import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
 import type { Database } from '../storage/database.ts';
 import { findPublished } from '../storage/postgres/published.ts';
 import { findPhoto, listPhotos, type PhotoCursor, type PhotoRow } from '../storage/postgres/photos.ts';
-import { openColumn, RECORD_TYPE, type RegistrationRecord, type RegistrationSigner } from './registration.ts';
+import type { Viewer } from './identify.ts';
+import {
+  canonicalJson,
+  openColumn,
+  RECORD_TYPE,
+  type RegistrationRecord,
+  type RegistrationSigner,
+} from './registration.ts';
 import { noSuchPhoto, photoIdOf, Refusal } from './refusal.ts';
 
 export interface AlbumRoom {
@@ -23,7 +31,9 @@ export interface PhotoSummary {
   deviceModel: string;
   createdAt: string;
   protectedAt: string | null;
+  /** The model call that made it, for those who may read traces. */
   traceId: string | null;
+  spanId: string | null;
 }
 
 export interface PhotoDetail extends PhotoSummary {
@@ -41,6 +51,7 @@ export interface PhotoDetail extends PhotoSummary {
     keyId: string;
     /** PEM; null when the key is no longer the one in use. */
     publicKey: string | null;
+    verdict: RegistrationVerdict;
   };
   protection: {
     outputSha256: string;
@@ -53,32 +64,36 @@ export interface PhotoDetail extends PhotoSummary {
   } | null;
 }
 
+/** Whether the signature fits the record; `unknown` when the key is not at hand. */
+export type RegistrationVerdict = 'valid' | 'invalid' | 'unknown';
+
 export interface PhotoPage {
   data: PhotoSummary[];
   pagination: { limit: number; nextCursor: string | null; hasMore: boolean };
 }
 
-/** Newest first. @throws Refusal VALIDATION_FAILED for a cursor that this list did not give. */
+/** Newest first, of one trace when it is given. @throws Refusal VALIDATION_FAILED for a cursor that this list did not give. */
 export async function photoPage(
   room: AlbumRoom,
-  tenantId: string,
-  limit: number,
-  cursor: string | null,
+  viewer: Viewer,
+  { limit, cursor, traceId }: { limit: number; cursor: string | null; traceId: string | null },
 ): Promise<PhotoPage> {
+  const { tenantId } = viewer;
   const key = await room.tenantKeys.forTenant(tenantId);
   const after = cursor === null ? null : readCursor(key, cursor);
-  const rows = await room.database.inTenant(tenantId, (sql) => listPhotos(sql, tenantId, limit + 1, after));
+  const rows = await room.database.inTenant(tenantId, (sql) => listPhotos(sql, tenantId, limit + 1, after, traceId));
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
   const hasMore = rows.length > limit;
   return {
-    data: shown.map((row) => summaryOf(key, row)),
+    data: shown.map((row) => summaryOf(key, viewer, row)),
     pagination: { limit, nextCursor: hasMore && last ? writeCursor(key, last) : null, hasMore },
   };
 }
 
 /** @throws Refusal NOT_FOUND for an id that is malformed, unknown or another tenant's. */
-export async function photoDetail(room: AlbumRoom, tenantId: string, id: string): Promise<PhotoDetail> {
+export async function photoDetail(room: AlbumRoom, viewer: Viewer, id: string): Promise<PhotoDetail> {
+  const { tenantId } = viewer;
   const photoId = photoIdOf(id);
   const [row, published] = await room.database.inTenant(tenantId, async (sql) => [
     await findPhoto(sql, tenantId, photoId),
@@ -87,7 +102,7 @@ export async function photoDetail(room: AlbumRoom, tenantId: string, id: string)
   if (!row) throw noSuchPhoto();
   const key = await room.tenantKeys.forTenant(tenantId);
   const signer = await room.registrationSigner();
-  const detail = detailOf(key, tenantId, row, signer.keyId === row.keyId ? signer.publicKeyPem : null);
+  const detail = detailOf(key, viewer, row, signer.keyId === row.keyId ? signer.publicKeyPem : null);
   const { manifestId, publishedAt } = published ?? {};
   return {
     ...detail,
@@ -95,7 +110,7 @@ export async function photoDetail(room: AlbumRoom, tenantId: string, id: string)
   };
 }
 
-function summaryOf(key: TenantKey, row: PhotoRow): PhotoSummary {
+function summaryOf(key: TenantKey, { canReadTraces }: Viewer, row: PhotoRow): PhotoSummary {
   return {
     photoId: row.photoId,
     status: row.status,
@@ -106,17 +121,19 @@ function summaryOf(key: TenantKey, row: PhotoRow): PhotoSummary {
     deviceModel: openColumn(key, 'device_model', row.photoId, row.deviceModel).toString('utf8'),
     createdAt: row.createdAt.toISOString(),
     protectedAt: row.protection?.protectedAt.toISOString() ?? null,
-    traceId: row.traceId,
+    traceId: canReadTraces ? row.traceId : null,
+    spanId: canReadTraces ? row.spanId : null,
   };
 }
 
 function detailOf(
   key: TenantKey,
-  tenantId: string,
+  viewer: Viewer,
   row: PhotoRow,
   publicKey: string | null,
 ): Omit<PhotoDetail, 'publication'> {
-  const summary = summaryOf(key, row);
+  const { tenantId } = viewer;
+  const summary = summaryOf(key, viewer, row);
   const place = placeOf(key, row);
   const { protection } = row;
   const record: RegistrationRecord = {
@@ -140,6 +157,7 @@ function detailOf(
       algorithm: 'ES256-DER',
       keyId: row.keyId,
       publicKey,
+      verdict: registrationVerdict(record, row.signature, publicKey),
     },
     protection: protection && {
       outputSha256: protection.outputSha256.toString('hex'),
@@ -151,6 +169,17 @@ function detailOf(
       evidence: protection.evidence,
     },
   };
+}
+
+/** Rebuilt from what is stored and checked as a third party would. */
+function registrationVerdict(
+  record: RegistrationRecord,
+  signature: Buffer,
+  publicKeyPem: string | null,
+): RegistrationVerdict {
+  if (publicKeyPem === null) return 'unknown';
+  const isSigned = verifySignature('sha256', Buffer.from(canonicalJson(record)), publicKeyPem, signature);
+  return isSigned ? 'valid' : 'invalid';
 }
 
 function placeOf(key: TenantKey, row: PhotoRow): { latitude?: number; longitude?: number } {

@@ -192,6 +192,7 @@ test('a photo that another tenant owns cannot be written', async () => {
     signature: Buffer.from('x'),
     keyId: 'x',
     traceId: null,
+    spanId: null,
   };
   await assert.rejects(
     room.database.inTenant(other, (sql) => insertPhoto(sql, photo)),

@@ -33,14 +33,16 @@ before(async () => {
 
 after(() => room.close());
 
+const viewerOf = (tenantId: string, canReadTraces = true) => ({ tenantId, canReadTraces });
 const callerOf = (tenantId: string) => ({ tenantId, actor: 'key:test', requestId: 'test' });
 const upload = (bytes: Uint8Array) => ({ bytes: new Uint8Array(bytes) });
 
 const TRACE_ID = '0123456789abcdef0123456789abcdef';
+const SPAN_ID = '0123456789abcdef';
 
 function protectAs(tenantId: string, bytes: Uint8Array = jpeg): Promise<ProtectedImage> {
   const sha256 = createHash('sha256').update(bytes).digest();
-  const request = { contentHash: sha256.toString('hex'), deviceModel: 'x', traceId: TRACE_ID };
+  const request = { contentHash: sha256.toString('hex'), deviceModel: 'x', traceId: TRACE_ID, spanId: SPAN_ID };
   return protect(room, callerOf(tenantId), { bytes: new Uint8Array(bytes), sha256 }, request, null, signal);
 }
 
@@ -51,17 +53,26 @@ function softBindingOf(store: Uint8Array): SoftBinding {
 }
 
 const identifyAs = async (tenantId: string, picture: Uint8Array): Promise<Match[]> =>
-  (await identify(room, callerOf(tenantId), upload(picture), signal)).matches;
+  (await identify(room, viewerOf(tenantId), upload(picture), signal)).matches;
 
 test('a picture without metadata, smaller and turned, names its photo, with a bound', async () => {
-  const { matches, findings } = await identify(room, callerOf(ours), upload(found), signal);
+  const { matches, findings } = await identify(room, viewerOf(ours), upload(found), signal);
   const [first] = matches;
   assert.ok(first?.kind === 'watermark' && first.log10p <= -9, JSON.stringify(matches));
-  assert.deepEqual([first.photoId, first.traceId, first.manifestId], [made.photoId, TRACE_ID, null]);
+  assert.deepEqual([first.photoId, first.manifestId], [made.photoId, null]);
+  assert.deepEqual([first.traceId, first.spanId], [TRACE_ID, SPAN_ID]);
   assert.deepEqual(
     findings.map(({ code }) => code),
     ['org.lumatrace.identify.read'],
   );
+});
+
+test('who may not read traces is told the photo, by its mark or its looks, and not the model call', async () => {
+  for (const picture of [found, jpeg]) {
+    const { matches } = await identify(room, viewerOf(ours, false), upload(picture), signal);
+    assert.ok(matches.some(({ photoId }) => photoId === made.photoId));
+    for (const { traceId, spanId } of matches) assert.deepEqual([traceId, spanId], [null, null]);
+  }
 });
 
 test('it is nobody’s to another tenant until it is published, and then without its trace', async () => {
@@ -70,16 +81,18 @@ test('it is nobody’s to another tenant until it is published, and then without
   assert.match(manifestId ?? '', /^urn:c2pa:/);
   const [match] = await identifyAs(theirs, found);
   assert.equal(match?.kind, 'watermark');
-  assert.deepEqual([match?.photoId, match?.manifestId, match?.traceId], [made.photoId, manifestId, null]);
+  assert.ok(match);
+  assert.deepEqual([match.photoId, match.manifestId], [made.photoId, manifestId]);
   const anybody = await identifyPublished(room, upload(found), signal);
-  assert.deepEqual([anybody.matches[0]?.photoId, anybody.matches[0]?.traceId], [made.photoId, null]);
+  for (const { traceId, spanId } of [match, ...anybody.matches]) assert.deepEqual([traceId, spanId], [null, null]);
+  assert.equal(anybody.matches[0]?.photoId, made.photoId);
   await publish(room, callerOf(ours), made.photoId, false);
   assert.deepEqual(await identifyAs(theirs, found), []);
 });
 
 test('the bound pays for every tenant that is tried', async () => {
   const boundOf = async (tenantId: string): Promise<number> => {
-    const { findings } = await identify(room, callerOf(tenantId), upload(found), signal);
+    const { findings } = await identify(room, viewerOf(tenantId), upload(found), signal);
     return findings[0]?.evidence?.['attempts'] as number;
   };
   const alone = await boundOf(theirs);
@@ -134,5 +147,5 @@ test('a photo is still named after its key was rotated, and no more once that ve
 
 test('what does not decode is refused', async () => {
   const cut = found.subarray(0, found.length >> 1);
-  await assert.rejects(identify(room, callerOf(ours), upload(cut), signal), { code: 'VALIDATION_FAILED' });
+  await assert.rejects(identify(room, viewerOf(ours), upload(cut), signal), { code: 'VALIDATION_FAILED' });
 });

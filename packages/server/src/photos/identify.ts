@@ -6,7 +6,7 @@ import { readImageHeader } from '@lumatrace/provenance/image.ts';
 import { MAX_PAYLOAD_KEYS, type BlindFinding } from '@lumatrace/provenance/watermark/find.ts';
 import type { PayloadKey } from '@lumatrace/provenance/watermark/keys.ts';
 import type { WatermarkKeys } from '../keys/watermark-keys.ts';
-import type { Database } from '../storage/database.ts';
+import type { Database, Sql } from '../storage/database.ts';
 import { findPhoto, findPhotoByWatermark } from '../storage/postgres/photos.ts';
 import {
   findOwnAlike,
@@ -24,9 +24,19 @@ export interface IdentifyRoom {
   images: Images;
 }
 
+/** What a match says beside how it was found; trace and span only to those who may read traces. */
+interface Named {
+  photoId: string;
+  manifestId: string | null;
+  traceId: string | null;
+  spanId: string | null;
+}
+
 export type Match =
-  | { photoId: string; kind: 'watermark'; log10p: number; manifestId: string | null; traceId: string | null }
-  | { photoId: string; kind: 'fingerprint'; distance: number; manifestId: string | null; traceId: string | null };
+  (Named & { kind: 'watermark'; log10p: number }) | (Named & { kind: 'fingerprint'; distance: number });
+
+/** Who asks: a tenant, and whether it may be told which model call made a picture. */
+export type Viewer = Pick<Caller, 'tenantId'> & { canReadTraces: boolean };
 
 export interface Identification {
   /** The photo whose mark was read first, then candidates that look alike, nearest first. */
@@ -44,15 +54,16 @@ export const MAX_CANDIDATES = 10;
  */
 export async function identify(
   room: IdentifyRoom,
-  { tenantId }: Pick<Caller, 'tenantId'>,
+  viewer: Viewer,
   image: { bytes: Uint8Array<ArrayBuffer> },
   signal: AbortSignal,
 ): Promise<Identification> {
+  const { tenantId } = viewer;
   const publishers = await publishersOf(room.database);
   const tenants = [tenantId, ...publishers.filter((one) => one !== tenantId)];
   const seen = await lookAt(room, tenants, image, signal);
-  const byMark = seen.blind && (await ownOrPublished(room.database, tenantId, seen.blind));
-  const own = await ownCandidates(room.database, tenantId, seen.fingerprint);
+  const byMark = seen.blind && (await ownOrPublished(room.database, viewer, seen.blind));
+  const own = await ownCandidates(room.database, viewer, seen.fingerprint);
   const published = await publishedCandidates(room.database, seen.fingerprint);
   const candidates = [...own, ...published.filter(({ photoId }) => !own.some((one) => one.photoId === photoId))]
     .filter(({ photoId }) => photoId !== byMark?.photoId)
@@ -99,14 +110,13 @@ async function lookAt(
 }
 
 /** A mark of the caller's names any photo; somebody else's only a published one. */
-async function ownOrPublished(database: Database, tenantId: string, blind: BlindFinding): Promise<Match | null> {
+async function ownOrPublished(database: Database, viewer: Viewer, blind: BlindFinding): Promise<Match | null> {
+  const { tenantId } = viewer;
   if (blind.tenantId !== tenantId) return publishedMatch(database, blind);
   return database.inTenant(tenantId, async (sql) => {
     const photoId = await findPhotoByWatermark(sql, tenantId, blind.id);
     if (photoId === null) return null;
-    const published = await findPublished(sql, tenantId, photoId);
-    const traceId = (await findPhoto(sql, tenantId, photoId))?.traceId ?? null;
-    return { photoId, kind: 'watermark', log10p: blind.log10p, manifestId: published?.manifestId ?? null, traceId };
+    return { ...(await named(sql, viewer, photoId)), kind: 'watermark', log10p: blind.log10p };
   });
 }
 
@@ -120,17 +130,28 @@ async function publishedMatch(database: Database, { tenantId, id, log10p }: Blin
 
 type Candidate = Extract<Match, { kind: 'fingerprint' }>;
 
-function ownCandidates(database: Database, tenantId: string, fingerprint: Uint8Array): Promise<Candidate[]> {
+function ownCandidates(database: Database, viewer: Viewer, fingerprint: Uint8Array): Promise<Candidate[]> {
+  const { tenantId } = viewer;
   return database.inTenant(tenantId, async (sql) => {
     const found = await findOwnAlike(sql, tenantId, fingerprint, SAME_PICTURE_DISTANCE, MAX_CANDIDATES);
     const matches: Candidate[] = [];
     for (const { photoId, distance } of found) {
-      const published = await findPublished(sql, tenantId, photoId);
-      const traceId = (await findPhoto(sql, tenantId, photoId))?.traceId ?? null;
-      matches.push({ photoId, kind: 'fingerprint', distance, manifestId: published?.manifestId ?? null, traceId });
+      matches.push({ ...(await named(sql, viewer, photoId)), kind: 'fingerprint', distance });
     }
     return matches;
   });
+}
+
+/** A photo of the viewer's own. */
+async function named(sql: Sql, { tenantId, canReadTraces }: Viewer, photoId: string): Promise<Named> {
+  const published = await findPublished(sql, tenantId, photoId);
+  const photo = canReadTraces ? await findPhoto(sql, tenantId, photoId) : null;
+  return {
+    photoId,
+    manifestId: published?.manifestId ?? null,
+    traceId: photo?.traceId ?? null,
+    spanId: photo?.spanId ?? null,
+  };
 }
 
 async function publishedCandidates(database: Database, fingerprint: Uint8Array): Promise<Candidate[]> {
@@ -141,7 +162,12 @@ async function publishedCandidates(database: Database, fingerprint: Uint8Array):
 }
 
 /** Of a published photo nothing but its credentials: the model call behind it is its owner's. */
-const shared = ({ photoId, manifestId }: PublishedPhoto) => ({ photoId, manifestId, traceId: null });
+const shared = ({ photoId, manifestId }: PublishedPhoto) => ({
+  photoId,
+  manifestId,
+  traceId: null,
+  spanId: null,
+});
 
 function findingsOf({ blind, attempts }: Identified, candidates: number): Finding[] {
   const evidence = { attempts, log10p: blind?.log10p ?? 0, z: blind?.z ?? 0 };

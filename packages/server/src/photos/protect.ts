@@ -180,9 +180,9 @@ async function record(
 ): Promise<void> {
   const { tenantId } = caller;
   const protectedAt = room.clock();
-  const traceId = request.traceId ?? null;
-  if (registration) await insertHeldPhoto(sql, registrationRow(key, registration, request.traceId), turn.holder);
-  const ours = await markProtected(sql, { tenantId, photoId, owner: turn.holder, protectedAt, traceId });
+  const { traceId = null, spanId = null } = request;
+  if (registration) await insertHeldPhoto(sql, registrationRow(key, registration, request), turn.holder);
+  const ours = await markProtected(sql, { tenantId, photoId, owner: turn.holder, protectedAt, traceId, spanId });
   if (!ours) {
     throw new Refusal('UNAVAILABLE', 'The registration was taken by another request.', { retryAfterSeconds: 1 });
   }

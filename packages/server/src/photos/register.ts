@@ -75,7 +75,7 @@ async function registerOnce(
   };
   const body = Buffer.from(JSON.stringify(answer));
   await room.database.inTenant(caller.tenantId, async (sql) => {
-    await insertPhoto(sql, registrationRow(key, registration, request.traceId));
+    await insertPhoto(sql, registrationRow(key, registration, request));
     await audit(sql, {
       ...caller,
       action: 'photo.register',

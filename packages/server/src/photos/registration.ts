@@ -19,6 +19,8 @@ export interface PhotoRequest {
   longitude?: number;
   /** The trace of the model call that made the picture, 32 hex. */
   traceId?: string;
+  /** Its span, 16 hex; only with a trace. */
+  spanId?: string;
 }
 
 /** A private key that signs registrations: ECDSA on P-256 with SHA-256, DER (RFC 3279 §2.2.3). */
@@ -73,8 +75,15 @@ export async function signRegistration(
   return { record, signature: await signer.sign(Buffer.from(canonicalJson(record))) };
 }
 
+/** The model call that made a picture. */
+export type MadeBy = Pick<PhotoRequest, 'traceId' | 'spanId'>;
+
 /** The row of a registration: device and place sealed under the tenant's key, bound to this photo and column. */
-export function registrationRow(key: TenantKey, { record, signature }: Registration, traceId?: string): NewPhoto {
+export function registrationRow(
+  key: TenantKey,
+  { record, signature }: Registration,
+  { traceId, spanId }: MadeBy,
+): NewPhoto {
   const { latitude, longitude } = record;
   const placed = latitude !== undefined || longitude !== undefined;
   return {
@@ -89,6 +98,7 @@ export function registrationRow(key: TenantKey, { record, signature }: Registrat
     signature,
     keyId: record.keyId,
     traceId: traceId ?? null,
+    spanId: spanId ?? null,
   };
 }
 

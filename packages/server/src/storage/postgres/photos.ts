@@ -15,6 +15,8 @@ export interface NewPhoto {
   signature: Uint8Array;
   keyId: string;
   traceId: string | null;
+  /** Only with a trace. */
+  spanId: string | null;
 }
 
 /** Where bytes that came in with the image belong in the manifest store: they are never kept here. */
@@ -65,6 +67,7 @@ export interface PhotoRow {
   signature: Buffer;
   keyId: string;
   traceId: string | null;
+  spanId: string | null;
   createdAt: Date;
   protection: ProtectionRow | null;
 }
@@ -94,7 +97,7 @@ export interface PhotoCursor {
 
 const PHOTO_COLUMNS = `
   p.photo_id, p.content_hash, p.status, p.device_model, p.location, p.registered_at, p.registered_signature,
-  p.registered_key_id, p.trace_id, p.created_at,
+  p.registered_key_id, p.trace_id, p.span_id, p.created_at,
   r.format, r.width, r.height, r.orientation, r.watermark_id, r.watermark_sync_version, r.watermark_payload_version, r.output_bytes, r.output_sha256, r.unsigned_sha256,
   r.manifest_sha256, r.certificate_kid, r.fingerprint, r.evidence, r.protected_at`;
 
@@ -102,8 +105,8 @@ const PHOTO_COLUMNS = `
 export async function insertPhoto(sql: Sql, photo: NewPhoto): Promise<void> {
   await sql.query(
     `insert into photos (tenant_id, photo_id, content_hash, device_model, location,
-                         registered_at, registered_signature, registered_key_id, trace_id)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+                         registered_at, registered_signature, registered_key_id, trace_id, span_id)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
     [
       photo.tenantId,
       photo.photoId,
@@ -114,6 +117,7 @@ export async function insertPhoto(sql: Sql, photo: NewPhoto): Promise<void> {
       photo.signature,
       photo.keyId,
       photo.traceId,
+      photo.spanId,
     ],
   );
 }
@@ -157,17 +161,21 @@ export async function releaseRegistration(sql: Sql, tenantId: string, photoId: s
   );
 }
 
-/** registered → protected, for the holder only; false when somebody else took it: roll back. */
+/**
+ * registered → protected, for the holder only; false when somebody else took it: roll back. A span that was registered
+ * stays with its own trace.
+ */
 export async function markProtected(
   sql: Sql,
-  photo: { tenantId: string; photoId: string; owner: string; protectedAt: Date; traceId: string | null },
+  photo: Pick<NewPhoto, 'tenantId' | 'photoId' | 'traceId' | 'spanId'> & { owner: string; protectedAt: Date },
 ): Promise<boolean> {
   const { rowCount } = await sql.query(
     `update photos
         set status = 'protected', protected_at = $4, trace_id = coalesce($5, trace_id),
+            span_id = case when $5::text is null then span_id else $6 end,
             reserved_by = null, reserved_until = null
       where tenant_id = $1 and photo_id = $2 and status = 'registered' and reserved_by = $3`,
-    [photo.tenantId, photo.photoId, photo.owner, photo.protectedAt, photo.traceId],
+    [photo.tenantId, photo.photoId, photo.owner, photo.protectedAt, photo.traceId, photo.spanId],
   );
   return rowCount === 1;
 }
@@ -247,12 +255,13 @@ export async function findManifest(
   return rows[0] ? { manifestStore: rows[0].manifest_store, manifestGaps: rows[0].manifest_gaps } : null;
 }
 
-/** At most `limit` photos, newest first, after the cursor. */
+/** At most `limit` photos, newest first, after the cursor; only those of one trace when it is given. */
 export async function listPhotos(
   sql: Sql,
   tenantId: string,
   limit: number,
   after: PhotoCursor | null,
+  traceId: string | null = null,
 ): Promise<PhotoRow[]> {
   const { rows } = await sql.query<JoinedRow>(
     `select ${PHOTO_COLUMNS}
@@ -260,9 +269,10 @@ export async function listPhotos(
        left join protections r on r.tenant_id = p.tenant_id and r.photo_id = p.photo_id
       where p.tenant_id = $1
         and ($3::timestamptz is null or (p.created_at, p.photo_id) < ($3::timestamptz, $4::uuid))
+        and ($5::text is null or p.trace_id = $5)
       order by p.created_at desc, p.photo_id desc
       limit $2`,
-    [tenantId, limit, after?.createdAt ?? null, after?.photoId ?? null],
+    [tenantId, limit, after?.createdAt ?? null, after?.photoId ?? null, traceId],
   );
   return rows.map(photoOf);
 }
@@ -286,6 +296,7 @@ interface JoinedRow {
   registered_signature: Buffer;
   registered_key_id: string;
   trace_id: string | null;
+  span_id: string | null;
   created_at: Date;
   format: PhotoFormat | null;
   width: number;
@@ -315,6 +326,7 @@ function photoOf(row: JoinedRow): PhotoRow {
     signature: row.registered_signature,
     keyId: row.registered_key_id,
     traceId: row.trace_id,
+    spanId: row.span_id,
     createdAt: row.created_at,
     protection: row.format === null ? null : protectionOf(row, row.format),
   };
