@@ -2,6 +2,7 @@
 // Only statements; no pixels, no thumbnails, no location.
 import type { ImageFormat } from '../image.ts';
 import { MEDIA_TYPES } from '../image.ts';
+import type { Disclosure } from '../profiles.ts';
 import type { CborMap, CborValue } from './cbor.ts';
 
 /** The version of the C2PA specification that these statements follow. */
@@ -19,6 +20,8 @@ export const SOFT_BINDING_LABEL = 'c2pa.soft-binding';
 const ACTIONS_LABEL = 'c2pa.actions.v2';
 const METADATA_LABEL = 'cawg.metadata';
 const PARENT_ID = 'parent';
+/** In `softwareAgent`: who offers the system that is named there. */
+export const PROVIDER_KEY = 'org.lumatrace.provider';
 
 export interface SoftBinding {
   /** Reverse domain name of the algorithm, at most 200 characters. */
@@ -40,6 +43,8 @@ export interface Statements {
   readonly digitalSourceType?: DigitalSourceType;
   /** The trace of the model call that made the picture, 32 hex digits. */
   readonly traceId?: string;
+  /** What a rule wants to be said of the model that made the picture; with a `digitalSourceType`. */
+  readonly disclosure?: Disclosure;
   /** Location was taken out of the metadata. */
   readonly gpsRemoved?: boolean;
 }
@@ -116,9 +121,11 @@ function inceptionOf({ digitalSourceType }: Statements, hasParentStore: boolean)
 function actionsOf(statements: Statements, inception: 'c2pa.opened' | 'c2pa.created'): object[] {
   const when = statements.signedAt.toISOString();
   const type = statements.digitalSourceType;
+  const maker = inception === 'c2pa.created' ? statements.disclosure : undefined;
   const first = {
     action: inception,
-    when,
+    when: maker?.createdAt.toISOString() ?? when,
+    ...(maker === undefined ? {} : { softwareAgent: softwareAgentOf(maker) }),
     ...(type === undefined ? {} : { digitalSourceType: DIGITAL_SOURCE_TYPES[type] }),
     ...(inception === 'c2pa.opened' ? { parameters: { ingredientIds: [PARENT_ID] } } : {}),
   };
@@ -128,8 +135,27 @@ function actionsOf(statements: Statements, inception: 'c2pa.opened' | 'c2pa.crea
 
 const created = (label: string, data: object): object => ({ label, created: true, data });
 
-function photoOf({ photoId, traceId }: Statements): object {
-  return traceId === undefined ? { photoId } : { photoId, traceId };
+// a generator-info map of the specification; the provider is a member of ours, as such maps may have
+function softwareAgentOf({ system, version, provider }: Disclosure): object {
+  return {
+    name: system.toWellFormed(),
+    ...(version === undefined ? {} : { version: version.toWellFormed() }),
+    ...(provider === undefined ? {} : { [PROVIDER_KEY]: provider.toWellFormed() }),
+  };
+}
+
+function photoOf({ photoId, traceId, disclosure }: Statements): object {
+  return {
+    photoId,
+    ...(traceId === undefined ? {} : { traceId }),
+    ...(disclosure === undefined ? {} : { disclosure: disclosedBy(disclosure) }),
+  };
+}
+
+// also for a picture that came with credentials: whoever opened it here is not the model that made it
+function disclosedBy({ profile, createdAt, ...generator }: Disclosure): object {
+  const said = Object.entries(generator).map(([name, text]) => [name, text.toWellFormed()]);
+  return { profile, ...Object.fromEntries(said), createdAt: createdAt.toISOString() };
 }
 
 // CAWG metadata assertion 1.1: what a person says about the picture, gathered and not vouched for by the signer
@@ -180,7 +206,8 @@ function refuseUnsayable(statements: Statements): void {
     if (!isSoftBindingAlgorithm(alg)) throw new TypeError(`Expected a reverse domain name of ours but received ${alg}`);
     if (value.length === 0 || value.length > 1024) throw new TypeError('Expected 1 to 1024 bytes in a soft binding');
   }
-  for (const text of [statements.title, statements.author])
+  const { system, version, provider } = statements.disclosure ?? {};
+  for (const text of [statements.title, statements.author, system, version, provider])
     if (text !== undefined && text.length > MAX_TEXT)
       throw new TypeError(`Expected at most ${MAX_TEXT} characters but received ${text.length}`);
 }

@@ -1,6 +1,7 @@
 // Routes of photos: read the form, call one story, answer. Images are held in memory for the length of the request.
 import { DIGITAL_SOURCE_TYPES } from '@lumatrace/provenance/c2pa/assertions.ts';
 import { IMAGE_LIMITS, MEDIA_TYPES } from '@lumatrace/provenance/image.ts';
+import { PROFILE_NAMES } from '@lumatrace/provenance/profiles.ts';
 import { z } from 'zod';
 import type { Principal } from '../access/principal.ts';
 import { photoDetail, photoPage, type AlbumRoom } from '../photos/album.ts';
@@ -45,6 +46,7 @@ const registerRequest = z.looseObject({
   traceId: traceId.optional().describe('trace of the model call that made the picture'),
   spanId: spanId.optional().describe('span of that call; only with traceId'),
 });
+const generatorText = z.string().trim().min(1).max(200);
 const protectRequest = registerRequest.extend({
   title: z.string().trim().min(1).max(200).optional().describe('of the picture, for the manifest'),
   author: z.string().trim().min(1).max(200).optional().describe('who made the picture, for the manifest'),
@@ -59,6 +61,14 @@ const protectRequest = registerRequest.extend({
     .enum(Object.keys(DIGITAL_SOURCE_TYPES))
     .optional()
     .describe('IPTC digital source type, for the manifest'),
+  profile: z
+    .enum(PROFILE_NAMES)
+    .optional()
+    .describe('rule by which a generated picture is disclosed; it names the facts below that must come with it'),
+  aiProvider: generatorText.optional().describe('who offers the system that made the picture'),
+  aiSystem: generatorText.optional().describe('that system or model'),
+  aiSystemVersion: generatorText.optional(),
+  aiCreatedAt: z.iso.datetime({ offset: true }).optional().describe('when it made the picture; now otherwise'),
 });
 
 const registered = z.object({ photoId: z.uuid(), tenantId: z.uuid(), signature: z.string() });
@@ -167,6 +177,7 @@ const detail = summary.extend({
       certificateKid: z.string(),
       fingerprint: z.string(),
       evidence: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
+      profile: z.string().nullable().describe('rule by which a generated picture was disclosed'),
     })
     .nullable(),
 });

@@ -383,7 +383,8 @@ create table protections (
   watermark_id bigint,
   watermark_sync_version integer,
   watermark_payload_version integer,
-  fingerprint_bits bit(256) generated always as ((('x'::text || encode(fingerprint, 'hex'::text)))::bit(256)) stored
+  fingerprint_bits bit(256) generated always as ((('x'::text || encode(fingerprint, 'hex'::text)))::bit(256)) stored,
+  profile text
 );
 alter table protections add constraint protections_check CHECK (((watermark_id IS NULL) = (watermark_sync_version IS NULL)));
 alter table protections add constraint protections_check1 CHECK (((watermark_id IS NULL) = (watermark_payload_version IS NULL)));
@@ -394,6 +395,7 @@ alter table protections add constraint protections_orientation_check CHECK (((or
 alter table protections add constraint protections_output_bytes_check CHECK ((output_bytes > 0));
 alter table protections add constraint protections_output_sha256_check CHECK ((octet_length(output_sha256) = 32));
 alter table protections add constraint protections_pkey PRIMARY KEY (tenant_id, photo_id);
+alter table protections add constraint protections_profile_check CHECK (((length(profile) >= 1) AND (length(profile) <= 40)));
 alter table protections add constraint protections_tenant_id_photo_id_fkey FOREIGN KEY (tenant_id, photo_id) REFERENCES photos(tenant_id, photo_id);
 alter table protections add constraint protections_unsigned_sha256_check CHECK ((octet_length(unsigned_sha256) = 32));
 alter table protections add constraint protections_width_check CHECK ((width > 0));

@@ -61,6 +61,8 @@ export interface PhotoDetail extends PhotoSummary {
     certificateKid: string;
     fingerprint: string;
     evidence: Record<string, number | string | boolean | null>;
+    /** The rule by which a generated picture was disclosed. */
+    profile: string | null;
   } | null;
 }
 
@@ -167,6 +169,7 @@ function detailOf(
       certificateKid: protection.certificateKid,
       fingerprint: protection.fingerprint.toString('hex'),
       evidence: protection.evidence,
+      profile: protection.profile,
     },
   };
 }

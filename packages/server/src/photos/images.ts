@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import type { C2paVerification, Revocation } from '@lumatrace/provenance/c2pa/verify.ts';
 import type { ChangedRegion } from '@lumatrace/provenance/decision.ts';
 import type { ImageHeader } from '@lumatrace/provenance/image.ts';
+import type { Disclosure } from '@lumatrace/provenance/profiles.ts';
 import type { Signer, SigningAlgorithm } from '@lumatrace/provenance/signer.ts';
 import type { PayloadKey, SyncKey } from '@lumatrace/provenance/watermark/keys.ts';
 import type { BlindFinding, KnownFinding } from '@lumatrace/provenance/watermark/find.ts';
@@ -51,6 +52,7 @@ export interface ProtectJob extends MarkingJob {
   signedAt: Date;
   digitalSourceType: string | null;
   traceId: string | null;
+  disclosure?: Disclosure;
   title?: string;
   author?: string;
 }

@@ -223,6 +223,7 @@ async function signPicture(
       generatorVersion: software.version,
       ...(type !== null && isDigitalSourceType(type) ? { digitalSourceType: type } : {}),
       ...(job.traceId === null ? {} : { traceId: job.traceId }),
+      ...(job.disclosure === undefined ? {} : { disclosure: job.disclosure }),
       ...(job.title === undefined ? {} : { title: job.title }),
       ...(job.author === undefined ? {} : { author: job.author }),
     });

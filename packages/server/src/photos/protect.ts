@@ -2,6 +2,7 @@
 // transaction → answer. What goes wrong before that transaction leaves nothing behind.
 import { createHash, randomUUID } from 'node:crypto';
 import { readImageHeader, requireProtectable } from '@lumatrace/provenance/image.ts';
+import { disclosureOf, ProfileError, type Disclosure, type Profile } from '@lumatrace/provenance/profiles.ts';
 import { audit } from '../access/audit.ts';
 import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
 import { randomWatermarkId, type WatermarkKeys } from '../keys/watermark-keys.ts';
@@ -45,6 +46,13 @@ export interface ProtectRequest extends PhotoRequest {
   keepGps?: boolean;
   /** Last word of an IPTC digital source type, such as `trainedAlgorithmicMedia`. */
   digitalSourceType?: string;
+  /** The rule by which a generated picture is disclosed, and the facts that it asks for. */
+  profile?: Profile;
+  aiProvider?: string;
+  aiSystem?: string;
+  aiSystemVersion?: string;
+  /** ISO 8601. */
+  aiCreatedAt?: string;
   /** Of the picture and its maker, for the manifest. */
   title?: string;
   author?: string;
@@ -87,6 +95,7 @@ export async function protect(
     throw new Refusal('VALIDATION_FAILED', 'Expected contentHash to be the SHA-256 of the image, but it is another.');
   }
   requireProtectable(readImageHeader(upload.bytes));
+  const disclosed = disclosedBy(request, room.clock());
   const attempt = {
     tenantId: caller.tenantId,
     route: PROTECT_ROUTE,
@@ -95,16 +104,40 @@ export async function protect(
   };
   const patience = key === null ? signal : undefined;
   return room.once.answer(attempt, {
-    run: (turn) => protectOnce(room, caller, upload, request, turn, patience),
+    run: (turn) => protectOnce(room, caller, upload, { ...request, ...disclosed }, turn, patience),
     replay: (recorded) => protectAgain(room, caller, upload, request, recorded, signal),
   });
+}
+
+/** A request with what its profile makes of it. */
+interface DisclosedRequest extends ProtectRequest {
+  disclosure?: Disclosure;
+}
+
+const FACTS = ['aiProvider', 'aiSystem', 'aiSystemVersion', 'aiCreatedAt'] as const;
+
+/** @throws Refusal VALIDATION_FAILED when the profile misses a fact, or there are facts that nobody would read */
+function disclosedBy(request: ProtectRequest, now: Date): Pick<DisclosedRequest, 'disclosure' | 'digitalSourceType'> {
+  const { profile, aiCreatedAt } = request;
+  if (profile === undefined) {
+    const told = FACTS.find((name) => request[name] !== undefined);
+    if (told === undefined) return {};
+    throw new Refusal('VALIDATION_FAILED', `${told}: Expected a profile beside it: without one it is not written.`);
+  }
+  const facts = { ...request, aiCreatedAt: aiCreatedAt === undefined ? undefined : new Date(aiCreatedAt) };
+  try {
+    return disclosureOf(profile, facts, now);
+  } catch (error) {
+    if (error instanceof ProfileError) throw new Refusal(error.code, error.message, { cause: error });
+    throw error;
+  }
 }
 
 async function protectOnce(
   room: ProtectRoom,
   caller: Caller,
   upload: Upload,
-  request: ProtectRequest,
+  request: DisclosedRequest,
   turn: Turn,
   signal: AbortSignal | undefined,
 ): Promise<ProtectedImage> {
@@ -127,6 +160,7 @@ async function protectOnce(
         keepGps: request.keepGps ?? false,
         digitalSourceType: request.digitalSourceType ?? null,
         traceId: request.traceId ?? null,
+        ...(request.disclosure === undefined ? {} : { disclosure: request.disclosure }),
         ...(request.title === undefined ? {} : { title: request.title }),
         ...(request.author === undefined ? {} : { author: request.author }),
         ...strengthOf(request),
@@ -203,6 +237,7 @@ async function record(
     certificateKid,
     fingerprint: picture.fingerprint,
     evidence: picture.evidence,
+    profile: request.profile ?? null,
     protectedAt,
   });
   await audit(sql, {

@@ -53,6 +53,8 @@ export interface NewProtection {
   certificateKid: string;
   fingerprint: Uint8Array;
   evidence: Readonly<Record<string, number | string | boolean | null>>;
+  /** The rule by which a generated picture was disclosed. */
+  profile: string | null;
   protectedAt: Date;
 }
 
@@ -86,6 +88,7 @@ export interface ProtectionRow {
   certificateKid: string;
   fingerprint: Buffer;
   evidence: Record<string, number | string | boolean | null>;
+  profile: string | null;
   protectedAt: Date;
 }
 
@@ -99,7 +102,7 @@ const PHOTO_COLUMNS = `
   p.photo_id, p.content_hash, p.status, p.device_model, p.location, p.registered_at, p.registered_signature,
   p.registered_key_id, p.trace_id, p.span_id, p.created_at,
   r.format, r.width, r.height, r.orientation, r.watermark_id, r.watermark_sync_version, r.watermark_payload_version, r.output_bytes, r.output_sha256, r.unsigned_sha256,
-  r.manifest_sha256, r.certificate_kid, r.fingerprint, r.evidence, r.protected_at`;
+  r.manifest_sha256, r.certificate_kid, r.fingerprint, r.evidence, r.profile, r.protected_at`;
 
 /** Writes a registration that nobody holds. */
 export async function insertPhoto(sql: Sql, photo: NewPhoto): Promise<void> {
@@ -195,8 +198,8 @@ export async function insertProtection(sql: Sql, made: NewProtection): Promise<v
     `insert into protections (tenant_id, photo_id, format, width, height, orientation, watermark_id, watermark_sync_version,
                               watermark_payload_version, output_bytes,
                               output_sha256, unsigned_sha256, manifest_store, manifest_gaps, manifest_sha256,
-                              certificate_kid, fingerprint, evidence, protected_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+                              certificate_kid, fingerprint, evidence, protected_at, profile)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
     [
       made.tenantId,
       made.photoId,
@@ -217,6 +220,7 @@ export async function insertProtection(sql: Sql, made: NewProtection): Promise<v
       made.fingerprint,
       JSON.stringify(made.evidence),
       made.protectedAt,
+      made.profile,
     ],
   );
 }
@@ -312,6 +316,7 @@ interface JoinedRow {
   certificate_kid: string;
   fingerprint: Buffer;
   evidence: Record<string, number | string | boolean | null>;
+  profile: string | null;
   protected_at: Date;
 }
 
@@ -346,6 +351,7 @@ function protectionOf(row: JoinedRow, format: PhotoFormat): ProtectionRow {
     certificateKid: row.certificate_kid,
     fingerprint: row.fingerprint,
     evidence: row.evidence,
+    profile: row.profile,
     protectedAt: row.protected_at,
   };
 }
