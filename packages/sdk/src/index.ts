@@ -3,9 +3,31 @@ export { initLumina, flush, shutdown, counts, spanProcessor } from './runtime.ts
 export { trace, traceLLM } from './trace.ts';
 export { score } from './score.ts';
 export { withAssociation, withSession, withUser } from './context.ts';
+export { Photos, photos } from './photos.ts';
+export { PhotoError } from './photo-error.ts';
 export { instrument } from './instrument/client.ts';
 export type { ApiKey, LuminaOptions } from './options.ts';
 export type { Association } from './context.ts';
+export type { ImageInput } from './photo-body.ts';
+export type { PhotoErrorCode } from './photo-error.ts';
+export type { PhotosOptions } from './photos.ts';
+export type {
+  CallOptions,
+  Finding,
+  Identification,
+  ListOptions,
+  Match,
+  PhotoDetail,
+  PhotoPage,
+  PhotoSummary,
+  Profile,
+  ProtectedImage,
+  ProtectOptions,
+  Publication,
+  Registered,
+  RegisterOptions,
+  Verification,
+} from './photo-types.ts';
 export type { Score } from './score.ts';
 export type { SdkCounts } from './notices.ts';
 export type { StepKind, TraceLLMOptions, TraceOptions } from './trace.ts';

@@ -32,10 +32,16 @@ export interface Runtime {
 
 let running: Runtime | undefined;
 let isListening = false;
+let known: Settings | undefined;
 
 /** The running SDK; undefined before initLumina, after shutdown and when it is not enabled. */
 export function runtime(): Runtime | undefined {
   return running;
+}
+
+/** What the last initLumina said, also when nothing is recorded: where photos are protected. */
+export function lastSettings(): Settings | undefined {
+  return known;
 }
 
 /**
@@ -47,6 +53,7 @@ export function initLumina(options: LuminaOptions = {}): void {
   const stack = new Error().stack;
   notices.guard(() => {
     const settings = settingsFrom(options);
+    known = settings;
     const previous = running;
     running = undefined;
     if (previous !== undefined) void previous.shutdown();
