@@ -1,6 +1,7 @@
 // @lumatrace/sdk: traces of LLM applications, on OpenTelemetry. What is exported here is the public contract.
 export { initLumina, flush, shutdown, counts, spanProcessor } from './runtime.ts';
 export { trace, traceLLM } from './trace.ts';
+export { traceImage } from './trace-image.ts';
 export { score } from './score.ts';
 export { withAssociation, withSession, withUser } from './context.ts';
 export { Photos, photos } from './photos.ts';
@@ -30,4 +31,6 @@ export type {
 } from './photo-types.ts';
 export type { Score } from './score.ts';
 export type { SdkCounts } from './notices.ts';
+export type { ImageInTrace, TracedImage, TraceImageOptions, UnprotectedImage } from './trace-image.ts';
+export type { ImageAnswer, ImagesResponse } from './pictures.ts';
 export type { StepKind, TraceLLMOptions, TraceOptions } from './trace.ts';

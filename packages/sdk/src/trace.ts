@@ -125,7 +125,7 @@ function startLlm({ tracer, settings }: Runtime, options: TraceLLMOptions): Span
   return tracer.startSpan(options.name ?? 'llm', { kind: SpanKind.CLIENT, attributes });
 }
 
-function describe({ tags, metadata }: TraceOptions): Attributes {
+export function describe({ tags, metadata }: TraceOptions): Attributes {
   return {
     ...(tags === undefined ? {} : { 'lumina.tags': [...tags] }),
     ...(metadata === undefined ? {} : { 'lumina.metadata': textOf(metadata) }),

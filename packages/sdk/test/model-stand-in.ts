@@ -23,8 +23,10 @@ export interface ModelStandIn {
   stop(): Promise<void>;
 }
 
-export async function startModelStandIn(): Promise<ModelStandIn> {
-  const server = createServer((request, response) => void answer(request, response));
+/** @param picture what its images API gives; a word in base64, which is no picture, otherwise */
+export async function startModelStandIn(picture: Uint8Array = Buffer.from('hello')): Promise<ModelStandIn> {
+  const image = Buffer.from(picture).toString('base64');
+  const server = createServer((request, response) => void answer(request, response, image));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const stop = async (): Promise<void> => {
@@ -34,23 +36,23 @@ export async function startModelStandIn(): Promise<ModelStandIn> {
   return { openAiUrl: `${url}/v1`, anthropicUrl: url, stop };
 }
 
-const ROUTES: Record<string, (body: Body, response: ServerResponse) => void> = {
+const ROUTES: Record<string, (body: Body, response: ServerResponse, image: string) => void> = {
   '/v1/chat/completions': chat,
   '/v1/responses': responses,
   '/v1/embeddings': embeddings,
-  '/v1/images/generations': (body, response) => {
+  '/v1/images/generations': (body, response, image) => {
     const usage = {
       input_tokens: 12,
       output_tokens: 272,
       total_tokens: 284,
       input_tokens_details: { text_tokens: 12, image_tokens: 0 },
     };
-    send(response, { created: 1, data: [{ b64_json: 'aGVsbG8=' }], model: body['model'], usage });
+    send(response, { created: 1, data: [{ b64_json: image }], model: body['model'], usage });
   },
   '/v1/messages': messages,
 };
 
-async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(request: IncomingMessage, response: ServerResponse, image: string): Promise<void> {
   const chunks: Buffer[] = [];
   for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
   const body = JSON.parse(Buffer.concat(chunks).toString('utf8') || '{}') as Body;
@@ -64,7 +66,7 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     response.writeHead(404, { 'content-type': 'application/json' }).end('{"error":{"message":"Unknown URL"}}');
     return;
   }
-  route(body, response);
+  route(body, response, image);
 }
 
 function send(response: ServerResponse, body: unknown): void {
