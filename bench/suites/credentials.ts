@@ -1,4 +1,5 @@
 // C2PA files of others, judged by what their own documents say about them, and strings of attackers in every text field.
+import { rootCertificates } from 'node:tls';
 import { verifyC2pa, type C2paVerification } from '../../packages/provenance/src/c2pa/verify.ts';
 import { signImage } from '../../packages/provenance/src/c2pa/sign.ts';
 import { makeChain } from '../../packages/provenance/src/c2pa/chain.fixture.ts';
@@ -6,8 +7,11 @@ import { signRequest } from '../../packages/provenance/src/c2pa/requests.fixture
 import { ImageError, readImageHeader, type ImageFormat } from '../../packages/provenance/src/image.ts';
 import { filesIn, folderOf, notRun, runSuite, type CaseFile, type Suite, type Verdict } from './folders.ts';
 
-/** Nobody is trusted: these signers are tests of their makers, and none of them is to be believed. */
-const TRUST = { anchorsPem: '' };
+/**
+ * No signer is trusted: these are tests of their makers, and none of them is to be believed. Their time stamps are of a
+ * public authority (DigiCert) whose root every browser has, so they are to be believed where nobody touched them.
+ */
+const TRUST = { anchorsPem: '', timestampAnchorsPem: rootCertificates.join('\n') };
 
 /**
  * What the name of a file says (README of the repository): E-clm a missing claim, E-dat and X another hash, E-sig a wrong

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CborTag, encodeCbor, type CborValue } from './cbor.ts';
 import { makeChain } from './chain.fixture.ts';
-import { CoseError, coseSign1Length, parseClaimSignature, signClaim, sigStructure } from './cose.ts';
+import { CoseError, coseSign1Length, parseClaimSignature, signClaim, sigStructure, type Timestamper } from './cose.ts';
 
 const CLAIM = Uint8Array.of(0xa0);
 
@@ -15,7 +15,7 @@ test('the announced length is the length of the signature box, with every algori
     const parsed = parseClaimSignature(box);
     assert.deepEqual(parsed.chainDer, signer.certificateChainDer);
     assert.deepEqual(parsed.unknownHeaders, []);
-    assert.equal(parsed.hasTimestamp, false);
+    assert.equal(parsed.timestamp, null);
   }
 });
 
@@ -32,8 +32,48 @@ const box = (unprotected: [string | number, CborValue][], payload: CborValue = n
   encodeCbor(new CborTag(tag, [header, new Map(unprotected), payload, signature]));
 
 test('padding of zeros and time stamps are read', () => {
-  assert.equal(parseClaimSignature(box([['pad', new Uint8Array(500)]])).hasTimestamp, false);
-  assert.equal(parseClaimSignature(box([['sigTst2', new Map<string, CborValue>()]])).hasTimestamp, true);
+  const { timestamp } = parseClaimSignature(box([['pad', new Uint8Array(500)]]));
+  assert.equal(timestamp, null);
+  for (const [key, version] of [
+    ['sigTst', 1],
+    ['sigTst2', 2],
+  ] as const)
+    // prettier-ignore
+    assert.deepEqual(parseClaimSignature(box([[key, tokens(Uint8Array.of(9))]])).timestamp, {
+      version,
+      bytes: Uint8Array.of(9),
+    });
+});
+
+const tokens = (...values: CborValue[]): CborValue =>
+  new Map([['tstTokens', values.map((val) => new Map([['val', val]]))]]);
+
+test('two time stamps, none in a store, or something else are refused', () => {
+  const [one, two] = [Uint8Array.of(1), Uint8Array.of(2)];
+  for (const store of [tokens(one, two), tokens(), tokens('text'), new Map<string, CborValue>(), 7])
+    for (const key of ['sigTst', 'sigTst2']) assert.throws(() => parseClaimSignature(box([[key, store]])), CoseError);
+  assert.throws(() => parseClaimSignature(box([['sigTst', tokens(one)], ['sigTst2', tokens(one)]])), CoseError); // prettier-ignore
+});
+
+test('a time stamp of any length up to the announced one fits exactly, and a longer one is refused', async () => {
+  const { signer } = await makeChain();
+  const maxTokenBytes = 900;
+  const digests = new Set<string>();
+  const stamping = (length: number): Timestamper => ({
+    maxTokenBytes,
+    async stamp(digest) {
+      digests.add(Buffer.from(digest).toString('hex'));
+      return new Uint8Array(length).fill(7);
+    },
+  });
+  for (let length = maxTokenBytes; length >= maxTokenBytes - 600; length--) {
+    const written = await signClaim(signer, CLAIM, stamping(length));
+    assert.equal(written.length, coseSign1Length(signer, stamping(length)));
+    const { timestamp, unknownHeaders } = parseClaimSignature(written);
+    assert.deepEqual([timestamp?.version, timestamp?.bytes.length, unknownHeaders], [2, length, []]);
+  }
+  assert.ok(digests.size > 1, 'each signature has a digest of its own');
+  await assert.rejects(signClaim(signer, CLAIM, stamping(maxTokenBytes + 1)), CoseError);
 });
 
 test('padding that is not zero is refused', () => {

@@ -11,7 +11,7 @@ import {
   type Statements,
 } from './assertions.ts';
 import { encodeCbor, type CborMap, type CborValue } from './cbor.ts';
-import { coseSign1Length, signClaim } from './cose.ts';
+import { coseSign1Length, signClaim, type Timestamper } from './cose.ts';
 import { EmbedError, extractManifest, insertManifest } from './embed.ts';
 import {
   cborMapOf,
@@ -29,6 +29,8 @@ export interface SignRequest extends Omit<Statements, 'softBindings'> {
   /** The marked and encoded picture, without a manifest. */
   readonly bytes: Uint8Array;
   readonly signer: Signer;
+  /** Whose time stamp goes beside the signature; none when absent. */
+  readonly timestamper?: Timestamper;
   /** The watermark's payload, first; a fingerprint may follow. */
   readonly softBinding: SoftBinding;
   readonly fingerprint?: SoftBinding;
@@ -50,17 +52,17 @@ export class SourceCredentialsError extends Error {
 }
 
 /**
- * Embeds a signed manifest. One call to the signer. Every call makes another manifest: labels and salts are random.
+ * Embeds a signed manifest. One call to the signer, then one to the timestamper. Every call makes another manifest: labels and salts are random.
  * @throws TypeError (unsayable statements), SourceCredentialsError (`source` holds a damaged store), EmbedError (`bytes`
  *   hold a store), C2paEngineError, and whatever the signer throws.
  */
 export async function signImage(request: SignRequest): Promise<SignedImage> {
-  const { bytes, format, signer, softBinding, fingerprint, source, trust } = request;
+  const { bytes, format, signer, timestamper, softBinding, fingerprint, source, trust } = request;
   const softBindings: [SoftBinding, ...SoftBinding[]] = fingerprint ? [softBinding, fingerprint] : [softBinding];
   const parent = source !== undefined && hasStore(source) ? { ...source, definition: parentDefinition(source) } : null;
   const definition = manifestDefinition({ ...request, softBindings }, parent !== null);
-  const draft = await layOut(bytes, format, definition, coseSign1Length(signer), parent, trust);
-  const manifestStore = await sealStore(draft.store, softBindings, signer);
+  const draft = await layOut(bytes, format, definition, coseSign1Length(signer, timestamper), parent, trust);
+  const manifestStore = await sealStore(draft.store, softBindings, (claim) => signClaim(signer, claim, timestamper));
   const signed = { bytes: insertManifest(bytes, format, manifestStore), manifestStore };
   if (parent !== null) await requireSoundParent(signed, request);
   return signed;
@@ -103,7 +105,7 @@ function unkeepable(cause: Error): SourceCredentialsError {
 async function sealStore(
   draft: Uint8Array,
   softBindings: readonly SoftBinding[],
-  signer: Signer,
+  sign: (claim: Uint8Array) => Promise<Uint8Array>,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const store = new Uint8Array(draft);
   const manifest = activeManifest(store);
@@ -115,7 +117,7 @@ async function sealStore(
     hashes.set(assertion.label, hashOf(store, assertion));
   }
   replaceCbor(store, manifest.claim, withAssertionHashes(cborMapOf(store, manifest.claim), hashes));
-  replaceBytes(store, manifest.signature, await signClaim(signer, payloadOf(store, manifest.claim)));
+  replaceBytes(store, manifest.signature, await sign(payloadOf(store, manifest.claim)));
   return store;
 }
 

@@ -4,7 +4,9 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { ownFinding, type Finding } from '../findings.ts';
 import type { ImageFormat } from '../image.ts';
 import { PHOTO_LABEL, readSoftBinding, SOFT_BINDING_LABEL, type SoftBinding } from './assertions.ts';
+import { certificatesOf, leadsTo } from './anchors.ts';
 import type { CborMap, CborValue } from './cbor.ts';
+import { claimTime, type ClaimTime } from './claim-time.ts';
 import { CoseError, parseClaimSignature, type ClaimSignature } from './cose.ts';
 import { EmbedError, extractManifest, hasC2paMarker, hasRemoteReference, type EmbeddedManifest } from './embed.ts';
 import {
@@ -45,6 +47,7 @@ export interface ManifestSummary {
   readonly signer: { readonly name: string; readonly serialNumber: string; readonly certificateSha256: string } | null;
   /** From a trusted time stamp, else null. */
   readonly signedAt: string | null;
+  readonly timestamp: ClaimTime | null;
   readonly photoId: string | null;
   readonly traceId: string | null;
   readonly softBindings: readonly SoftBinding[];
@@ -127,6 +130,7 @@ interface OwnReading {
   readonly status: C2paStatus;
   readonly chainDer: readonly Uint8Array[];
   readonly manifest: ManifestSummary | null;
+  readonly timestamp: ClaimTime | null;
   readonly revocations: readonly Revocation[];
 }
 
@@ -135,21 +139,35 @@ function readStrictly(embedded: EmbeddedManifest, { trust, revocations = [] }: V
     const boxes = activeManifest(embedded.store);
     const claim = cborMapOf(embedded.store, boxes.claim);
     const signature = parseClaimSignature(payloadOf(embedded.store, boxes.signature));
+    const time = claimTime(signature, {
+      claim: payloadOf(embedded.store, boxes.claim),
+      anchors: certificatesOf(trust.timestampAnchorsPem ?? trust.anchorsPem),
+      nowMs: Date.now(),
+    });
+    const timestamp = time !== null && 'at' in time ? time : null;
+    const badTime = time !== null && 'code' in time ? time : null;
     const changed = undeclared(boxes, claim);
-    const others = [exclusionsOutside(embedded, boxes), otherPurpose(signature, trust), unvouched(signature)];
+    const others = [
+      exclusionsOutside(embedded, boxes),
+      otherPurpose(signature, trust),
+      otherRoot(signature, trust),
+      unvouched(signature),
+      badTime,
+    ];
     const findings = [changed, ...others].filter(isFinding);
     return {
       findings,
       status: changed !== null ? 'TAMPERED' : findings.length > 0 ? 'INVALID' : 'VALID',
       chainDer: signature.chainDer,
       manifest: summaryOf(embedded.store, boxes, claim, signature),
+      timestamp,
       revocations,
     };
   } catch (error) {
     if (!(error instanceof JumbfError) && !(error instanceof CoseError)) throw error;
     const evidence = { reason: plain(error.message), ...(error instanceof JumbfError ? { offset: error.offset } : {}) };
     const finding = ownFinding('org.lumatrace.c2pa.container', 'failure', 'c2pa', evidence);
-    return { findings: [finding], status: 'TAMPERED', chainDer: [], manifest: null, revocations };
+    return { findings: [finding], status: 'TAMPERED', chainDer: [], manifest: null, timestamp: null, revocations };
   }
 }
 
@@ -220,6 +238,12 @@ function otherPurpose({ chainDer }: ClaimSignature, trust: TrustAnchors): Findin
   };
 }
 
+// an anchor for time stamps is none for signers, and the library has one list for both
+function otherRoot({ chainDer }: ClaimSignature, { anchorsPem, timestampAnchorsPem }: TrustAnchors): Finding | null {
+  if (timestampAnchorsPem === undefined || leadsTo(chainDer, certificatesOf(anchorsPem))) return null;
+  return asFinding({ code: 'signingCredential.untrusted', url: '', explanation: '' }, 'failure');
+}
+
 function unvouched({ unknownHeaders }: ClaimSignature): Finding | null {
   if (unknownHeaders.length === 0) return null;
   const evidence = { headers: plain(unknownHeaders.join(' ')) };
@@ -257,6 +281,7 @@ function summaryOf(
     claimGenerator: generatorOf(claim),
     signer: signerOf(chainDer[0]),
     signedAt: null,
+    timestamp: null,
     photoId: textOf(photo?.get('photoId')),
     traceId: textOf(photo?.get('traceId')),
     softBindings: withLabel(boxes, SOFT_BINDING_LABEL).flatMap((box) => {
@@ -340,14 +365,19 @@ const HARD_BINDINGS = ['assertion.dataHash.match', 'assertion.boxesHash.match'] 
 
 const SHOWN_SUCCESSES: ReadonlySet<string> = new Set([...REQUIRED, ...HARD_BINDINGS, ...GOOD_TIMESTAMPS]);
 const MAX_FINDINGS = 60;
+// by the library and by ourselves: one finding is enough
+const JUDGED_TWICE = /^(timeStamp\.|signingCredential\.untrusted$)/;
 
 function judge(report: Report, own: OwnReading): C2paVerification {
   const findings: Finding[] = [...own.findings];
   const informational = [report.active, ...report.deltas].flatMap((lists) => lists.informational);
   const badTimestamps = informational.filter(({ code }) => code.startsWith('timeStamp.') && !GOOD_TIMESTAMPS.has(code));
   const failures = [...[report.active, ...report.deltas].flatMap((lists) => lists.failure), ...badTimestamps];
-  findings.push(...failures.map((status) => asFinding(status, 'failure')));
-  const revoked = revokedFinding(own, trustedTime(report));
+  const told = new Set(own.findings.map(({ code }) => code));
+  const untold = failures.filter(({ code }) => !(JUDGED_TWICE.test(code) && told.has(code)));
+  findings.push(...untold.map((status) => asFinding(status, 'failure')));
+  const timestamp = isTimeTrusted(report) ? own.timestamp : null;
+  const revoked = revokedFinding(own, timestamp);
   if (revoked !== null) findings.push(revoked);
   const successes = new Set(report.active.success.map(({ code }) => code));
   const complete = REQUIRED.every((code) => successes.has(code)) && HARD_BINDINGS.some((code) => successes.has(code));
@@ -361,19 +391,20 @@ function judge(report: Report, own: OwnReading): C2paVerification {
     ...report.active.success.filter(({ code }) => SHOWN_SUCCESSES.has(code)).map((item) => asFinding(item, 'success')),
     ...informational.filter((item) => !badTimestamps.includes(item)).map((item) => asFinding(item, 'info')),
   );
-  const manifest = own.manifest === null ? null : { ...own.manifest, signedAt: trustedTime(report) };
+  const manifest = own.manifest === null ? null : { ...own.manifest, signedAt: timestamp?.at ?? null, timestamp };
   return verdict(status, findings.slice(0, MAX_FINDINGS), manifest);
 }
 
-function trustedTime(report: Report): string | null {
-  return report.active.success.some(({ code }) => code === 'timeStamp.trusted') ? report.time : null;
+function isTimeTrusted(report: Report): boolean {
+  return report.active.success.some(({ code }) => code === 'timeStamp.trusted');
 }
 
 // a signature from before the revocation stays good only when a trusted time stamp says so
-function revokedFinding(own: OwnReading, time: string | null): Finding | null {
+function revokedFinding(own: OwnReading, time: ClaimTime | null): Finding | null {
   const chain = new Set(own.chainDer.map(sha256));
   for (const { certificateSha256, revokedAt } of own.revocations) {
-    if (!chain.has(certificateSha256) || (time !== null && new Date(time) < revokedAt)) continue;
+    if (!chain.has(certificateSha256) || (time !== null && Date.parse(time.at) + time.accuracyMs < revokedAt.getTime()))
+      continue;
     return asFinding({ code: 'signingCredential.ocsp.revoked', url: '', explanation: '' }, 'failure', {
       certificateSha256,
       revokedAt: revokedAt.toISOString(),

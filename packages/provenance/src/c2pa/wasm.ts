@@ -118,6 +118,8 @@ export function memoryBytes(): number {
 export interface TrustAnchors {
   /** PEM certificates, one after another. */
   readonly anchorsPem: string;
+  /** Those for time stamps, when they are others. */
+  readonly timestampAnchorsPem?: string;
   /** Extended key usages (OIDs) of which a signer's certificate must have one; claim signing alone by default. */
   readonly keyPurposes?: readonly string[];
 }
@@ -127,13 +129,20 @@ export function keyPurposesOf({ keyPurposes }: TrustAnchors): readonly string[] 
   return keyPurposes ?? [CLAIM_SIGNING_EKU];
 }
 
+// the library has one list for both: who may sign, and who may tell the time, is judged once more by ourselves
+function allAnchors({ anchorsPem, timestampAnchorsPem }: TrustAnchors): string {
+  const isSame = timestampAnchorsPem === undefined || timestampAnchorsPem === anchorsPem;
+  return isSame ? anchorsPem : `${anchorsPem}\n${timestampAnchorsPem}`;
+}
+
 // every setting that decides a verdict is written down, so that a change of the library's defaults changes nothing
 function settings(trust: TrustAnchors): string {
+  const anchors = allAnchors(trust);
   return JSON.stringify({
     version: 1,
     trust: {
       // it takes an empty text for a broken list; without one it trusts nobody
-      ...(trust.anchorsPem.trim() === '' ? {} : { trust_anchors: trust.anchorsPem }),
+      ...(anchors.trim() === '' ? {} : { trust_anchors: anchors }),
       trust_config: keyPurposesOf(trust).join('\n'),
     },
     cawg_trust: { verify_trust_list: true },

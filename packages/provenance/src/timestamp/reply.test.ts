@@ -45,7 +45,10 @@ test('our verifier accepts it with nonce and policy, and every time gives anothe
   for (let i = 0; i < 20; i++) {
     const question = { digest, nonce: randomBytes(16), policy: TIMESTAMP_POLICY };
     const terms = { anchorsDer: [peer.rootDer], nowMs: Date.now() };
-    const verdict = verifyTimestampResponse(await answered(encodeTimestampRequest(question)), question, terms);
+    const verdict = verifyTimestampResponse(await answered(encodeTimestampRequest(question)), {
+      ...question,
+      ...terms,
+    });
     assert.ok(verdict.ok, JSON.stringify(verdict));
     seen.add(verdict.timestamp.serialNumber);
   }
@@ -100,7 +103,7 @@ test('another certificate in place of the named one is refused', async () => {
   const stamp = { now: new Date(), serialNumber: randomBytes(16) };
   const response = await answerTimestampRequest(encodeTimestampRequest(question), impostor, stamp);
   const terms = { anchorsDer: [other.rootDer], nowMs: Date.now() };
-  const verdict = verifyTimestampResponse(response, question, terms);
+  const verdict = verifyTimestampResponse(response, { ...question, ...terms });
   assert.equal(verdict.ok ? 'accepted' : verdict.finding.evidence?.['reason'], 'signature');
   assert.ok(new X509Certificate(Buffer.from(other.rootDer)).ca);
 });

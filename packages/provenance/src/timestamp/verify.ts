@@ -7,7 +7,7 @@ import { AlgorithmIdentifier, Certificate } from '@peculiar/asn1-x509';
 import type { Finding } from '../findings.ts';
 import { requireTimestampingPurpose, requireTrustedChain } from './chain.ts';
 import { malformed, TimestampError, timestampFinding } from './failure.ts';
-import { positiveInteger, SHA256_OID, type TimestampQuestion } from './request.ts';
+import { positiveInteger, SHA256_OID } from './request.ts';
 
 export const LONGEST_TOKEN_BYTES = 32_768;
 const MOST_CERTIFICATES = 8;
@@ -62,6 +62,8 @@ export interface Timestamp {
   readonly policy: string;
   /** Hexadecimal; unique at its TSA. */
   readonly serialNumber: string;
+  /** Subject of the TSA's certificate, as RFC 4514 writes names. */
+  readonly authority: string;
   /** DER of the TimeStampToken, to be stored. */
   readonly token: Uint8Array;
 }
@@ -69,13 +71,9 @@ export interface Timestamp {
 export type TimestampVerdict =
   { readonly ok: true; readonly timestamp: Timestamp } | { readonly ok: false; readonly finding: Finding };
 
-/** Judges what a TSA answered to `question`. Never throws for bytes of any kind. */
-export function verifyTimestampResponse(
-  bytes: Uint8Array,
-  question: TimestampQuestion,
-  trust: Pick<TimestampTerms, 'anchorsDer' | 'nowMs'>,
-): TimestampVerdict {
-  return judged(() => checkToken(tokenOf(bytes), { ...question, ...trust }));
+/** Judges what a TSA answered. Never throws for bytes of any kind. */
+export function verifyTimestampResponse(bytes: Uint8Array, terms: TimestampTerms): TimestampVerdict {
+  return judged(() => checkToken(tokenOf(bytes), terms));
 }
 
 /** Judges a stored token. Never throws for bytes of any kind. */
@@ -127,12 +125,13 @@ function checkToken(bytes: Uint8Array, terms: TimestampTerms): Timestamp {
   const info = parsed(content, TSTInfo);
   requireAnswer(info, terms);
   const period = periodOf(info, terms.nowMs);
-  requireSignature(signed, content, period, terms.anchorsDer);
+  const signer = requireSignature(signed, content, period, terms.anchorsDer);
   return {
     genTimeMs: info.genTime.getTime(),
     accuracyMs: period.latestMs - info.genTime.getTime(),
     policy: info.policy,
     serialNumber: Buffer.from(info.serialNumber).toString('hex'),
+    authority: signer.subject.replaceAll('\n', ', '),
     token,
   };
 }
@@ -168,7 +167,7 @@ function requireSignature(
   content: ArrayBuffer,
   period: { earliestMs: number; latestMs: number },
   anchorsDer: readonly Uint8Array[],
-): void {
+): X509Certificate {
   const [signer, ...more] = signed.signerInfos;
   if (signer === undefined || more.length > 0) throw malformed('signers', 'Expected exactly one signer.');
   if (Number(signed.version) !== 3) throw malformed('version', 'Expected version 3 of signed data.');
@@ -184,14 +183,16 @@ function requireSignature(
     throw mismatch('messageDigest', 'The signed digest is not that of the time-stamp info.');
   const { leaf, others } = certificatesOf(signed, only(attributes, OID.signingCertificateV2));
   requireSigner(signer, leaf);
-  requireSigned(signer, hash, new X509Certificate(Buffer.from(AsnConvert.serialize(leaf))));
+  const certificate = x509(leaf);
+  requireSigned(signer, hash, certificate);
   requireTimestampingPurpose(leaf);
   requireTrustedChain(
-    x509(leaf),
+    certificate,
     others.map(x509),
     anchorsDer.map((der) => new X509Certificate(der)),
     period,
   );
+  return certificate;
 }
 
 function x509(certificate: Certificate): X509Certificate {
