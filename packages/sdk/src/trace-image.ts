@@ -195,8 +195,9 @@ function startCall(options: TraceImageOptions): Call {
   };
 }
 
+const nothing = (): void => undefined;
+
 function untraced(): Call {
-  const nothing = (): void => undefined;
   const span = otel.wrapSpanContext({ traceId: '0'.repeat(32), spanId: '0'.repeat(16), traceFlags: 0 });
   const inside = context.active();
   return { span, isTraced: false, inside, tell: nothing, tellPhotos: nothing, failed: nothing, end: nothing };

@@ -2,6 +2,7 @@
 // looked at through the API.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -30,6 +31,7 @@ interface Shown {
   user_id: string | null;
   service_name: string;
   tags: string[];
+  photo_id?: string | null;
   spans: Shown[];
   scores: { name: string; value: number | null; label: string | null; source: string }[];
 }
@@ -45,23 +47,32 @@ after(async () => {
   await instance?.stop();
 });
 
-async function runExample(name: string): Promise<Shown> {
+/** What an example prints, with the model at an address. */
+async function outputOf(name: string, openAiUrl: string): Promise<string> {
   const env = {
     ...process.env,
     LUMATRACE_ENDPOINT: instance.url,
     LUMATRACE_API_KEY: instance.firstRun.apiKey,
-    OPENAI_BASE_URL: model.openAiUrl,
+    OPENAI_BASE_URL: openAiUrl,
     OPENAI_API_KEY: 'none',
   };
   const { stdout, stderr } = await run(process.execPath, [`${ROOT}examples/${name}/main.ts`], { env });
   assert.equal(stderr, '');
+  return stdout;
+}
+
+async function ask<T>(path: string, key = instance.firstRun.apiKey, init: RequestInit = {}): Promise<T> {
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+  const response = await fetch(instance.url + path, { ...init, headers });
+  assert.ok(response.ok, `${path}: ${response.status}`);
+  return (await response.json()) as T;
+}
+
+async function runExample(name: string): Promise<Shown> {
+  const stdout = await outputOf(name, model.openAiUrl);
   assert.match(stdout, new RegExp(ANSWER));
   const traceId = /trace ([0-9a-f]{32})/.exec(stdout)?.[1];
-  const response = await fetch(`${instance.url}/api/traces/${traceId}`, {
-    headers: { authorization: `Bearer ${instance.firstRun.apiKey}` },
-  });
-  assert.equal(response.status, 200);
-  return (await response.json()) as Shown;
+  return ask(`/api/traces/${traceId}`);
 }
 
 /** Names as a tree, in order of their start: `parent > child`. */
@@ -126,4 +137,41 @@ test('agent: two calls around a tool, in the tree of the agent', async () => {
     shown.scores.map(({ name, value, label }) => [name, value, label]),
     [['task_done', 1, 'done']],
   );
+});
+
+interface Tied {
+  photoId: string;
+  traceId: string | null;
+  spanId: string | null;
+  publication: object | null;
+  protection: { outputSha256: string; profile: string };
+}
+
+test('image: the picture is protected and published, and span and photo lead to each other', async () => {
+  const drawn = await readFile(`${ROOT}fixtures/photos/sunset.jpg`);
+  const painter = await startModelStandIn(drawn);
+  const stdout = await outputOf('image', painter.openAiUrl).finally(() => painter.stop());
+  const [, traceId, spanId] = /trace ([0-9a-f]{32})\nspan ([0-9a-f]{16})/.exec(stdout) ?? [];
+  const [, photoId = ''] = /photo ([0-9a-f-]{36}), authentic: true/.exec(stdout) ?? [];
+  assert.match(stdout, new RegExp(`identified ${photoId}, made by span ${spanId}`));
+  const photo = await ask<Tied>(`/api/v1/photos/${photoId}`);
+  assert.deepEqual([photo.traceId, photo.spanId, photo.protection.profile], [traceId, spanId, 'ca-sb-942']);
+  assert.match(stdout, new RegExp(`sha256 ${photo.protection.outputSha256}`));
+  assert.ok(photo.publication);
+  const { data } = await ask<{ data: Tied[] }>(`/api/v1/photos?traceId=${traceId}`);
+  assert.deepEqual(
+    data.map((each) => each.photoId),
+    [photoId],
+  );
+  const shown = await ask<Shown>(`/api/traces/${traceId}`);
+  assert.deepEqual(tree(shown), [' > draw a lighthouse', 'draw a lighthouse > generate_content gpt-image-1']);
+  const span = shown.spans.find(({ span_id }) => span_id === spanId);
+  assert.deepEqual([span?.name, span?.photo_id], ['draw a lighthouse', photoId]);
+  // the call inside is billed, once: 12 tokens of text in, 272 of picture out
+  assert.ok(shown.cost_usd !== null && Number(shown.cost_usd) > 0, String(shown.cost_usd));
+  // a key that verifies photos and reads no traces is not told the model call
+  const body = JSON.stringify({ name: 'verifies only', scopes: ['photos:verify'] });
+  const { apiKey } = await ask<{ apiKey: string }>('/api/keys', undefined, { method: 'POST', body });
+  const seen = await ask<Tied>(`/api/v1/photos/${photoId}`, apiKey);
+  assert.deepEqual([seen.photoId, seen.traceId, seen.spanId], [photoId, null, null]);
 });
