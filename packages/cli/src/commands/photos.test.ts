@@ -162,3 +162,18 @@ test('what cannot be done is said: a wrong key, wrong options, two files of one 
   assert.equal((await run(['protect', at('empty'), '--out', at('o'), ...url()])).code, 3);
   assert.equal((await stat(file)).mtimeMs, before);
 });
+
+test('a generated picture is disclosed by profile, inspect shows it, and a missing fact is told before anything is sent', async () => {
+  const picture = await readFile(`${PHOTOS}dandelion.jpg`);
+  const facts = ['--profile', 'ca-sb-942', '--provider', 'Example AI', '--system', 'example-image'];
+  const without = await run(['protect', '-', ...url(), ...facts], picture);
+  assert.equal(without.code, 2);
+  assert.match(without.stderr, /Expected --system-version with --profile ca-sb-942/);
+  const alone = await run(['protect', '-', ...url(), '--system', 'example-image'], picture);
+  assert.match(alone.stderr, /Expected --profile beside/);
+  const made = await run(['protect', '-', ...url(), ...facts, '--system-version', '2.1'], picture);
+  assert.equal(made.code, 0, made.stderr);
+  const { stdout } = await run(['inspect', '-', '--json'], made.stdout);
+  for (const said of ['ca-sb-942', 'Example AI', 'example-image', '2.1', 'trainedAlgorithmicMedia'])
+    assert.ok(stdout.toString().includes(said), said);
+});
