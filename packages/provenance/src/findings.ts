@@ -4,7 +4,7 @@
 export type Severity = 'success' | 'info' | 'failure';
 
 /** What was looked at. */
-export type Subject = 'file' | 'c2pa' | 'watermark' | 'registration' | 'decision';
+export type Subject = 'file' | 'c2pa' | 'watermark' | 'registration' | 'log' | 'decision';
 
 export interface Finding {
   /** A validation status code of the C2PA specification (§15.2), or one of ours below `org.lumatrace.`. */
@@ -42,6 +42,16 @@ export const OWN_CODES = {
   'org.lumatrace.registration.manifestDiffers': 'The manifest is a valid one, but not the one issued for this photo.',
   'org.lumatrace.registration.manifestMatches': 'The manifest is the one issued for this photo.',
   'org.lumatrace.registration.pixelsDiffer': 'The picture differs from what was recorded when it was protected.',
+  'org.lumatrace.log.included':
+    'The transparency log holds this entry: the proof leads to a checkpoint that it signed.',
+  'org.lumatrace.log.pending': 'The receipt holds no proof yet: ask for it again when the log has taken the entry in.',
+  'org.lumatrace.log.keyMissing': 'The key of the log is not at hand, so its signature was not checked.',
+  'org.lumatrace.log.receiptMalformed': 'This is no receipt of a transparency log.',
+  'org.lumatrace.log.entryMismatch': 'The entry of the receipt is not what its leaf is the hash of.',
+  'org.lumatrace.log.proofFails': 'The proof of the receipt does not lead to the checkpoint.',
+  'org.lumatrace.log.checkpointUntrusted': 'The checkpoint of the receipt is not signed by this log.',
+  'org.lumatrace.log.fileMatches': 'The entry names this very file.',
+  'org.lumatrace.log.fileDiffers': 'The entry speaks of another file.',
   'org.lumatrace.decision.authentic': 'Every check passed.',
   'org.lumatrace.decision.notAuthentic': 'At least one check did not pass.',
 } as const;
