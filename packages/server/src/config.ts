@@ -211,6 +211,13 @@ const VARIABLES = {
     description: 'Name in the certificates that sign photographs; read when they are made.',
     read: asText,
   }),
+  c2paAlg: withDefault('es256', {
+    name: 'LUMATRACE_C2PA_ALG',
+    kind: 'es256 or ps256',
+    description:
+      'How photographs are signed: ECDSA on P-256, or RSA-PSS with 3072 bits. A certificate for the other one is replaced at the next start; old pictures stay valid. See docs/guides/certificates.md.',
+    read: asChoice('es256', 'ps256'),
+  }),
   softBindingAlg: withDefault('org.lumatrace.watermark.1', {
     name: 'LUMATRACE_SOFT_BINDING_ALG',
     kind: 'name',

@@ -418,6 +418,7 @@ function photos(house: House): Part {
         recoveryKitDir: join(config.dataDir, 'recovery-kit'),
         organization: config.organization,
         softBindingAlg: config.softBindingAlg,
+        alg: config.c2paAlg,
       });
       await credentials.renew();
       images = new ImageThreads();

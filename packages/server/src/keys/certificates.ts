@@ -78,7 +78,7 @@ export interface LeafRequest extends Subject {
   readonly caCertificatePem: string;
   /** The CA's key, behind the door of the signer process. */
   readonly signWithCa: SignTbs;
-  /** SubjectPublicKeyInfo (DER) of the key that will sign claims. */
+  /** SubjectPublicKeyInfo (DER) of the key that will sign claims: P-256, or RSA of 3072 bits. */
   readonly publicKeySpki: Uint8Array;
   /** 1 to 90. */
   readonly days?: number;

@@ -4,8 +4,16 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { signImage } from '@lumatrace/provenance/c2pa/sign.ts';
+import { verifyC2pa } from '@lumatrace/provenance/c2pa/verify.ts';
 import { testDatabase, type TestDatabase } from '../test/harness.ts';
-import { createPhotoCredentials, KeyExpired, type PhotoCredentials } from './photo-credentials.ts';
+import {
+  createPhotoCredentials,
+  KeyExpired,
+  type ClaimAlgorithm,
+  type ManifestIdentity,
+  type PhotoCredentials,
+} from './photo-credentials.ts';
 import { SignerProcess } from './signer/client.ts';
 import { wrappingKeyFrom } from './signer/protocol.ts';
 
@@ -27,8 +35,9 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const credentials = (): PhotoCredentials =>
+const credentials = (alg?: ClaimAlgorithm): PhotoCredentials =>
   createPhotoCredentials({
+    ...(alg && { alg }),
     database: db.database,
     signer,
     recoveryKitDir: join(folder, 'recovery-kit'),
@@ -69,6 +78,43 @@ test('registrations are signed in DER by a key that stays the same', async () =>
   const verifier = createVerify('sha256').update(message);
   assert.ok(verifier.verify(first.publicKeyPem, await first.sign(message)));
 });
+
+test('the setting changes how leaves sign: the validator trusts PS256 with 3072 bits, and old pictures stay valid', async () => {
+  const elliptic = await credentials().manifest();
+  const before = await signedBy(elliptic);
+  nowMs += 1_000;
+  const changed = credentials('ps256');
+  await changed.renew();
+  const rsa = await changed.manifest();
+  assert.deepEqual([elliptic.signer.alg, rsa.signer.alg], ['es256', 'ps256']);
+  const leaf = new X509Certificate(rsa.signer.certificateChainDer[0]!);
+  assert.equal(leaf.publicKey.asymmetricKeyDetails?.modulusLength, 3072);
+  const trust = { anchorsPem: rsa.trustAnchorsPem };
+  for (const bytes of [before, await signedBy(rsa)]) {
+    const { status, findings } = await verifyC2pa({ bytes, format: 'jpeg', trust });
+    assert.equal(status, 'VALID', JSON.stringify(findings));
+  }
+  await credentials('ps256').renew();
+  assert.equal((await credentials('ps256').manifest()).kid, rsa.kid, 'nothing is due twice');
+  nowMs += 1_000;
+  const back = credentials();
+  await back.renew();
+  assert.equal((await back.manifest()).signer.alg, 'es256');
+});
+
+async function signedBy({ signer: door, trustAnchorsPem }: ManifestIdentity): Promise<Uint8Array> {
+  const { bytes } = await signImage({
+    bytes: new Uint8Array(await readFile(new URL('../../../../fixtures/photos/sunset.jpg', import.meta.url))),
+    format: 'jpeg',
+    signer: door,
+    trust: { anchorsPem: trustAnchorsPem },
+    photoId: '6b1c5a2e-6f0e-4d3c-9a71-0f5f3f0f1a2b',
+    softBinding: { alg: 'org.lumatrace.watermark.1', value: Uint8Array.of(1, 2, 3) },
+    signedAt: new Date(),
+    generatorVersion: '0.1.0',
+  });
+  return bytes;
+}
 
 test('a leaf is renewed after sixty days, and one past its end signs nothing', async () => {
   const before60 = await credentials().manifest();

@@ -18,8 +18,13 @@ export interface PhotoCredentialsOptions {
   organization: string;
   /** Reverse domain name of the owner of the watermark's algorithm. */
   softBindingAlg: string;
+  /** How leaves sign from the next one on, and a leaf that signs otherwise is due at once. ES256 when absent. */
+  alg?: ClaimAlgorithm;
   nowMs?: () => number;
 }
+
+/** ECDSA on P-256, or RSASSA-PSS with a key of 3072 bits. */
+export type ClaimAlgorithm = 'es256' | 'ps256';
 
 /** The shape that the photo stories ask for. */
 export interface ManifestIdentity {
@@ -95,7 +100,7 @@ export function createPhotoCredentials(options: PhotoCredentialsOptions): PhotoC
       manifestEnds: leaf.expiresAt as Date,
       manifest: {
         kid: leaf.kid,
-        signer: signer.signer(leaf.kid, 'es256', chain),
+        signer: signer.signer(leaf.kid, algorithmOf(leaf), chain),
         trustAnchorsPem: rows
           .filter((row) => row.purpose === 'root')
           .map((row) => row.certificatePem)
@@ -144,7 +149,8 @@ async function renew(sql: Sql, options: PhotoCredentialsOptions, now: Date): Pro
   if (newest(rows, 'registration') === undefined) await makeRegistrationKey(sql, options.signer, now);
   const leaf = newest(rows, 'leaf');
   const rotateAt = (leaf?.createdAt.getTime() ?? 0) + CERTIFICATE_DAYS.rotateLeafAfter * DAY_MS;
-  if (leaf !== undefined && now.getTime() < rotateAt) return;
+  const { alg = 'es256' } = options;
+  if (leaf !== undefined && now.getTime() < rotateAt && algorithmOf(leaf) === alg) return;
   await makeLeaf(sql, options, await caFor(sql, options, rows, now), now);
 }
 
@@ -198,9 +204,9 @@ async function writeKit(recoveryKitDir: string, pem: string): Promise<void> {
 }
 
 async function makeLeaf(sql: Sql, options: PhotoCredentialsOptions, ca: PhotoKeyRow, now: Date): Promise<void> {
-  const { signer, organization } = options;
+  const { signer, organization, alg = 'es256' } = options;
   await signer.load(ca.kid, ca.wrappedPrivate as Buffer);
-  const { publicKeySpki, wrappedPrivate } = await signer.generate('es256');
+  const { publicKeySpki, wrappedPrivate } = await signer.generate(alg);
   const certificatePem = await issueLeaf({
     caCertificatePem: ca.certificatePem as string,
     signWithCa: (tbs) => signer.sign(ca.kid, tbs),
@@ -249,6 +255,12 @@ async function insertCertificate(
 /** SHA-256 of the public key, base64url: a name that is no path and says nothing. */
 function kidOf(publicSpki: Uint8Array): string {
   return createHash('sha256').update(publicSpki).digest('base64url');
+}
+
+/** What the key of a leaf was made for: the signer fixes it when it makes the key. */
+function algorithmOf({ publicSpki }: PhotoKeyRow): ClaimAlgorithm {
+  const { asymmetricKeyType } = createPublicKey({ key: publicSpki, format: 'der', type: 'spki' });
+  return asymmetricKeyType === 'rsa' ? 'ps256' : 'es256';
 }
 
 function newest(rows: readonly PhotoKeyRow[], purpose: PhotoKeyRow['purpose']): PhotoKeyRow | undefined {
