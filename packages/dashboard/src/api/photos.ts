@@ -17,7 +17,9 @@ export interface Photo {
   deviceModel?: string | null;
   createdAt: string;
   protectedAt: string | null;
+  /** The model call that made it, for who may read traces. */
   traceId?: string | null;
+  spanId?: string | null;
 }
 
 /** One photo with everything that is recorded about it. */
@@ -33,6 +35,8 @@ export interface PhotoDetail extends Photo {
     algorithm: string;
     keyId: string;
     publicKey: string | null;
+    /** Whether the signature fits what is stored; unknown: the key is not at hand. */
+    verdict: 'valid' | 'invalid' | 'unknown';
   };
   protection: {
     outputSha256: string;
@@ -42,6 +46,8 @@ export interface PhotoDetail extends Photo {
     certificateKid: string;
     fingerprint: string;
     evidence: Record<string, string | number | boolean | null>;
+    /** The rule by which a generated picture was disclosed. */
+    profile: string | null;
   } | null;
 }
 
@@ -130,10 +136,55 @@ export interface ProtectedImage {
   image: Blob;
 }
 
-export async function protectImage(file: File, signal?: AbortSignal): Promise<ProtectedImage> {
+/** What is said of the model that made a picture; '' says nothing. */
+export interface Disclosure {
+  profile: '' | 'ai-generated' | 'eu-ai-act-art-50' | 'ca-sb-942';
+  aiProvider: string;
+  aiSystem: string;
+  aiSystemVersion: string;
+}
+
+interface ProfileWords {
+  title: string;
+  serves: string;
+  needs: readonly ('aiProvider' | 'aiSystem' | 'aiSystemVersion')[];
+}
+
+/** docs/guides/profiles.md; the server refuses what misses a fact. */
+export const PROFILES: Readonly<Record<Disclosure['profile'], ProfileWords>> = {
+  '': { title: 'No: nothing is said', serves: 'For photographs and pictures of unknown origin.', needs: [] },
+  'ai-generated': {
+    title: 'Yes: AI-generated',
+    serves: 'The credentials say that a model made it, and which.',
+    needs: ['aiSystem'],
+  },
+  'eu-ai-act-art-50': {
+    title: 'Yes: AI-generated (EU AI Act, Art. 50)',
+    serves: 'Machine-readable marks as Article 50(2) asks of providers. No legal advice.',
+    needs: ['aiProvider', 'aiSystem'],
+  },
+  'ca-sb-942': {
+    title: 'Yes: AI-generated (California SB 942)',
+    serves: 'The latent disclosure of § 22757.3(b): provider, system, version, time and id. No legal advice.',
+    needs: ['aiProvider', 'aiSystem', 'aiSystemVersion'],
+  },
+};
+
+/** Members of the request; facts that are not filled in are left out. */
+function saidBy(disclosure: Disclosure | undefined): Record<string, string> {
+  if (disclosure === undefined || disclosure.profile === '') return {};
+  return Object.fromEntries(
+    Object.entries(disclosure)
+      .map(([name, text]) => [name, text.trim()] as const)
+      .filter(([, text]) => text !== ''),
+  );
+}
+
+export async function protectImage(file: File, signal?: AbortSignal, disclosure?: Disclosure): Promise<ProtectedImage> {
   const { sha256Hex } = await import('./sha256.ts');
   const form = new FormData();
-  form.set('request', JSON.stringify({ contentHash: await sha256Hex(file), deviceModel: 'LumaTrace dashboard' }));
+  const contentHash = await sha256Hex(file);
+  form.set('request', JSON.stringify({ contentHash, deviceModel: 'LumaTrace dashboard', ...saidBy(disclosure) }));
   form.set('image', file);
   const response = await fetchBytes('/api/v1/photos/protect', { method: 'POST', form, signal });
   const photoId = response.headers.get('x-photo-id');

@@ -15,6 +15,7 @@ import { bytes } from '../../format/number.ts';
 import { exactMoment } from '../../format/time.ts';
 import { DropZone } from './drop-zone.tsx';
 import { Glyph } from './glyph.tsx';
+import { ModelCall } from './model-call.tsx';
 import { PhotoState } from './photos.tsx';
 import { Publication } from './publication.tsx';
 
@@ -102,6 +103,7 @@ function Detail({ photo }: { photo: PhotoDetail }) {
             )}
           </dl>
         </Card>
+        <ModelCall photo={photo} />
         <Compare photo={photo} />
         <Card title="Signed registration" note={registration.algorithm}>
           <JsonView value={registration} openDepth={2} />

@@ -2,24 +2,30 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { Download, ShieldCheck, X } from 'lucide-react';
-import { protectedName, protectImage, photosQuery, type ProtectedImage } from '../../api/photos.ts';
+import { useState } from 'react';
+import { protectedName, protectImage, photosQuery, type Disclosure, type ProtectedImage } from '../../api/photos.ts';
 import { Button, IconButton } from '../../elements/button.tsx';
 import { ShortId } from '../../elements/copy.tsx';
 import { ProblemNotice } from '../../elements/notice.tsx';
 import { Page } from '../../elements/page.tsx';
 import { bytes } from '../../format/number.ts';
 import { duration } from '../../format/time.ts';
+import { DisclosureFields, missingFact } from './disclosure.tsx';
 import { DropZone } from './drop-zone.tsx';
 import { PhotoTabs } from './photo-tabs.tsx';
 import { useTasks, type Task } from './tasks.ts';
 import { saveBlob, Thumb } from './thumb.tsx';
 
+const NOTHING_SAID: Disclosure = { profile: '', aiProvider: '', aiSystem: '', aiSystemVersion: '' };
+
 export function ProtectPage() {
+  const [disclosure, setDisclosure] = useState(NOTHING_SAID);
+  const missing = missingFact(disclosure);
   const queryClient = useQueryClient();
-  const { tasks, add, retry, remove } = useTasks<ProtectedImage, null>({
+  const { tasks, add, retry, remove } = useTasks<ProtectedImage, Disclosure>({
     isReady: () => true,
-    run: async (file, _, signal) => {
-      const done = await protectImage(file, signal);
+    run: async (file, said, signal) => {
+      const done = await protectImage(file, signal, said);
       void queryClient.invalidateQueries({ queryKey: photosQuery.queryKey });
       return done;
     },
@@ -27,9 +33,16 @@ export function ProtectPage() {
   return (
     <Page title="Protect" actions={<PhotoTabs />}>
       <div className="mx-auto flex max-w-3xl flex-col gap-4">
-        <DropZone title="Drop pictures here, or choose them" onFiles={(files) => add(files, () => null)}>
-          JPEG, PNG or WebP, up to 25 MiB and 16 megapixels each. They are marked in memory and not kept.
-        </DropZone>
+        <DisclosureFields value={disclosure} onChange={setDisclosure} />
+        {missing === undefined ? (
+          <DropZone title="Drop pictures here, or choose them" onFiles={(files) => add(files, () => disclosure)}>
+            JPEG, PNG or WebP, up to 25 MiB and 16 megapixels each. They are marked in memory and not kept.
+          </DropZone>
+        ) : (
+          <p role="status" className="rounded-md border border-dashed bg-surface px-4 py-10 text-center text-ink-2">
+            {missing} Then pictures can be dropped here.
+          </p>
+        )}
         <ul aria-label="Pictures" aria-live="polite" className="flex flex-col gap-2">
           {tasks.map((task) => (
             <li key={task.id} className="rounded-md border bg-surface p-3">
@@ -43,7 +56,7 @@ export function ProtectPage() {
 }
 
 interface CardProps {
-  task: Task<ProtectedImage, null>;
+  task: Task<ProtectedImage, Disclosure>;
   onRetry: () => void;
   onRemove: () => void;
 }

@@ -1,7 +1,6 @@
 // The chosen span: its figures, and tabs for what was said, what it cost, and everything that was sent.
 import { useQuery } from '@tanstack/react-query';
 import { Tabs } from 'radix-ui';
-import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { spanQuery, type SpanItem } from '../../api/trace.ts';
 import { CopyButton, ShortId } from '../../elements/copy.tsx';
@@ -18,6 +17,7 @@ import { EventsTab } from './events-tab.tsx';
 import { KINDS, KindIcon } from './kinds.tsx';
 import { MessagesTab } from './messages-tab.tsx';
 import { SpanScores } from './scores.tsx';
+import { SpanPhotos } from './span-photos.tsx';
 
 const TITLES: Record<SpanTab, string> = {
   messages: 'Messages',
@@ -77,15 +77,7 @@ export function SpanPanel({ traceId, row, tab: asked, onTab }: SpanPanelProps) {
             {issue}
           </p>
         ))}
-        {span?.photo_id && (
-          <Link
-            to="/photos/$photoId"
-            params={{ photoId: span.photo_id }}
-            className="text-xs text-accent hover:underline"
-          >
-            Made the photo {span.photo_id}
-          </Link>
-        )}
+        <SpanPhotos traceId={traceId} spanId={shown.span_id} span={span} />
       </header>
       <Tabs.Root value={tab} onValueChange={(next) => onTab(next as SpanTab)} className="flex min-h-0 flex-1 flex-col">
         <Tabs.List aria-label="About the span" className="scroll-quiet flex shrink-0 overflow-x-auto border-b px-2">
