@@ -18,6 +18,7 @@ import { createMetricReader } from './explore/metrics.ts';
 import { detectRoutes } from './http/detect.ts';
 import { docsRoutes } from './http/docs.ts';
 import { createGrpc, type Grpc } from './http/grpc.ts';
+import { keyInventoryRoutes } from './http/key-inventory.ts';
 import { keyRoutes } from './http/keys.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { openApiRoute } from './http/openapi.ts';
@@ -45,6 +46,7 @@ import { upkeepTelemetry } from './ingest/upkeep.ts';
 import { createWatch, type Watch } from './isolation/watch.ts';
 import { createInstallationKeys } from './keys/installation-keys.ts';
 import { kekFromBytes } from './keys/kek.ts';
+import { createKeyInventory } from './keys/key-inventory.ts';
 import { createPhotoCredentials, type PhotoCredentials } from './keys/photo-credentials.ts';
 import { SignerProcess } from './keys/signer/client.ts';
 import { wrappingKeyFrom } from './keys/signer/protocol.ts';
@@ -544,6 +546,7 @@ function routesOf(house: House): Route[] {
     ...detectRoutes(house.photos),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),
+    ...keyInventoryRoutes({ keyInventory: createKeyInventory({ database: storage.database }) }),
     ...auditRoutes({ access: house.access }),
     ...operationsRoutes({
       access: house.access,
