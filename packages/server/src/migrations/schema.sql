@@ -176,6 +176,66 @@ alter table kek_check add constraint kek_check_pkey PRIMARY KEY (version);
 alter table kek_check add constraint kek_check_value_check CHECK ((octet_length(value) = 32));
 alter table kek_check add constraint kek_check_version_check CHECK ((version > 0));
 
+create table log_checkpoints (
+  tree_size bigint not null,
+  root bytea not null,
+  note text not null,
+  signed_at timestamp(3) with time zone not null default clock_timestamp()
+);
+alter table log_checkpoints add constraint log_checkpoints_pkey PRIMARY KEY (tree_size);
+alter table log_checkpoints add constraint log_checkpoints_root_check CHECK ((octet_length(root) = 32));
+alter table log_checkpoints add constraint log_checkpoints_tree_size_check CHECK ((tree_size >= 0));
+grant select on log_checkpoints to lumatrace_app;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.log_checkpoints FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_log();
+
+create table log_entries (
+  tenant_id uuid not null,
+  leaf_hash bytea not null,
+  object text not null,
+  entry text not null,
+  logged_at timestamp(3) with time zone not null default clock_timestamp()
+);
+alter table log_entries add constraint log_entries_entry_check CHECK (((length(entry) >= 2) AND (length(entry) <= 16384)));
+alter table log_entries add constraint log_entries_leaf_hash_check CHECK ((octet_length(leaf_hash) = 32));
+alter table log_entries add constraint log_entries_object_check CHECK (((length(object) >= 1) AND (length(object) <= 200)));
+alter table log_entries add constraint log_entries_pkey PRIMARY KEY (tenant_id, leaf_hash);
+alter table log_entries add constraint log_entries_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
+CREATE INDEX log_entries_by_object ON public.log_entries USING btree (tenant_id, object, logged_at DESC);
+alter table log_entries enable row level security;
+alter table log_entries force row level security;
+create policy backup on log_entries for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy log_entries_of_tenant on log_entries using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant insert, select on log_entries to lumatrace_app;
+CREATE TRIGGER never_changed BEFORE UPDATE OR TRUNCATE ON public.log_entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_log();
+
+create table log_key (
+  only_one boolean not null default true,
+  public_spki bytea not null,
+  wrapped_private bytea not null,
+  created_at timestamp(3) with time zone not null default clock_timestamp()
+);
+alter table log_key add constraint log_key_only_one_check CHECK (only_one);
+alter table log_key add constraint log_key_pkey PRIMARY KEY (only_one);
+
+create table log_leaves (
+  leaf_index bigint not null,
+  leaf_hash bytea not null
+);
+alter table log_leaves add constraint log_leaves_leaf_hash_check CHECK ((octet_length(leaf_hash) = 32));
+alter table log_leaves add constraint log_leaves_leaf_hash_key UNIQUE (leaf_hash);
+alter table log_leaves add constraint log_leaves_leaf_index_check CHECK ((leaf_index >= 0));
+alter table log_leaves add constraint log_leaves_pkey PRIMARY KEY (leaf_index);
+grant select on log_leaves to lumatrace_app;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.log_leaves FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_log();
+
+create table log_pending (
+  seq bigint not null generated always as identity,
+  leaf_hash bytea not null
+);
+alter table log_pending add constraint log_pending_leaf_hash_check CHECK ((octet_length(leaf_hash) = 32));
+alter table log_pending add constraint log_pending_pkey PRIMARY KEY (seq);
+grant insert on log_pending to lumatrace_app;
+
 create table log_records (
   tenant_id uuid not null,
   day date not null,
@@ -209,6 +269,18 @@ create table log_records_365 partition of log_records FOR VALUES IN ('365') part
 create table log_records_7 partition of log_records FOR VALUES IN ('7') partition by RANGE (day);
 
 create table log_records_90 partition of log_records FOR VALUES IN ('90') partition by RANGE (day);
+
+create table log_subtrees (
+  level smallint not null,
+  place bigint not null,
+  hash bytea not null
+);
+alter table log_subtrees add constraint log_subtrees_hash_check CHECK ((octet_length(hash) = 32));
+alter table log_subtrees add constraint log_subtrees_level_check CHECK ((level > 0));
+alter table log_subtrees add constraint log_subtrees_pkey PRIMARY KEY (level, place);
+alter table log_subtrees add constraint log_subtrees_place_check CHECK ((place >= 0));
+grant select on log_subtrees to lumatrace_app;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON public.log_subtrees FOR EACH STATEMENT EXECUTE FUNCTION refuse_change_of_log();
 
 create table memberships (
   tenant_id uuid not null,
@@ -831,6 +903,18 @@ begin
       order by a.position desc
       limit 1
     ) as tail on true;
+end
+$function$
+;
+
+CREATE OR REPLACE FUNCTION public.refuse_change_of_log()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'pg_catalog'
+AS $function$
+begin
+  raise exception 'The transparency log is only appended to: % of % is refused.', tg_op, tg_table_name
+    using errcode = 'insufficient_privilege';
 end
 $function$
 ;
