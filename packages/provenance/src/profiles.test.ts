@@ -6,6 +6,7 @@ import { makeChain, type TestChain } from './c2pa/chain.fixture.ts';
 import { photographs } from './c2pa/images.fixture.ts';
 import { activeManifest, cborOf, onlyContent } from './c2pa/jumbf.ts';
 import { CborTag, type CborValue } from './c2pa/cbor.ts';
+import { generatorSaidBy, generatorSaidIn } from './c2pa/disclosure.ts';
 import { PHOTO_ID, signRequest } from './c2pa/requests.fixture.ts';
 import { signImage, type SignRequest } from './c2pa/sign.ts';
 import { disclosureOf, PROFILE_NAMES, PROFILES, type GeneratorFacts } from './profiles.ts';
@@ -100,4 +101,25 @@ test('a picture that came with credentials keeps them, and the model is not said
   assert.equal(first?.['digitalSourceType'], DIGITAL_SOURCE_TYPES.trainedAlgorithmicMedia);
   const { system } = assertionOf(store, PHOTO_LABEL)['disclosure'] as { system: string };
   assert.equal(system, 'example-image');
+});
+
+test('what the manifest says of the model is read back, from the file and from the kept store', async () => {
+  const { bytes, store } = await signed();
+  const said = {
+    profile: 'ca-sb-942',
+    provider: 'Example AI',
+    system: 'example-image',
+    version: '2.1',
+    createdAt: MADE.toISOString(),
+  };
+  assert.deepEqual(generatorSaidBy(store), said);
+  assert.deepEqual(generatorSaidIn(bytes, 'jpeg'), said);
+});
+
+test('a manifest without a model, a file without a manifest and a broken one say nothing', async () => {
+  const { bytes, manifestStore } = await signImage(signRequest(chain, jpeg, 'jpeg'));
+  assert.equal(generatorSaidBy(manifestStore), null);
+  assert.equal(generatorSaidIn(jpeg, 'jpeg'), null);
+  assert.equal(generatorSaidBy(manifestStore.subarray(0, manifestStore.length >> 1)), null);
+  assert.equal(generatorSaidIn(bytes.subarray(0, 1_000), 'jpeg'), null);
 });

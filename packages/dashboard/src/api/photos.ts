@@ -103,6 +103,15 @@ export interface Verdict {
   findings: Finding[];
 }
 
+/** The model that credentials name. */
+export interface SaidGenerator {
+  profile: string | null;
+  provider: string | null;
+  system: string;
+  version: string | null;
+  createdAt: string | null;
+}
+
 /** What the public detector says of a picture. */
 export interface Detected {
   credentials: {
@@ -113,6 +122,7 @@ export interface Detected {
     manifestId: string | null;
     actions: string[];
     digitalSourceType: string | null;
+    madeBy: SaidGenerator | null;
   };
   isGenerated: boolean | null;
   watermark: {
@@ -120,6 +130,7 @@ export interface Detected {
     log10p: number | null;
     photoId: string | null;
     manifestId: string | null;
+    madeBy: SaidGenerator | null;
   };
   candidates: { photoId: string; manifestId: string | null; distance: number }[];
   findings: Finding[];

@@ -1,7 +1,7 @@
 // The public detector: what a picture says about itself, for anybody who sees it. No login, and nothing is kept.
 import { X } from 'lucide-react';
 import { useEffect } from 'react';
-import { detectImage, type Detected } from '../api/photos.ts';
+import { detectImage, type Detected, type SaidGenerator } from '../api/photos.ts';
 import { IconButton } from '../elements/button.tsx';
 import { ProblemNotice } from '../elements/notice.tsx';
 import { bytes, probability } from '../format/number.ts';
@@ -76,6 +76,13 @@ function Card({ task: { file, state }, onRetry, onRemove }: CardProps) {
   );
 }
 
+/** System, version and provider in one line. */
+function modelOf(madeBy: SaidGenerator | null): string | null {
+  if (madeBy === null) return null;
+  const { system, version, provider } = madeBy;
+  return [version === null ? system : `${system} ${version}`, ...(provider === null ? [] : [provider])].join(', ');
+}
+
 const STATUS: Record<Detected['credentials']['status'], string> = {
   VALID: 'Signed, unchanged, and the signer is trusted here.',
   INVALID: 'Signed, but not to be trusted: the signer is unknown here, or the signature is not in force.',
@@ -94,6 +101,8 @@ function Answer({ found }: { found: Detected }) {
         <dt className="text-ink-3">Credentials</dt>
         <dd>{STATUS[credentials.status]}</dd>
         <Fact name="Made with" value={credentials.generator} />
+        <Fact name="Model" value={modelOf(credentials.madeBy ?? watermark.madeBy)} />
+        <Fact name="Made at" value={(credentials.madeBy ?? watermark.madeBy)?.createdAt ?? null} />
         <Fact name="Signed by" value={credentials.signer} />
         <Fact name="Signed at" value={credentials.signedAt} />
         <Fact name="Source" value={credentials.digitalSourceType?.split('/').at(-1) ?? null} />

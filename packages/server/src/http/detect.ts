@@ -12,6 +12,15 @@ const FORM: FormLimits = { parts: { image: IMAGE_LIMITS.maxBytes } };
 const UPLOAD_MEMORY_BYTES = 2 * IMAGE_LIMITS.maxBytes;
 
 const manifestId = z.string().nullable().describe('under /c2pa/manifests');
+const madeBy = z
+  .object({
+    profile: z.string().nullable(),
+    provider: z.string().nullable(),
+    system: z.string(),
+    version: z.string().nullable(),
+    createdAt: z.string().nullable(),
+  })
+  .nullable();
 const detection = z.object({
   credentials: z.object({
     status: z.enum(['VALID', 'INVALID', 'TAMPERED', 'MISSING']),
@@ -21,6 +30,7 @@ const detection = z.object({
     manifestId: z.string().nullable(),
     actions: z.array(z.string()),
     digitalSourceType: z.string().nullable(),
+    madeBy: madeBy.describe('the model that they name; null when they name none or are not to be believed'),
   }),
   isGenerated: z
     .boolean()
@@ -31,6 +41,7 @@ const detection = z.object({
     log10p: z.number().nullable().describe('log10 of a bound on such an answer without a mark, all attempts counted'),
     photoId: z.uuid().nullable(),
     manifestId,
+    madeBy: madeBy.describe('the model that the published photo’s own credentials name'),
   }),
   candidates: z.array(z.object({ photoId: z.uuid(), manifestId, distance: z.number().int() })),
   findings: z.array(findingSchema),

@@ -73,10 +73,24 @@ test('SB 942: file, registration and watermark lead to one id, and anybody reads
   // the file tells it by its credentials; a screenshot by its watermark, once the photo is published
   const detected = await detectPublicly(room, { bytes: new Uint8Array(made.bytes) }, signal);
   assert.deepEqual([detected.credentials.status, detected.isGenerated], ['VALID', true]);
+  const told = {
+    profile: 'ca-sb-942',
+    provider: 'Example AI',
+    system: 'example-image',
+    version: '2.1',
+    createdAt: '2026-11-01T10:00:00.000Z',
+  };
+  assert.deepEqual(detected.credentials.madeBy, told);
   await fetch(`${served.url}/api/v1/photos/${made.photoId}/publication`, { method: 'PUT', headers });
   const screenshot = await sharp(made.bytes).resize(700).jpeg({ quality: 80 }).toBuffer();
   const seen = await detectPublicly(room, { bytes: new Uint8Array(screenshot) }, signal);
   assert.deepEqual([seen.watermark.status, seen.watermark.photoId], ['DETECTED', made.photoId]);
+  assert.deepEqual([seen.credentials.madeBy, seen.watermark.madeBy], [null, told]);
+  const changed = Buffer.from(made.bytes);
+  const at = changed.length - 1_000;
+  changed[at] = (changed[at] ?? 0) ^ 1;
+  const lied = await detectPublicly(room, { bytes: new Uint8Array(changed) }, signal);
+  assert.deepEqual([lied.credentials.status, lied.credentials.madeBy, lied.isGenerated], ['TAMPERED', null, null]);
   const again = await protect({ profile: 'ca-sb-942', aiCreatedAt: '2026-11-01T10:00:00Z', ...FACTS }, 'sb-942');
   assert.deepEqual([again.photoId, again.bytes.equals(made.bytes)], [made.photoId, true]);
 });

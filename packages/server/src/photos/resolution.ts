@@ -53,7 +53,10 @@ function scoreOf(match: { kind: 'watermark' } | { kind: 'fingerprint'; distance:
 }
 
 /** The manifest store as it was signed. @throws Refusal NOT_FOUND */
-export async function manifestStore({ database }: ResolutionRoom, manifestId: string): Promise<Uint8Array> {
+export async function manifestStore(
+  { database }: Pick<ResolutionRoom, 'database'>,
+  manifestId: string,
+): Promise<Uint8Array> {
   const row = await database.inLookup('published', (sql) => findPublishedByManifest(sql, manifestId));
   const kept = row && (await database.inTenant(row.tenantId, (sql) => findManifest(sql, row.tenantId, row.photoId)));
   if (!kept) throw new Refusal('NOT_FOUND', 'There is no manifest with this id.');
