@@ -66,6 +66,10 @@ function asUrl(...protocols: readonly string[]): (text: string) => string {
   };
 }
 
+function asTimestampAuthority(text: string): string {
+  return text === 'own' || text === 'off' ? text : asUrl('https', 'http')(text);
+}
+
 function asHostsWithPort(text: string): string[] {
   const wrong = asList(text).find((item) => !/^(\[[0-9A-Fa-f:]+\]|[^\s:/@]+):\d{1,5}$/.test(item));
   if (wrong === undefined) return asList(text);
@@ -223,6 +227,19 @@ const VARIABLES = {
     kind: 'name',
     description:
       'Name of the watermark in C2PA soft bindings: a reverse domain name of yours. Validators may one day refuse names that are not on the public list.',
+    read: asText,
+  }),
+  tsa: withDefault('own', {
+    name: 'LUMATRACE_TSA',
+    kind: 'own, off or URL',
+    description:
+      'Who stamps signatures with the time (RFC 3161), so that they outlive their certificate: an authority of our own under the root of the installation, nobody, or the one at this address. When it does not answer, nothing is signed.',
+    read: asTimestampAuthority,
+  }),
+  tsaAnchorsFile: optional({
+    name: 'LUMATRACE_TSA_ANCHORS_FILE',
+    kind: 'file',
+    description: 'PEM of the root certificates of time-stamping authorities that are believed besides our own.',
     read: asText,
   }),
   egressAllow: withDefault('', {

@@ -57,7 +57,11 @@ import { startJobs, type Jobs } from './jobs/jobs.ts';
 import { Lifecycle, type Part } from './lifecycle.ts';
 import { removeExpiredAnswers } from './photos/expiry.ts';
 import { Once } from './photos/idempotency.ts';
+import { createEgress } from './egress/egress.ts';
 import { ImageThreads } from './photos/images.ts';
+import { createOwnAuthority } from './timestamps/authority.ts';
+import { createTimestampClient } from './timestamps/client.ts';
+import { createTimestamps, readAnchors, type Timestamps } from './timestamps/timestamps.ts';
 import { createPrices, type Prices } from './prices/prices.ts';
 import { createRecost, type Recost } from './prices/recost.ts';
 import { installTable } from './prices/table.ts';
@@ -125,6 +129,7 @@ interface House {
   metricIngest: MetricIngest;
   explore: Explore;
   photoCredentials: PhotoCredentials;
+  timestamps: Timestamps;
   photos: PhotosRoom & ResolutionRoom;
   jobs: Jobs;
   metrics: Metrics;
@@ -423,14 +428,21 @@ function photos(house: House): Part {
         alg: config.c2paAlg,
       });
       await credentials.renew();
+      const timestamps = await startTimestamps(house, credentials);
       images = new ImageThreads();
       house.photoCredentials = credentials;
+      house.timestamps = timestamps;
       house.photos = {
         database,
         tenantKeys: house.tenantKeys,
         watermarkKeys: house.watermarkKeys,
         registrationSigner: credentials.registration,
-        manifestCredentials: async () => ({ ...(await credentials.manifest()), generatorVersion: VERSION }),
+        manifestCredentials: async () => ({
+          ...(await credentials.manifest()),
+          timestamper: timestamps.stamper,
+          timestampAnchorsPem: await timestamps.anchorsPem(),
+          generatorVersion: VERSION,
+        }),
         images,
         once: new Once({ database }),
         clock: () => new Date(),
@@ -439,6 +451,22 @@ function photos(house: House): Part {
     },
     stop: () => images.close(),
   };
+}
+
+async function startTimestamps({ config, storage, signer }: House, credentials: PhotoCredentials): Promise<Timestamps> {
+  const { tsa, tsaAnchorsFile, organization, egressAllow } = config;
+  const timestamps = createTimestamps({
+    source:
+      tsa === 'off'
+        ? null
+        : tsa === 'own'
+          ? { own: createOwnAuthority({ database: storage.database, signer, organization }) }
+          : { ask: createTimestampClient(tsa, createEgress({ allow: egressAllow })) },
+    ownAnchorsPem: async () => (await credentials.manifest()).trustAnchorsPem,
+    furtherAnchorsPem: await readAnchors(tsaAnchorsFile),
+  });
+  await timestamps.renew();
+  return timestamps;
 }
 
 /** What happens by the clock; each may run twice, and a missed night is made up at the next start. */
@@ -456,6 +484,7 @@ function jobs(house: House): Part {
         await removeExpiredAnswers(database);
         await house.access.forgetEnded();
         await house.photoCredentials.renew();
+        await house.timestamps.renew();
       };
       house.jobs = await startJobs({
         pool: database.ownerPool,

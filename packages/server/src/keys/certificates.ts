@@ -6,11 +6,19 @@ import { createHash, createPublicKey, randomBytes, webcrypto, X509Certificate } 
 
 /** Claim signing, as the C2PA conformance programme names it; critical in every leaf. */
 const CLAIM_SIGNING_EKU = '1.3.6.1.4.1.62558.2.1';
+/** RFC 3161 §2.3. */
+const TIMESTAMPING_EKU = '1.3.6.1.5.5.7.3.8';
 const DAY_MS = 86_400_000;
 /** Clocks of readers may run behind ours. */
 const BACKDATE_MS = 5 * 60_000;
 
-export const CERTIFICATE_DAYS = { root: 3_652, issuingCa: 365, leaf: 90, rotateLeafAfter: 60 } as const;
+export const CERTIFICATE_DAYS = {
+  root: 3_652,
+  issuingCa: 365,
+  leaf: 90,
+  rotateLeafAfter: 60,
+  timestamping: 365,
+} as const;
 
 const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const CA_USAGE = x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign;
@@ -105,6 +113,29 @@ export async function issueLeaf(request: LeafRequest): Promise<string> {
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
       new x509.ExtendedKeyUsageExtension([CLAIM_SIGNING_EKU], true),
+    ],
+  });
+}
+
+/**
+ * A certificate for time stamping alone (RFC 3161 §2.3), PEM: a year, or as long as its CA.
+ * @throws Error when the CA's signature does not fit
+ */
+export async function issueTimestampingCertificate(request: Omit<LeafRequest, 'days'>): Promise<string> {
+  const { caCertificatePem, signWithCa, publicKeySpki, organization, now } = request;
+  const { notBefore, notAfter } = validity(now, CERTIFICATE_DAYS.timestamping);
+  const caEnds = new X509Certificate(caCertificatePem).validToDate;
+  return issue({
+    subject: nameOf(organization, 'Time Stamping'),
+    issuerPem: caCertificatePem,
+    publicKeySpki,
+    notBefore,
+    notAfter: notAfter < caEnds ? notAfter : caEnds,
+    sign: signWithCa,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([TIMESTAMPING_EKU], true),
     ],
   });
 }

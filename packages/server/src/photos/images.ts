@@ -8,14 +8,26 @@ import type { Signer, SigningAlgorithm } from '@lumatrace/provenance/signer.ts';
 import type { PayloadKey, SyncKey } from '@lumatrace/provenance/watermark/keys.ts';
 import type { BlindFinding, KnownFinding } from '@lumatrace/provenance/watermark/find.ts';
 import type { ManifestGap, PhotoFormat } from '../storage/postgres/photos.ts';
-import { JobError, PoolError, WorkerPool, type PoolOptions } from './pool.ts';
+import { codeOf, JobError, PoolError, WorkerPool, type PoolOptions } from './pool.ts';
 import { Refusal } from './refusal.ts';
+
+/** Where time stamps come from; both calls reject with the code UNAVAILABLE when there are none to be had. */
+export interface TimestampSource {
+  /** No token is longer. */
+  maxTokenBytes(): Promise<number>;
+  /** A TimeStampToken (RFC 3161) over a SHA-256 digest. */
+  stamp(digest: Uint8Array): Promise<Uint8Array>;
+}
 
 /** What signs manifests now, and whom this installation believes when it reads one. */
 export interface ManifestCredentials {
   /** Names the leaf certificate in records. */
   kid: string;
   signer: Signer;
+  /** Stamps what the signer signed; null when signatures go without. */
+  timestamper: TimestampSource | null;
+  /** PEM of whom this installation believes about the time, when that is somebody else. */
+  timestampAnchorsPem?: string;
   /** PEM of our own root and of others that the operator trusts. */
   trustAnchorsPem: string;
   /** Certificates that were called back, whoever made them. */
@@ -137,16 +149,20 @@ export interface SigningIdentity {
   alg: SigningAlgorithm;
   certificateChainDer: readonly Uint8Array[];
   softBindingAlg: string;
+  /** Room for a time stamp; null without one. */
+  maxTokenBytes: number | null;
 }
 
 export interface Trust {
   anchorsPem: string;
+  timestampAnchorsPem?: string;
   revocations: readonly Revocation[];
 }
 
-/** The one question that a job asks back: the private key is not in its thread. */
-export interface SignatureQuestion {
-  sign: Uint8Array;
+/** What a job asks back, the bytes to be signed or the digest to be stamped: no key and no network is in its thread. */
+export interface Question {
+  about: 'sign' | 'stamp';
+  bytes: Uint8Array;
 }
 
 /** What the stories need of the threads; the pool below is the only implementation in the program. */
@@ -195,11 +211,15 @@ export class ImageThreads implements Images {
   }
 
   async protect(job: ProtectJob, credentials: ManifestCredentials, signal?: AbortSignal): Promise<ProtectedPicture> {
-    const { signer, softBindingAlg } = credentials;
+    const { signer, timestamper, softBindingAlg } = credentials;
     const { alg, certificateChainDer } = signer;
-    const signing = { alg, certificateChainDer, softBindingAlg };
+    const maxTokenBytes = timestamper === null ? null : await refusing(timestamper.maxTokenBytes());
+    const signing = { alg, certificateChainDer, softBindingAlg, maxTokenBytes };
     const payload: ImageJob = { kind: 'protect', signing, trust: trustOf(credentials), ...job };
-    const ask = (question: unknown): Promise<unknown> => signer.sign((question as SignatureQuestion).sign);
+    const ask = async (question: unknown): Promise<unknown> => {
+      const { about, bytes } = question as Question;
+      return about === 'sign' ? signer.sign(bytes) : timestamper?.stamp(bytes);
+    };
     return refusing(
       this.#pool.run(payload, { transfer: [job.image.buffer], signal, ask }),
     ) as Promise<ProtectedPicture>;
@@ -237,11 +257,12 @@ export class ImageThreads implements Images {
   }
 }
 
-function trustOf(credentials: ManifestCredentials): Trust {
-  return { anchorsPem: credentials.trustAnchorsPem, revocations: credentials.revocations };
+function trustOf({ trustAnchorsPem, timestampAnchorsPem, revocations }: ManifestCredentials): Trust {
+  const own = { anchorsPem: trustAnchorsPem, revocations };
+  return timestampAnchorsPem === undefined ? own : { ...own, timestampAnchorsPem };
 }
 
-async function refusing(result: Promise<unknown>): Promise<unknown> {
+async function refusing<T>(result: Promise<T>): Promise<T> {
   try {
     return await result;
   } catch (error) {
@@ -249,7 +270,7 @@ async function refusing(result: Promise<unknown>): Promise<unknown> {
   }
 }
 
-// UNAVAILABLE is the signer's: it may be starting again
+// UNAVAILABLE is the signer's, which may be starting again, or the time-stamping authority's
 const JOB_CODES = ['VALIDATION_FAILED', 'UNSUPPORTED_MEDIA_TYPE', 'PAYLOAD_TOO_LARGE', 'UNAVAILABLE'] as const;
 
 function refusalOf(error: unknown): unknown {
@@ -259,9 +280,13 @@ function refusalOf(error: unknown): unknown {
     const retryAfterSeconds = code === 'UNAVAILABLE' ? RETRY_AFTER_SECONDS : undefined;
     return new Refusal(code, error.message, { retryAfterSeconds, cause: error });
   }
-  if (!(error instanceof PoolError)) return error;
+  if (!(error instanceof PoolError)) return codeOf(error) === 'UNAVAILABLE' ? later(error as Error) : error;
   if (error.code === 'CRASHED') return internal(error);
-  return new Refusal('UNAVAILABLE', error.message, { retryAfterSeconds: RETRY_AFTER_SECONDS, cause: error });
+  return later(error);
+}
+
+function later(cause: Error): Refusal {
+  return new Refusal('UNAVAILABLE', cause.message, { retryAfterSeconds: RETRY_AFTER_SECONDS, cause });
 }
 
 function internal(cause: Error): Refusal {

@@ -45,21 +45,24 @@ export interface Outcome {
   transfer: ArrayBuffer[];
 }
 
+/** The way to what a thread that sees pixels does not have. */
+export interface SigningDoor {
+  sign(tbs: Uint8Array): Promise<Uint8Array>;
+  stamp(digest: Uint8Array): Promise<Uint8Array>;
+}
+
 type JobOf<Kind extends ImageJob['kind']> = Extract<ImageJob, { kind: Kind }>;
 
 /**
- * @param sign asks the main thread for a signature
+ * @param door asks the main thread for a signature, and for a time stamp over a digest
  * @throws ImageError when the picture cannot be protected, or our own check of the result does not pass
  */
-export async function protectPicture(
-  job: JobOf<'protect'>,
-  sign: (tbs: Uint8Array) => Promise<Uint8Array>,
-): Promise<Outcome> {
+export async function protectPicture(job: JobOf<'protect'>, door: SigningDoor): Promise<Outcome> {
   const { header, unsigned, marked, fingerprint } = await markPicture(job);
   const incoming = incomingStore(job.image, header.format);
   // the decoder's thread looks at the encoded picture while this one signs it and checks the signature
   const looking = ownLuma(unsigned, header);
-  const signed = await signPicture(job, header.format, unsigned, fingerprint, sign);
+  const signed = await signPicture(job, header.format, unsigned, fingerprint, door);
   await checkOwnManifest(job, header.format, signed);
   const luma = await looking;
   const found = checkOwnMark(luma, header, job.mark);
@@ -204,15 +207,16 @@ async function signPicture(
   format: ImageFormat,
   bytes: Uint8Array,
   fingerprint: Uint8Array,
-  sign: (tbs: Uint8Array) => Promise<Uint8Array>,
+  { sign, stamp }: SigningDoor,
 ): Promise<SignedImage> {
-  const { alg, certificateChainDer, softBindingAlg } = job.signing;
+  const { alg, certificateChainDer, softBindingAlg, maxTokenBytes } = job.signing;
   const type = job.digitalSourceType;
   try {
     return await signImage({
       bytes,
       format,
       signer: { alg, certificateChainDer, sign },
+      ...(maxTokenBytes === null ? {} : { timestamper: { maxTokenBytes, stamp } }),
       softBinding: { alg: softBindingAlg, value: bindingOf(job.mark.id) },
       // a watermark that was copied into another picture comes with a fingerprint that does not fit it
       fingerprint: { alg: FINGERPRINT_ALG, value: fingerprint },

@@ -1,6 +1,6 @@
-// The thread that sees pixels. One job at a time; keys that sign are not here, signatures are asked for.
+// The thread that sees pixels. One job at a time; keys that sign are not here, signatures and time stamps are asked for.
 import { parentPort, type MessagePort } from 'node:worker_threads';
-import type { ImageJob } from './images.ts';
+import type { ImageJob, Question } from './images.ts';
 import { examinePicture, identifyPicture, protectPicture, rebuildPicture, type Outcome } from './picture.ts';
 import { codeOf, JobError, type FromWorker, type ToWorker } from './pool.ts';
 
@@ -27,20 +27,22 @@ async function work(job: ImageJob): Promise<void> {
 }
 
 const RUN: Readonly<Record<ImageJob['kind'], (job: never) => Promise<Outcome>>> = {
-  protect: (job) => protectPicture(job, sign),
+  protect: (job) => protectPicture(job, { sign: ask('sign'), stamp: ask('stamp') }),
   rebuild: rebuildPicture,
   examine: examinePicture,
   identify: identifyPicture,
 };
 
-/** The private key is behind the main thread: it hands the bytes to the process that may open it. */
-function sign(tbs: Uint8Array): Promise<Uint8Array> {
-  const reply = Promise.withResolvers<unknown>();
-  const question = ++questions;
-  asked.set(question, reply);
-  tell({ type: 'ask', question, about: { sign: tbs } });
-  return reply.promise as Promise<Uint8Array>;
-}
+/** Private keys and the network are behind the main thread: it hands the bytes to who may sign, or tell the time. */
+const ask =
+  (about: Question['about']) =>
+  (bytes: Uint8Array): Promise<Uint8Array> => {
+    const reply = Promise.withResolvers<unknown>();
+    const question = ++questions;
+    asked.set(question, reply);
+    tell({ type: 'ask', question, about: { about, bytes } satisfies Question });
+    return reply.promise as Promise<Uint8Array>;
+  };
 
 function take(question: number): PromiseWithResolvers<unknown> | undefined {
   const reply = asked.get(question);

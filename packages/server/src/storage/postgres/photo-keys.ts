@@ -1,7 +1,7 @@
 // SQL of the keys behind photographs: few rows, written once, read by the owner only.
 import type { Sql } from '../database.ts';
 
-export type PhotoKeyPurpose = 'root' | 'issuing-ca' | 'leaf' | 'registration';
+export type PhotoKeyPurpose = 'root' | 'issuing-ca' | 'leaf' | 'registration' | 'time-stamping';
 
 export interface PhotoKeyRow {
   kid: string;
