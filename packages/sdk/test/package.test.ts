@@ -104,14 +104,22 @@ test('it depends on OpenTelemetry alone, and says which Node it needs', async ()
 });
 
 test('its declarations compile for modules and for CommonJS', async () => {
-  const use = `import { ${NAMES}, instrument, withSession, type LuminaOptions } from '@lumatrace/sdk';
+  const use = `import { ${NAMES}, instrument, photos, Photos, PhotoError, traceImage, withSession, type LuminaOptions } from '@lumatrace/sdk';
 const options: LuminaOptions = { api_key: async () => 'x' };
 initLumina(options);
 const n: number = trace('n', () => 1);
 const p: Promise<string> = traceLLM(async (span) => span.spanContext().traceId, { prompt: 'x' });
 const d: Date = instrument(new Date());
 withSession('s', () => score({ name: 'x', value: true }));
-export { n, p, d };
+async function draw(): Promise<string> {
+  const made = await traceImage({ model: 'm' }, () => new Uint8Array(1));
+  const bare = await traceImage({ model: 'm', onFailure: 'return-unprotected' }, () => new Blob([]).stream());
+  const id: string | null = bare.state === 'protected' ? bare.photoId : bare.photoId;
+  const { authentic } = await new Photos({ max_attempts: 1 }).verify(made.image, made.photoId);
+  for await (const { traceId } of photos.all()) if (traceId === made.traceId) return traceId ?? '';
+  throw new PhotoError('NOT_FOUND', String(authentic) + id);
+}
+export { n, p, d, draw };
 `;
   await writeFile(join(folder, 'use.mts'), use);
   await writeFile(join(folder, 'use.cts'), use);
