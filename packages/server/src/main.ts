@@ -33,6 +33,7 @@ import type { ResolutionRoom } from './photos/resolution.ts';
 import { priceRoutes } from './http/prices.ts';
 import { redactionRoutes } from './http/redaction.ts';
 import type { Route } from './http/route.ts';
+import { transparencyRoutes } from './http/transparency.ts';
 import { watermarkKeyRoutes } from './http/watermark-keys.ts';
 import { createHttp, type Http } from './http/server.ts';
 import { telemetryRoutes } from './http/telemetry.ts';
@@ -70,6 +71,8 @@ import { existingCluster } from './storage/embedded/cluster.ts';
 import type { FolderLock } from './storage/lock.ts';
 import { migrate, readMigrations } from './storage/migrate.ts';
 import { openStorage, type Storage } from './storage/open.ts';
+import { openLog, type Log } from './transparency/log.ts';
+import { keepSequencing, type Sequencing } from './transparency/sequencing.ts';
 import { dropExpiredPartitions, ensureDayPartitions, prepareDayPartitions } from './storage/postgres/partitions.ts';
 
 const LOOPBACK = ['127.0.0.1', '::1'] as const;
@@ -131,6 +134,7 @@ interface House {
   photoCredentials: PhotoCredentials;
   timestamps: Timestamps;
   photos: PhotosRoom & ResolutionRoom;
+  transparency: Log;
   jobs: Jobs;
   metrics: Metrics;
   http: Http;
@@ -181,6 +185,7 @@ const PARTS: ReadonlyArray<(house: House) => Part> = [
   signer,
   access,
   telemetry,
+  transparency,
   photos,
   jobs,
   listeners,
@@ -412,6 +417,19 @@ const METRIC_GAUGES: ReadonlyArray<readonly [string, string, (counts: MetricCoun
   ],
 ];
 
+/** Opens the log and gives places to what is committed, here and in every other process on this database. */
+function transparency(house: House): Part {
+  let sequencing: Sequencing;
+  return {
+    name: 'the transparency log',
+    async start() {
+      house.transparency = await openLog({ database: house.storage.database, signer: house.signer });
+      sequencing = keepSequencing(house.transparency, (error) => house.log.error({ error: String(error) }, 'the log'));
+    },
+    stop: () => sequencing.stop(),
+  };
+}
+
 function photos(house: House): Part {
   const { config } = house;
   let images: ImageThreads;
@@ -444,6 +462,7 @@ function photos(house: House): Part {
           generatorVersion: VERSION,
         }),
         images,
+        log: house.transparency,
         once: new Once({ database }),
         clock: () => new Date(),
         softBindingAlg: config.softBindingAlg,
@@ -455,6 +474,8 @@ function photos(house: House): Part {
 
 async function startTimestamps({ config, storage, signer }: House, credentials: PhotoCredentials): Promise<Timestamps> {
   const { tsa, tsaAnchorsFile, organization, egressAllow } = config;
+  if (tsa !== 'own' && tsa !== 'off' && tsaAnchorsFile === undefined)
+    throw new UsageError('LUMATRACE_TSA: an address needs LUMATRACE_TSA_ANCHORS_FILE, the roots of that authority.');
   const timestamps = createTimestamps({
     source:
       tsa === 'off'
@@ -570,6 +591,7 @@ function routesOf(house: House): Route[] {
     ...priceRoutes({ prices: house.prices, recost: house.recost }),
     ...redactionRoutes({ redaction: house.redaction, explore: house.explore }),
     ...photoRoutes(house.photos),
+    ...transparencyRoutes({ log: house.transparency, photos: { database: storage.database, log: house.transparency } }),
     ...watermarkKeyRoutes({ watermarkKeys: house.watermarkKeys }),
     ...c2paRoutes({ room: house.photos, publicUrl: publicUrlOf(house) }),
     ...detectRoutes(house.photos),

@@ -117,7 +117,7 @@ test('register answers photoId, tenantId and a signature that a third party can 
   const answered = await register(request);
   assert.equal(answered.status, 200);
   const registered = jsonOf<{ photoId: string; tenantId: string; signature: string }>(answered);
-  assert.deepEqual(Object.keys(registered).sort(), ['photoId', 'signature', 'tenantId']);
+  assert.deepEqual(Object.keys(registered).sort(), ['logReceipt', 'photoId', 'signature', 'tenantId']);
   assert.equal(registered.tenantId, tenant);
   const photo = jsonOf<{ registration: { record: Json; publicKey: string }; status: string; latitude: number }>(
     await send(`/api/v1/photos/${registered.photoId}`, {}),

@@ -7,6 +7,7 @@ import type { Principal } from '../access/principal.ts';
 import { photoDetail, photoPage, type AlbumRoom } from '../photos/album.ts';
 import { protect, type ProtectRoom } from '../photos/protect.ts';
 import { register, type RegisterRoom } from '../photos/register.ts';
+import { RECEIPT_HEADER } from '../photos/receipts.ts';
 import type { Caller } from '../photos/registration.ts';
 import { Refusal } from '../photos/refusal.ts';
 import { identify, type IdentifyRoom, type Viewer } from '../photos/identify.ts';
@@ -71,7 +72,14 @@ const protectRequest = registerRequest.extend({
   aiCreatedAt: z.iso.datetime({ offset: true }).optional().describe('when it made the picture; now otherwise'),
 });
 
-const registered = z.object({ photoId: z.uuid(), tenantId: z.uuid(), signature: z.string() });
+const registered = z.object({
+  photoId: z.uuid(),
+  tenantId: z.uuid(),
+  signature: z.string(),
+  logReceipt: z
+    .record(z.string(), z.string())
+    .describe('of the transparency log; its proof comes from /api/v1/log/proof a moment later'),
+});
 /** A finding as it is answered. */
 export const findingSchema = z.object({
   code: z.string(),
@@ -227,7 +235,11 @@ export function photoRoutes(room: PhotosRoom): Route[] {
         description: 'part `image`: the file; part `request`: the JSON of a registration, optionally with keepGps',
       },
       answers: {
-        200: { description: 'The protected image; X-Photo-Id names it.', contentType: 'image/*' },
+        200: {
+          description:
+            'The protected image; X-Photo-Id names it, LumaTrace-Log-Receipt is base64url of its log receipt.',
+          contentType: 'image/*',
+        },
         ...IMAGE_REFUSALS,
         409: { description: 'The first request still runs, or its answer cannot be built again.' },
         422: { description: 'This Idempotency-Key came with another body.' },
@@ -351,6 +363,7 @@ async function handleProtect(room: PhotosRoom, context: FormContext): Promise<Re
       'content-length': String(made.image.length),
       'x-photo-id': made.photoId,
       'cache-control': 'no-store',
+      ...(made.logReceipt === undefined ? {} : { [RECEIPT_HEADER]: made.logReceipt }),
     },
   });
 }

@@ -18,8 +18,10 @@ import {
   reserveRegistration,
   type PhotoFormat,
 } from '../storage/postgres/photos.ts';
+import type { Log } from '../transparency/log.ts';
 import { idempotencyKeyOf, type Once, type Turn } from './idempotency.ts';
 import type { Images, ManifestCredentials, Mark, ProtectedPicture } from './images.ts';
+import { RECEIPT_HEADER, receiptText } from './receipts.ts';
 import {
   canonicalJson,
   registrationRow,
@@ -38,6 +40,7 @@ export interface ProtectRoom {
   registrationSigner(): Promise<RegistrationSigner>;
   manifestCredentials(): Promise<ManifestCredentials>;
   images: Images;
+  log: Pick<Log, 'append'>;
   once: Once;
   clock(): Date;
 }
@@ -70,6 +73,8 @@ export interface ProtectedImage {
   photoId: string;
   format: PhotoFormat;
   image: Uint8Array<ArrayBuffer>;
+  /** Of the transparency log, as the header's text; undefined for an answer from before the log. */
+  logReceipt: string | undefined;
 }
 
 export const PROTECT_ROUTE = 'POST /api/v1/photos/protect';
@@ -170,8 +175,8 @@ async function protectOnce(
     );
     const [picture, registration] = await Promise.all([picturing, registering]);
     const made = { photoId, key, mark, registration, picture, certificateKid: credentials.kid };
-    await room.database.inTenant(tenantId, (sql) => record(sql, room, caller, request, turn, made));
-    return { photoId, format: picture.format, image: picture.image };
+    const logReceipt = await room.database.inTenant(tenantId, (sql) => record(sql, room, caller, request, turn, made));
+    return { photoId, format: picture.format, image: picture.image, logReceipt };
   } catch (error) {
     // when this fails too, the reservation ends by itself
     if (registered) {
@@ -203,7 +208,7 @@ interface Made {
   certificateKid: string;
 }
 
-/** Photo, protection, audit line and the answer under the key: all of it or nothing. */
+/** Photo, protection, audit line, log entry and the answer under the key: all of it or nothing. @returns the receipt */
 async function record(
   sql: Sql,
   room: ProtectRoom,
@@ -211,7 +216,7 @@ async function record(
   request: ProtectRequest,
   turn: Turn,
   { photoId, key, mark, registration, picture, certificateKid }: Made,
-): Promise<void> {
+): Promise<string> {
   const { tenantId } = caller;
   const protectedAt = room.clock();
   const { traceId = null, spanId = null } = request;
@@ -247,7 +252,17 @@ async function record(
     outcome: 'done',
     detail: { registeredBefore: registration === null },
   });
-  await turn.record(sql, { status: 200, headers: {}, body: null, outputSha256: picture.sha256, photoId });
+  const receipt = receiptText(
+    await room.log.append(sql, {
+      action: 'photo.protect',
+      tenantId,
+      object: `photo:${photoId}`,
+      sha256: { content: request.contentHash, output: hex(picture.sha256), manifest: hex(picture.manifestSha256) },
+    }),
+  );
+  const headers = { [RECEIPT_HEADER]: receipt };
+  await turn.record(sql, { status: 200, headers, body: null, outputSha256: picture.sha256, photoId });
+  return receipt;
 }
 
 /** The same answer again: marked and encoded anew, the kept manifest put back, and compared with what was answered. */
@@ -256,7 +271,7 @@ async function protectAgain(
   { tenantId }: Caller,
   upload: Upload,
   request: ProtectRequest,
-  { photoId, outputSha256 }: RecordedAnswer,
+  { photoId, outputSha256, headers }: RecordedAnswer,
   signal: AbortSignal,
 ): Promise<ProtectedImage> {
   const [photo, manifest] = await room.database.inTenant(tenantId, async (sql) =>
@@ -279,8 +294,11 @@ async function protectAgain(
     signal,
   );
   if (Buffer.compare(picture.sha256, outputSha256) !== 0) throw notTheSameAgain();
-  return { photoId: photo.photoId, format: photo.protection.format, image: picture.image };
+  const logReceipt = headers[RECEIPT_HEADER];
+  return { photoId: photo.photoId, format: photo.protection.format, image: picture.image, logReceipt };
 }
+
+const hex = (hash: Uint8Array): string => Buffer.from(hash).toString('hex');
 
 const strengthOf = ({ strength }: ProtectRequest): { strength?: number } =>
   strength === undefined ? {} : { strength };

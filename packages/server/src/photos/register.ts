@@ -1,9 +1,11 @@
 // The story of a registration: sign what is said about a file, and keep it; the file itself never comes here.
 import { createHash, randomUUID } from 'node:crypto';
+import type { Receipt } from '@lumatrace/provenance/log/receipt.ts';
 import { audit } from '../access/audit.ts';
 import type { TenantKeys } from '../keys/tenant-key.ts';
 import type { Database } from '../storage/database.ts';
 import { insertPhoto } from '../storage/postgres/photos.ts';
+import type { Log } from '../transparency/log.ts';
 import { idempotencyKeyOf, type Once, type Turn } from './idempotency.ts';
 import {
   canonicalJson,
@@ -19,6 +21,7 @@ export interface RegisterRoom {
   database: Database;
   tenantKeys: TenantKeys;
   registrationSigner(): Promise<RegistrationSigner>;
+  log: Pick<Log, 'append'>;
   once: Once;
   clock(): Date;
 }
@@ -28,6 +31,8 @@ export interface Registered {
   photoId: string;
   tenantId: string;
   signature: string;
+  /** That the transparency log will hold this registration; its proof can be asked for a moment later. */
+  logReceipt: Receipt;
 }
 
 export const REGISTER_ROUTE = 'POST /api/v1/photos/register';
@@ -68,13 +73,7 @@ async function registerOnce(
   const photo = { photoId: randomUUID(), tenantId: caller.tenantId, registeredAt: room.clock() };
   const key = await room.tenantKeys.forTenant(caller.tenantId);
   const registration = await signRegistration(await room.registrationSigner(), photo, request);
-  const answer: Registered = {
-    photoId: photo.photoId,
-    tenantId: caller.tenantId,
-    signature: Buffer.from(registration.signature).toString('base64'),
-  };
-  const body = Buffer.from(JSON.stringify(answer));
-  await room.database.inTenant(caller.tenantId, async (sql) => {
+  return room.database.inTenant(caller.tenantId, async (sql) => {
     await insertPhoto(sql, registrationRow(key, registration, request));
     await audit(sql, {
       ...caller,
@@ -83,7 +82,19 @@ async function registerOnce(
       outcome: 'done',
       detail: {},
     });
+    const answer: Registered = {
+      photoId: photo.photoId,
+      tenantId: caller.tenantId,
+      signature: Buffer.from(registration.signature).toString('base64'),
+      logReceipt: await room.log.append(sql, {
+        action: 'photo.register',
+        tenantId: caller.tenantId,
+        object: `photo:${photo.photoId}`,
+        sha256: { content: request.contentHash },
+      }),
+    };
+    const body = Buffer.from(JSON.stringify(answer));
     await turn.record(sql, { status: 200, headers: {}, body, outputSha256: null, photoId: photo.photoId });
+    return body;
   });
-  return body;
 }

@@ -1,34 +1,18 @@
 // The log on a real PostgreSQL: many writers, several sequencers, crashes in between, and nobody who can change it.
 import assert from 'node:assert/strict';
-import { createPrivateKey, generateKeyPairSync, randomUUID, sign, type KeyObject } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { logOfPem, readCheckpoint } from '@lumatrace/provenance/log/checkpoint.ts';
 import { checkReceipt, hashesOf, type Receipt } from '@lumatrace/provenance/log/receipt.ts';
 import { isConsistent } from '@lumatrace/provenance/log/tree.ts';
 import { insertTenant } from '../storage/postgres/tenants.ts';
 import { testDatabase } from '../test/harness.ts';
-import { openLog, type Log, type LogOptions } from './log.ts';
+import { openLog, type Log } from './log.ts';
+import { signerHere } from './signer.fixture.ts';
 
 const db = await testDatabase({ maxConnections: 12 });
 after(() => db.close());
 const { database } = db;
-
-function signerHere(): LogOptions['signer'] {
-  const keys = new Map<string, KeyObject>();
-  return {
-    async generate() {
-      const { publicKey, privateKey } = generateKeyPairSync('ed25519');
-      const publicKeySpki = publicKey.export({ format: 'der', type: 'spki' });
-      return { publicKey, publicKeySpki, wrappedPrivate: privateKey.export({ format: 'der', type: 'pkcs8' }) };
-    },
-    async load(kid, wrapped) {
-      keys.set(kid, createPrivateKey({ key: Buffer.from(wrapped), format: 'der', type: 'pkcs8' }));
-    },
-    async sign(kid, tbs) {
-      return sign(null, tbs, keys.get(kid) as KeyObject);
-    },
-  };
-}
 
 async function newTenant(): Promise<string> {
   const tenantId = randomUUID();
