@@ -34,6 +34,8 @@ export interface LuminaOptions {
 
 export interface Settings {
   endpoint: string;
+  /** False: what was given is no address, and `endpoint` stands in for it; nothing is sent there. */
+  hasEndpoint: boolean;
   serviceName: string;
   apiKey: ApiKey | undefined;
   environment: string | undefined;
@@ -64,6 +66,7 @@ export function settingsFrom(options: LuminaOptions, environment: NodeJS.Process
   const maxBufferSpans = positive('max_buffer_spans', 2_048, 1_000_000);
   return {
     endpoint,
+    hasEndpoint: isUsable,
     serviceName: options.service_name ?? environment['OTEL_SERVICE_NAME'] ?? 'unknown_service',
     apiKey: options.api_key ?? environment['LUMATRACE_API_KEY'],
     environment: options.environment,

@@ -7,6 +7,7 @@ import { Readable } from 'node:stream';
 import { after, before, beforeEach, test } from 'node:test';
 import { MAX_IMAGE_BYTES, type ImageInput } from './photo-body.ts';
 import { Photos } from './photos.ts';
+import { initLumina } from './runtime.ts';
 
 interface Asked {
   method: string;
@@ -206,4 +207,12 @@ test('every verb has its route; ids and queries are encoded', async () => {
 
 test('an endpoint that is none is wrong use', async () => {
   await assert.rejects(new Photos({ endpoint: 'ftp://x' }).get('p'), TypeError);
+  initLumina({ endpoint: 'ftp://x', on_warning: () => undefined });
+  await assert.rejects(new Photos().get('p'), TypeError);
+});
+
+test('photos use the address and key of initLumina, also when it records nothing', async () => {
+  initLumina({ endpoint: url, api_key: 'of-the-program', enabled: false });
+  await new Photos().get('p');
+  assert.equal(last().headers.authorization, 'Bearer of-the-program');
 });

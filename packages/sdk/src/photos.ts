@@ -163,6 +163,7 @@ export class Photos {
       // the key of one installation is not sent to another
       return { endpoint: found.endpoint, apiKey: api_key ?? found.apiKey };
     }
+    if (!known.hasEndpoint) throw new TypeError('Expected initLumina to be given an http or https URL as endpoint.');
     return { endpoint: known.endpoint, apiKey: api_key ?? known.apiKey };
   }
 

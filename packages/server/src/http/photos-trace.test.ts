@@ -1,6 +1,7 @@
 // The tie between a photo and the model call that made it: who may follow it, and from which side.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { serve, type Served } from '../photos/fixtures/serve.ts';
 import { testRoom, type TestRoom } from '../photos/fixtures/room.ts';
@@ -103,4 +104,35 @@ test('the verdict of a registration is told: valid as it was signed, invalid whe
     sql.query('update photos set content_hash = $2 where photo_id = $1', [photoId, randomBytes(32)]),
   );
   assert.equal(await verdict(), 'invalid');
+});
+
+const SUNSET = new URL('../../../../fixtures/photos/sunset.jpg', import.meta.url);
+
+/** A form with an image, by a caller with more scopes or without. */
+function form(image: Uint8Array, tenant: string, headers: Record<string, string>, request?: object): RequestInit {
+  const body = new FormData();
+  if (request !== undefined) body.set('request', JSON.stringify(request));
+  body.set('image', new Blob([new Uint8Array(image)]));
+  return { method: 'POST', body, headers: { 'x-tenant': tenant, ...headers } };
+}
+
+const told = ([match]: Tied[]): unknown[] => [match?.photoId, match?.traceId, match?.spanId];
+
+test('identify answers with the span to who may read traces; to others and to strangers with the photo alone', async () => {
+  const sunset = await readFile(SUNSET);
+  const contentHash = createHash('sha256').update(sunset).digest('hex');
+  const tie = { traceId: hex(16), spanId: hex(8) };
+  const request = { contentHash, deviceModel: 'a model', ...tie };
+  const made = await fetch(`${served.url}/api/v1/photos/protect`, form(sunset, ours, {}, request));
+  const image = new Uint8Array(await made.arrayBuffer());
+  const photoId = made.headers.get('x-photo-id');
+  const identified = async (tenant: string, headers = {}): Promise<Tied[]> => {
+    const response = await fetch(`${served.url}/api/v1/photos/identify`, form(image, tenant, headers));
+    return ((await response.json()) as { matches: Tied[] }).matches;
+  };
+  assert.deepEqual(told(await identified(ours, READS_TRACES)), [photoId, tie.traceId, tie.spanId]);
+  assert.deepEqual(told(await identified(ours)), [photoId, null, null]);
+  assert.deepEqual(await identified(theirs, READS_TRACES), []);
+  await ask(`/api/v1/photos/${photoId}/publication`, ours, { method: 'PUT' });
+  assert.deepEqual(told(await identified(theirs, READS_TRACES)), [photoId, null, null]);
 });
