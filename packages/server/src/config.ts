@@ -311,6 +311,8 @@ interface CommandLine {
   usage: string;
   /** Names of what stands without a flag, each needed. */
   words: readonly string[];
+  /** How many more may follow them. */
+  optionalWords?: number;
   flags: readonly Flag[];
   more: string;
 }
@@ -382,16 +384,21 @@ shape. It is checked whole before it is used; one that is wrong is refused and t
 from then on are priced by it within seconds. Exit codes: 0 in use, 1 refused, 2 wrong use.`,
   },
   keys: {
-    summary: 'Lists the keys of the installation, or gives the watermark new lines; works while LumaTrace runs.',
-    usage: 'keys list|rotate [--data FOLDER] [--kek FILE]',
+    summary: 'Lists keys, gives the watermark new lines, or revokes a certificate; works while LumaTrace runs.',
+    usage: 'keys list|rotate|revoke KID [--at TIME] [--reason TEXT] [--data FOLDER] [--kek FILE]',
     words: ['ACTION'],
+    optionalWords: 1,
     flags: [
+      { name: 'at', takes: 'TIME', description: 'from when on a certificate is revoked (ISO 8601; default: now)' },
+      { name: 'reason', takes: 'TEXT', description: 'why, for the audit log' },
       DATA,
       { name: 'kek', takes: 'FILE', overrides: 'kekFile', description: 'the key, when it is not FOLDER/kek' },
     ],
     more: `"list" names every version with its age, never a key. "rotate" makes a new version of the key that places the
 watermark's lines: pictures are marked with it after a minute, when every process reads it; the last three versions are
 searched for. A tenant's own watermark key is rotated by POST /api/v1/photos/watermark-keys.
+"revoke KID" takes back a certificate that signs photographs: pictures it signed after TIME, or without a trusted time
+stamp from before, are not valid any more; a new certificate signs the next picture.
 Exit codes: 0 done, 1 not, 2 wrong use.`,
   },
 } as const satisfies Record<string, CommandLine>;
@@ -405,6 +412,9 @@ export interface Invocation {
   demo: boolean;
   /** A copy of the key for `restore`. */
   givenKek?: string;
+  /** Of `keys revoke`, as written. */
+  at?: string;
+  reason?: string;
   /** Set when help was asked for: print it and do nothing else. */
   help?: string;
 }
@@ -428,7 +438,8 @@ export function readInvocation(
     const config = readConfig({});
     return { command: name, config, words, demo: false, help: helpText(name) };
   }
-  if (words.length !== line.words.length) throw new UsageError(`Usage: ./lumatrace ${line.usage}`);
+  const most = line.words.length + (line.optionalWords ?? 0);
+  if (words.length < line.words.length || words.length > most) throw new UsageError(`Usage: ./lumatrace ${line.usage}`);
   const overridden = Object.fromEntries(
     line.flags.flatMap(({ name: flag, overrides }) => {
       const text = values[flag];
@@ -445,6 +456,8 @@ export function readInvocation(
     words,
     demo: values['demo'] === true,
     ...(typeof givenKek === 'string' && { givenKek }),
+    ...(typeof values['at'] === 'string' && { at: values['at'] }),
+    ...(typeof values['reason'] === 'string' && { reason: values['reason'] }),
   };
 }
 

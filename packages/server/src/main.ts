@@ -15,6 +15,7 @@ import { authRoutes } from './http/auth.ts';
 import { c2paRoutes } from './http/c2pa.ts';
 import { createExplore, type Explore } from './explore/explore.ts';
 import { createMetricReader } from './explore/metrics.ts';
+import { certificateRoutes } from './http/certificates.ts';
 import { detectRoutes } from './http/detect.ts';
 import { docsRoutes } from './http/docs.ts';
 import { createGrpc, type Grpc } from './http/grpc.ts';
@@ -49,6 +50,7 @@ import { createInstallationKeys } from './keys/installation-keys.ts';
 import { kekFromBytes } from './keys/kek.ts';
 import { createKeyInventory } from './keys/key-inventory.ts';
 import { createPhotoCredentials, type PhotoCredentials } from './keys/photo-credentials.ts';
+import { createRevocations } from './keys/revocation.ts';
 import { SignerProcess } from './keys/signer/client.ts';
 import { wrappingKeyFrom } from './keys/signer/protocol.ts';
 import type { TenantKeys } from './keys/tenant-key.ts';
@@ -597,6 +599,10 @@ function routesOf(house: House): Route[] {
     ...detectRoutes(house.photos),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),
+    ...certificateRoutes({
+      revocations: createRevocations({ database: storage.database }),
+      renew: () => house.photoCredentials.renew(),
+    }),
     ...keyInventoryRoutes({ keyInventory: createKeyInventory({ database: storage.database }) }),
     ...auditRoutes({ access: house.access }),
     ...operationsRoutes({

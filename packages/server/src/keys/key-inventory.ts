@@ -14,6 +14,7 @@ export const KEY_KINDS = [
   'c2pa-leaf',
   'c2pa-brought',
   'registration',
+  'time-stamping',
   'token',
   'secret',
   'tenant-data',
@@ -70,6 +71,7 @@ const KIND: Readonly<Record<InstallationKeyRow['kind'], KeyKind>> = {
   'issuing-ca': 'c2pa-issuing-ca',
   leaf: 'c2pa-leaf',
   registration: 'registration',
+  'time-stamping': 'time-stamping',
   token: 'token',
   secret: 'secret',
 };

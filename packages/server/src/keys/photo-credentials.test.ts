@@ -13,6 +13,7 @@ import {
   type ClaimAlgorithm,
   type ManifestIdentity,
   type PhotoCredentials,
+  type PhotoCredentialsOptions,
 } from './photo-credentials.ts';
 import { SignerProcess } from './signer/client.ts';
 import { wrappingKeyFrom } from './signer/protocol.ts';
@@ -35,16 +36,17 @@ after(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+const options = (): PhotoCredentialsOptions => ({
+  database: db.database,
+  signer,
+  recoveryKitDir: join(folder, 'recovery-kit'),
+  organization: 'Test',
+  softBindingAlg: 'org.lumatrace.watermark.1',
+  nowMs: () => nowMs,
+});
+
 const credentials = (alg?: ClaimAlgorithm): PhotoCredentials =>
-  createPhotoCredentials({
-    ...(alg && { alg }),
-    database: db.database,
-    signer,
-    recoveryKitDir: join(folder, 'recovery-kit'),
-    organization: 'Test',
-    softBindingAlg: 'org.lumatrace.watermark.1',
-    nowMs: () => nowMs,
-  });
+  createPhotoCredentials({ ...options(), ...(alg && { alg }) });
 
 test('the first start makes a chain that leads to the root, and several starts at once make one', async () => {
   const several = [credentials(), credentials(), credentials()];
@@ -116,12 +118,58 @@ async function signedBy({ signer: door, trustAnchorsPem }: ManifestIdentity): Pr
   return bytes;
 }
 
-test('a leaf is renewed after sixty days, and one past its end signs nothing', async () => {
-  const before60 = await credentials().manifest();
-  nowMs += 61 * DAY_MS;
-  const renewed = credentials();
-  await renewed.renew();
-  assert.notEqual((await renewed.manifest()).kid, before60.kid);
-  nowMs += 91 * DAY_MS;
-  await assert.rejects(credentials().manifest(), KeyExpired);
+test('a leaf is replaced on day sixty, not before, by whoever signs then; several at once make one', async () => {
+  nowMs += 1_000;
+  await revokeAll();
+  const first = (await credentials().manifest()).kid;
+  nowMs += 59 * DAY_MS;
+  assert.equal((await credentials().manifest()).kid, first);
+  nowMs += DAY_MS;
+  const several = await Promise.all([credentials(), credentials(), credentials()].map((each) => each.manifest()));
+  const [next] = several.map(({ kid }) => kid);
+  assert.notEqual(next, first);
+  assert.deepEqual(new Set(several.map(({ kid }) => kid)).size, 1);
+  nowMs += DAY_MS;
+  assert.equal((await credentials().manifest()).kid, next, 'on day 61 nothing more is due');
 });
+
+test('a rotation under load loses no request: who holds the old leaf signs on with it', async () => {
+  const running = credentials();
+  const seen = new Set<string>();
+  let failures = 0;
+  const tbs = randomBytes(64);
+  const ask = async (): Promise<void> => {
+    const { kid, signer: door } = await running.manifest();
+    const [leaf] = door.certificateChainDer;
+    const signature = await door.sign(tbs);
+    const key = { key: new X509Certificate(leaf!).publicKey, dsaEncoding: 'ieee-p1363' } as const;
+    if (!createVerify('sha256').update(tbs).verify(key, signature)) failures++;
+    seen.add(kid);
+  };
+  for (let day = 0; day < 62; day++) {
+    await Promise.all(Array.from({ length: 8 }, ask));
+    nowMs += DAY_MS;
+  }
+  assert.equal(failures, 0);
+  assert.ok(seen.size >= 2, `${seen.size} leaves`);
+});
+
+// no certificate has an empty name: every renewal fails
+const broken = (): PhotoCredentials => createPhotoCredentials({ ...options(), organization: '' });
+
+test('when renewing fails the old leaf signs through day 89 and nothing on day 90', async () => {
+  nowMs += 1_000;
+  await revokeAll();
+  const { kid } = await credentials().manifest();
+  nowMs += 89 * DAY_MS;
+  assert.equal((await broken().manifest()).kid, kid);
+  nowMs += DAY_MS;
+  await assert.rejects(broken().manifest(), KeyExpired);
+  assert.notEqual((await credentials().manifest()).kid, kid, 'mended, it signs again');
+});
+
+async function revokeAll(): Promise<void> {
+  await db.database.inSystem((sql) =>
+    sql.query(`update photo_keys set revoked_at = $1 where purpose = 'leaf'`, [new Date(nowMs)]),
+  );
+}

@@ -84,14 +84,20 @@ export function createPhotoCredentials(options: PhotoCredentialsOptions): PhotoC
     return loaded;
   }
 
+  // a renewal that fails stops nobody while there is a certificate that still may sign
   async function load(): Promise<Loaded> {
-    const rows = await database.inSystem(listPhotoKeys);
-    const leaf = newest(rows, 'leaf');
-    const ca = rows.find((row) => row.purpose === 'issuing-ca' && issued(row, leaf));
+    let rows = await database.inSystem(listPhotoKeys);
+    if (isDue(rows, options.alg ?? 'es256', nowMs()))
+      rows = await database
+        .inSystem((sql) => renew(sql, options, new Date(nowMs())))
+        .catch((error: unknown) => {
+          if (signing(rows) === undefined) throw error;
+          return rows;
+        });
+    const { leaf, ca } = signing(rows) ?? {};
     const registration = newest(rows, 'registration');
-    if (leaf === undefined || ca === undefined || registration === undefined) {
-      throw new KeyExpired('There is no key that may sign photographs; the next start makes one.');
-    }
+    if (leaf === undefined || ca === undefined || registration === undefined)
+      throw new KeyExpired('There is no key that may sign photographs.');
     await signer.load(leaf.kid, leaf.wrappedPrivate as Buffer);
     await signer.load(registration.kid, registration.wrappedPrivate as Buffer);
     const chain = [leaf, ca].map((row) => derOf(row.certificatePem as string));
@@ -143,15 +149,34 @@ export function createPhotoCredentials(options: PhotoCredentialsOptions): PhotoC
   };
 }
 
-async function renew(sql: Sql, options: PhotoCredentialsOptions, now: Date): Promise<void> {
+/** Makes what is missing or due, one process after the other. @returns all keys as they are then */
+async function renew(sql: Sql, options: PhotoCredentialsOptions, now: Date): Promise<PhotoKeyRow[]> {
   await lockPhotoKeys(sql);
   const rows = await listPhotoKeys(sql);
+  if (!isDue(rows, options.alg ?? 'es256', now.getTime())) return rows;
   if (newest(rows, 'registration') === undefined) await makeRegistrationKey(sql, options.signer, now);
-  const leaf = newest(rows, 'leaf');
-  const rotateAt = (leaf?.createdAt.getTime() ?? 0) + CERTIFICATE_DAYS.rotateLeafAfter * DAY_MS;
-  const { alg = 'es256' } = options;
-  if (leaf !== undefined && now.getTime() < rotateAt && algorithmOf(leaf) === alg) return;
-  await makeLeaf(sql, options, await caFor(sql, options, rows, now), now);
+  if (isLeafDue(rows, options.alg ?? 'es256', now.getTime()))
+    await makeLeaf(sql, options, await caFor(sql, options, rows, now), now);
+  return listPhotoKeys(sql);
+}
+
+function isDue(rows: readonly PhotoKeyRow[], alg: ClaimAlgorithm, nowMs: number): boolean {
+  return newest(rows, 'registration') === undefined || isLeafDue(rows, alg, nowMs);
+}
+
+function isLeafDue(rows: readonly PhotoKeyRow[], alg: ClaimAlgorithm, nowMs: number): boolean {
+  const { leaf } = signing(rows) ?? {};
+  if (leaf === undefined || algorithmOf(leaf) !== alg) return true;
+  return nowMs >= leaf.createdAt.getTime() + CERTIFICATE_DAYS.rotateLeafAfter * DAY_MS;
+}
+
+/** The newest leaf and the CA that issued it, neither of them revoked. */
+function signing(rows: readonly PhotoKeyRow[]): { leaf: PhotoKeyRow; ca: PhotoKeyRow } | undefined {
+  for (const leaf of rows.filter((row) => row.purpose === 'leaf' && row.revokedAt === null)) {
+    const ca = rows.find((row) => row.purpose === 'issuing-ca' && row.revokedAt === null && issued(row, leaf));
+    if (ca !== undefined) return { leaf, ca };
+  }
+  return undefined;
 }
 
 /** A CA that outlives a leaf made now; a new one under the root of the recovery kit, or under a new root. */
@@ -267,8 +292,7 @@ function newest(rows: readonly PhotoKeyRow[], purpose: PhotoKeyRow['purpose']): 
   return rows.find((row) => row.purpose === purpose && row.revokedAt === null);
 }
 
-function issued(ca: PhotoKeyRow, leaf: PhotoKeyRow | undefined): boolean {
-  if (leaf === undefined) return false;
+function issued(ca: PhotoKeyRow, leaf: PhotoKeyRow): boolean {
   return new X509Certificate(leaf.certificatePem as string).checkIssued(
     new X509Certificate(ca.certificatePem as string),
   );

@@ -364,12 +364,14 @@ create table photo_keys (
   wrapped_private bytea,
   created_at timestamp with time zone not null,
   expires_at timestamp with time zone,
-  revoked_at timestamp with time zone
+  revoked_at timestamp with time zone,
+  revoke_reason text
 );
 alter table photo_keys add constraint photo_keys_check CHECK (((wrapped_private IS NULL) = (purpose = 'root'::text)));
 alter table photo_keys add constraint photo_keys_check1 CHECK (((certificate_pem IS NULL) = (purpose = 'registration'::text)));
 alter table photo_keys add constraint photo_keys_pkey PRIMARY KEY (kid);
 alter table photo_keys add constraint photo_keys_purpose_check CHECK ((purpose = ANY (ARRAY['root'::text, 'issuing-ca'::text, 'leaf'::text, 'registration'::text, 'time-stamping'::text])));
+alter table photo_keys add constraint photo_keys_revoke_reason_check CHECK (((length(revoke_reason) >= 1) AND (length(revoke_reason) <= 200)));
 CREATE INDEX photo_keys_by_purpose ON public.photo_keys USING btree (purpose, created_at DESC);
 
 create table photos (

@@ -2,7 +2,7 @@
 import type { Sql } from '../database.ts';
 
 export interface InstallationKeyRow {
-  kind: 'root' | 'issuing-ca' | 'leaf' | 'registration' | 'token' | 'secret';
+  kind: 'root' | 'issuing-ca' | 'leaf' | 'registration' | 'time-stamping' | 'token' | 'secret';
   /** kid, or `name:version` of a secret. */
   id: string;
   createdAt: Date;

@@ -50,3 +50,20 @@ export async function insertPhotoKey(sql: Sql, key: Omit<PhotoKeyRow, 'revokedAt
     [key.kid, key.purpose, key.certificatePem, key.publicSpki, key.wrappedPrivate, key.createdAt, key.expiresAt],
   );
 }
+
+/** As the owner, with the lock: the earliest moment of all revocations of this key stands. Undefined without such a key. */
+export async function revokePhotoKey(
+  sql: Sql,
+  { kid, at, reason }: { kid: string; at: Date; reason: string | null },
+): Promise<{ kid: string; purpose: PhotoKeyPurpose; revokedAt: Date } | undefined> {
+  const { rows } = await sql.query<{ kid: string; purpose: PhotoKeyPurpose; revokedAt: Date }>(
+    `
+      update photo_keys
+      set revoked_at = least(revoked_at, $2), revoke_reason = coalesce($3, revoke_reason)
+      where kid = $1
+      returning kid, purpose, revoked_at as "revokedAt"
+    `,
+    [kid, at, reason],
+  );
+  return rows[0];
+}
