@@ -24,8 +24,8 @@ export interface OwnAuthority {
 }
 
 /**
- * Policy of its stamps: the UUID 5a1fd5a0-… as X.667 makes identifiers of them, so that nobody else's is meant. It
- * promises no more than the guide of time stamps says.
+ * Policy of its stamps, what docs/guides/timestamps.md promises. Identifiers below 2.25 need no registration (X.667); a
+ * random UUID would be less likely to meet another's, but the ASN.1 library writes no arcs that long.
  */
 export const OWN_POLICY = '2.25.1512035744';
 const DAY_MS = 86_400_000;
