@@ -365,7 +365,9 @@ async function pricesCommand({ config, words: [from = ''] }: Invocation): Promis
   const { storage, close } = await storageToRead(config);
   try {
     const source = { from, sha256: config.priceTableSha256, by: 'the command prices' };
-    const { isNew, table } = await installTable(storage.database, source);
+    const { isNew, table } = await installTable(storage.database, source, {
+      egress: createEgress({ allow: config.egressAllow }),
+    });
     const models = table.providers.reduce((sum, { models: own }) => sum + own.length, 0);
     say(
       `${isNew ? 'In use' : 'In use already'}: ${table.source} ${table.version}, ${models} models, SHA-256 ${table.sha256}.`,
@@ -381,7 +383,9 @@ async function takePriceTable({ config, storage, log }: House): Promise<void> {
   if (config.priceTable === undefined) return;
   const source = { from: config.priceTable, sha256: config.priceTableSha256, by: 'LUMATRACE_PRICE_TABLE' };
   try {
-    const { isNew, table } = await installTable(storage.database, source);
+    const { isNew, table } = await installTable(storage.database, source, {
+      egress: createEgress({ allow: config.egressAllow }),
+    });
     if (isNew)
       log.info({ source: table.source, version: table.version, sha256: table.sha256 }, 'a price table was installed');
   } catch (error) {

@@ -401,9 +401,10 @@ test('the role of requests reads the table and cannot install one', async () => 
 test('a table is fetched from a pinned address', async () => {
   const content = JSON.stringify([{ ...UPSTREAM[0], name: 'Another' }]);
   const sha256 = createHash('sha256').update(content).digest('hex');
-  const fetch = async (): Promise<Response> => new Response(content);
+  const answering = (text: string) => async () => ({ status: 200, headers: {}, body: Buffer.from(text) });
   const source = { from: 'https://prices.example/data.json', sha256, by: 'test' };
-  assert.equal((await installTable(database, source, { fetch })).isNew, true);
-  const other = async (): Promise<Response> => new Response(`${content} `);
-  await assert.rejects(installTable(database, source, { fetch: other }), /SHA-256/);
+  assert.equal((await installTable(database, source, { egress: answering(content) })).isNew, true);
+  await assert.rejects(installTable(database, source, { egress: answering(`${content} `) }), /SHA-256/);
+  const inside = { ...source, from: 'https://169.254.169.254/data.json' };
+  await assert.rejects(installTable(database, inside), /outside of the public internet/);
 });

@@ -7,6 +7,7 @@ import { zstdCompress, zstdDecompressSync } from 'node:zlib';
 import { bundledProviders } from '@lumatrace/telemetry';
 import { MAX_TABLE_BYTES, PriceTableError, readPriceTable } from '@lumatrace/telemetry/prices/read-table.ts';
 import type { PriceTableJson } from '@lumatrace/telemetry/prices/table.ts';
+import { createEgress, EgressError, type Egress } from '../egress/egress.ts';
 import type { Database } from '../storage/database.ts';
 import { insertTable, readInstalledTable, readTableBytes, type InstalledTable } from '../storage/postgres/prices.ts';
 
@@ -30,13 +31,13 @@ export interface TableSource {
 export async function installTable(
   database: Database,
   source: TableSource,
-  { fetch = globalThis.fetch }: { fetch?: typeof globalThis.fetch } = {},
+  { egress = createEgress({ allow: [] }) }: { egress?: Egress } = {},
 ): Promise<{ isNew: boolean; table: PriceTableJson }> {
   const expected = source.sha256?.trim().toLowerCase();
   if (expected !== undefined && !SHA256.test(expected))
     throw new PriceTableError('Expected a SHA-256 of 64 hexadecimal digits');
   const bytes = source.from.startsWith('https://')
-    ? await fetched(source.from, expected, fetch)
+    ? await fetched(source.from, expected, egress)
     : await fileOf(source.from);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   if (expected !== undefined && sha256 !== expected)
@@ -74,21 +75,16 @@ async function fileOf(path: string): Promise<Buffer> {
   }
 }
 
-async function fetched(url: string, sha256: string | undefined, fetch: typeof globalThis.fetch): Promise<Buffer> {
+async function fetched(url: string, sha256: string | undefined, egress: Egress): Promise<Buffer> {
   if (sha256 === undefined) throw new PriceTableError('Expected a SHA-256 beside the address of a price table');
   try {
-    const response = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(FETCH_LIMIT_MS) });
-    if (!response.ok || response.body === null) throw new PriceTableError(`${url} answered ${response.status}`);
-    const parts: Uint8Array[] = [];
-    let size = 0;
-    for await (const part of response.body) {
-      size += part.length;
-      if (size > MAX_TABLE_BYTES) throw new PriceTableError('Expected a price table of at most 16 MiB');
-      parts.push(part);
-    }
-    return Buffer.concat(parts);
+    const { status, body } = await egress({ url, timeoutMs: FETCH_LIMIT_MS, maxBytes: MAX_TABLE_BYTES });
+    if (status !== 200) throw new PriceTableError(`${url} answered ${status}`);
+    return body;
   } catch (error) {
     if (error instanceof PriceTableError) throw error;
-    throw new PriceTableError(`Expected a price table at ${url} but it does not answer`, { cause: error });
+    // the guard's sentences hold nothing of what came back
+    const why = error instanceof EgressError ? error.message : 'It does not answer.';
+    throw new PriceTableError(`Expected a price table at ${url}: ${why}`, { cause: error });
   }
 }
