@@ -53,17 +53,26 @@ export class Refused extends Error {
  * Posts a form; waits and asks again while the installation is busy (429, 503). `form` is called for every try.
  * @throws CannotAnswer when there is no answer, Refused for an answer that is no success
  */
-export async function post(
-  { url, apiKey }: Installation,
+export function post(
+  installation: Installation,
   path: string,
   form: () => FormData,
   headers: Record<string, string> = {},
 ): Promise<Response> {
+  return ask(installation, path, () => ({ method: 'POST', headers, body: form() }));
+}
+
+/** As `post`, for what is only read. */
+export const get = (installation: Installation, path: string): Promise<Response> => ask(installation, path, () => ({}));
+
+type Asked = Omit<RequestInit, 'headers'> & { headers?: Record<string, string> };
+
+async function ask({ url, apiKey }: Installation, path: string, asked: () => Asked): Promise<Response> {
   for (let tries = 1; ; tries++) {
+    const { headers, ...init } = asked();
     const response = await fetch(url + path, {
-      method: 'POST',
+      ...init,
       headers: { authorization: `Bearer ${apiKey}`, ...headers },
-      body: form(),
       signal: AbortSignal.timeout(REQUEST_LIMIT_MS),
     }).catch((cause: unknown) => {
       throw new NoInstallation(`${url} does not answer.`, { cause });

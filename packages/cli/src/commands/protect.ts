@@ -40,6 +40,7 @@ ${INSTALLATION_HELP}
   --strength     0.5 to 2: how much the watermark may change; 1 is not seen
   --keep-gps     keep the position in EXIF; it is removed otherwise
   --sidecar      also write each manifest store beside its picture, as NAME.c2pa
+  --receipt      also write each receipt of the transparency log beside its picture, as NAME.receipt.json (see verify --proof)
   --jobs         pictures at once (1 to ${MAX_JOBS}; default: the number of processors)
 
 Exit codes: 0 all protected, 1 some were not (each is named), 2 wrong use, 3 no installation answers.`,
@@ -53,6 +54,7 @@ Exit codes: 0 all protected, 1 some were not (each is named), 2 wrong use, 3 no 
     strength: { type: 'string' },
     'keep-gps': { type: 'boolean' },
     sidecar: { type: 'boolean' },
+    receipt: { type: 'boolean' },
     jobs: { type: 'string' },
   },
   async run(values, names) {
@@ -76,7 +78,8 @@ Exit codes: 0 all protected, 1 some were not (each is named), 2 wrong use, 3 no 
     if (tasks.length === 0) throw new UsageError('There is no JPEG, PNG or WebP file there.');
     const installation = await installationOf(values);
     const journal = await Journal.open(values['out']);
-    return protectAll({ installation, request, tasks, journal, jobs, withSidecar: values['sidecar'] === true });
+    const beside = { withSidecar: values['sidecar'] === true, withReceipt: values['receipt'] === true };
+    return protectAll({ installation, request, tasks, journal, jobs, ...beside });
   },
 };
 

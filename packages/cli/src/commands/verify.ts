@@ -13,6 +13,7 @@ import {
   type Installation,
 } from '../installation.ts';
 import { readPicture, type PictureFile } from '../picture-file.ts';
+import { PROOF_HELP, verifyReceipt } from '../receipt.ts';
 import { TRUST_HELP, trustOf } from '../trust.ts';
 
 export const command: Command = {
@@ -20,28 +21,37 @@ export const command: Command = {
   help: `
 Usage: ./lumatrace verify FILE [--photo ID] [--data .data | --url URL] [--json]
        ./lumatrace verify FILE --offline [--trust ROOTS.pem] [--json]
+       ./lumatrace verify FILE --proof RECEIPT.json [--log-key KEY.pem] [--json]
 
 Asks the installation whether FILE ("-" for standard input) is one of its photos as it was protected. Without --photo the
 photo is found first: by its credentials, else by its watermark. Offline the credentials alone are checked, without network
-and without an account.
+and without an account. With --proof a receipt of the transparency log is checked instead, offline too.
 
   --photo      which photo the file is said to be
 ${INSTALLATION_HELP}
   --offline    check the credentials only
 ${TRUST_HELP}
+${PROOF_HELP}
   --json       the answer as one JSON object
 
 Exit codes: 0 authentic, 1 not, 2 wrong use, 3 cannot answer: no installation; or offline, where watermark and registration
-cannot be asked for, credentials that are valid or that are not there.`,
+cannot be asked for, credentials that are valid or that are not there.
+With --proof: 0 the log holds an entry about this very file, 1 the receipt does not show it, 3 key or proof is missing.`,
   options: {
     ...INSTALLATION_OPTIONS,
     photo: { type: 'string' },
     offline: { type: 'boolean' },
     trust: { type: 'string' },
+    proof: { type: 'string' },
+    'log-key': { type: 'string' },
     json: { type: 'boolean' },
   },
   async run(values, [name, ...more]) {
     if (name === undefined || more.length > 0) throw new UsageError('Expected one file.');
+    const { proof } = values;
+    if (typeof proof === 'string')
+      return verifyReceipt(await readPicture(name), proof, values['log-key'], values['json'] === true);
+    if (values['log-key'] !== undefined) throw new UsageError('Expected --proof beside --log-key.');
     if (values['offline'] === true) return offline(await readPicture(name), values['trust'], values['json'] === true);
     const installation = await installationOf(values);
     const picture = await readPicture(name);

@@ -5,6 +5,7 @@ import { extractManifest } from '@lumatrace/provenance/c2pa/embed.ts';
 import { plain } from '@lumatrace/provenance/c2pa/report.ts';
 import { NoInstallation, Refused, type Installation } from '../installation.ts';
 import { readPicture } from '../picture-file.ts';
+import { fetchReceipt } from '../receipt.ts';
 import type { Journal } from './journal.ts';
 import { protectOne, sha256, type ProtectRequest } from './one.ts';
 import type { Task } from './plan.ts';
@@ -16,6 +17,7 @@ export interface Run {
   journal: Journal;
   jobs: number;
   withSidecar: boolean;
+  withReceipt: boolean;
 }
 
 /** Protects all; answers the exit code. */
@@ -46,11 +48,14 @@ const isHopeless = (error: unknown): boolean =>
 
 type Outcome = { photoId: string; isNew: boolean };
 
-async function protectTask({ installation, request, journal, withSidecar }: Run, task: Task): Promise<Outcome> {
+async function protectTask(run: Run, task: Task): Promise<Outcome> {
+  const { installation, request, journal, withSidecar, withReceipt } = run;
   const { target } = task;
   const picture = await readPicture(task.source);
   const contentHash = sha256(picture.bytes);
-  const requestHash = sha256(JSON.stringify([installation.url, withSidecar, request]));
+  const requestHash = sha256(
+    JSON.stringify([installation.url, withSidecar, request, ...(withReceipt ? ['receipt'] : [])]),
+  );
   const known = await journal.photoOf({ contentHash, requestHash, target: journal.nameOf(target) });
   if (known !== null) return { photoId: known, isNew: false };
   const key = sha256(`${contentHash} ${JSON.stringify(request)} ${journal.keyOf(target)}`);
@@ -60,6 +65,10 @@ async function protectTask({ installation, request, journal, withSidecar }: Run,
   if (withSidecar) {
     const manifest = extractManifest(image, picture.header.format);
     if (manifest !== null) await writeWhole(`${target}.c2pa`, manifest.store);
+  }
+  if (withReceipt) {
+    const receipt = await fetchReceipt(installation, photoId);
+    await writeWhole(`${target}.receipt.json`, Buffer.from(`${JSON.stringify(receipt, null, 2)}\n`));
   }
   await journal.add({ contentHash, requestHash, target: journal.nameOf(target), outputHash: sha256(image), photoId });
   return { photoId, isNew: true };

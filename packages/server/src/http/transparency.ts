@@ -67,6 +67,17 @@ export function transparencyRoutes({ log, photos }: { log: Log; photos: Receipts
     }),
     route({
       method: 'GET',
+      path: '/api/v1/log/key.pem',
+      summary: 'The same key alone, as a PEM file',
+      tag: TAG,
+      policy: PUBLIC,
+      limit: 'public',
+      answers: { 200: { description: 'SubjectPublicKeyInfo in PEM.', contentType: 'application/x-pem-file' } },
+      handle: () =>
+        Promise.resolve(new Response(log.publicKeyPem, { headers: { 'content-type': 'application/x-pem-file' } })),
+    }),
+    route({
+      method: 'GET',
       path: '/api/v1/log/checkpoint',
       summary: 'The newest signed checkpoint: size and root of the tree (C2SP tlog-checkpoint)',
       tag: TAG,
