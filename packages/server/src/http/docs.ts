@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { route, type Route } from './route.ts';
-import { PAGE_POLICY } from './security-headers.ts';
+import { DOCS_POLICY } from './security-headers.ts';
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -61,7 +61,7 @@ function page(path: string, contentType: string, read: () => Promise<string | Ui
       new Response(await read(), {
         headers: {
           'content-type': contentType,
-          'content-security-policy': PAGE_POLICY,
+          'content-security-policy': DOCS_POLICY,
           'cache-control': 'no-cache',
         },
       }),

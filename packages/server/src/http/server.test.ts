@@ -159,6 +159,7 @@ test('every answer carries the security headers; pages may load their own script
   }
   const page = (await ask('GET', '/')).headers.get('content-security-policy') ?? '';
   assert.match(page, /script-src 'self'(;|$)/);
+  assert.match(page, /require-trusted-types-for 'script'; trusted-types 'none'$/);
   assert.match(
     (await ask('GET', '/api/v1/health')).headers.get('content-security-policy') ?? '',
     /^default-src 'none';/,

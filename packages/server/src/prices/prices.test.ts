@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { usdOf, type PriceOverride } from '@lumatrace/telemetry';
+import type { Egress } from '../egress/egress.ts';
 import { testRoom, NOW_MS, type OtlpSpan } from '../ingest/fixtures/room.ts';
 import { recostBatch } from '../ingest/recost.ts';
 import { insertTable, readInstalledTable } from '../storage/postgres/prices.ts';
@@ -398,10 +399,14 @@ test('the role of requests reads the table and cannot install one', async () => 
   assert.ok(await database.inLookup('prices', readInstalledTable));
 });
 
+/** What leads outside, answering this to everything. */
+function answering(text: string): Egress {
+  return async () => ({ status: 200, headers: {}, body: Buffer.from(text) });
+}
+
 test('a table is fetched from a pinned address', async () => {
   const content = JSON.stringify([{ ...UPSTREAM[0], name: 'Another' }]);
   const sha256 = createHash('sha256').update(content).digest('hex');
-  const answering = (text: string) => async () => ({ status: 200, headers: {}, body: Buffer.from(text) });
   const source = { from: 'https://prices.example/data.json', sha256, by: 'test' };
   assert.equal((await installTable(database, source, { egress: answering(content) })).isNew, true);
   await assert.rejects(installTable(database, source, { egress: answering(`${content} `) }), /SHA-256/);
