@@ -13,6 +13,7 @@ const PASSWORD = 'a quiet harbour at noon';
 const SUNSET = fileURLToPath(new URL('../../../fixtures/photos/sunset.jpg', import.meta.url));
 const TRACE_ID = '7b8efff798038103d269b633813fc60c';
 const [STEP_ID, CALL_ID, LIAR_ID] = ['eee19b7ec3c1b173', 'eee19b7ec3c1b174', 'eee19b7ec3c1b175'];
+const BARE_ID = 'eee19b7ec3c1b176';
 
 let instance: Instance;
 let browser: Browser;
@@ -67,6 +68,7 @@ async function sendTrace(): Promise<void> {
       'gen_ai.usage.input_tokens': 12,
       'gen_ai.usage.output_tokens': 272,
     }),
+    span(BARE_ID, 'draw without a mark', STEP_ID, { 'lumatrace.photo.state': 'unprotected' }),
     span(LIAR_ID, 'claims a picture', STEP_ID, { 'lumatrace.photo_id': '11111111-2222-4333-8444-555555555555' }),
   ];
   const resource = { attributes: attributes({ 'service.name': 'studio' }) };
@@ -137,12 +139,14 @@ for (const [width, colorScheme] of [
   });
 }
 
-test('a photo id that only the span claims is shown as a claim', async () => {
+test('a photo id that only the span claims is shown as a claim, and a picture without a mark as such', async () => {
   const context = await browser.newContext({ storageState: state });
   const page = await context.newPage();
   await page.goto(`${instance.url}/traces/${TRACE_ID}?span=${LIAR_ID}`);
   await page.getByText('no photo of this workspace names this trace so').waitFor();
   assert.equal(await page.getByRole('link', { name: /Made the photo/ }).count(), 0);
+  await page.goto(`${instance.url}/traces/${TRACE_ID}?span=${BARE_ID}`);
+  await page.getByText('came out unprotected').waitFor();
   await context.close();
 });
 

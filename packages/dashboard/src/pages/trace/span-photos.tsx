@@ -1,13 +1,15 @@
 // The pictures that a span made, with their state as the photos' side knows it; what the span itself claims is only a claim.
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { CircleAlert, ImageOff, ShieldCheck } from 'lucide-react';
+import { CircleAlert, ImageOff, ShieldCheck, ShieldOff } from 'lucide-react';
 import { tracePhotosQuery } from '../../api/photo-call.ts';
 import { photoQuery, type Photo, type PhotoDetail } from '../../api/photos.ts';
 import type { SpanItem } from '../../api/trace.ts';
 
 /** Details are read one by one: as many as there is room for. */
 const MAX_SHOWN = 5;
+/** What `traceImage` of the SDK says of its pictures. */
+const STATE_KEY = 'lumatrace.photo.state';
 
 interface SpanPhotosProps {
   traceId: string;
@@ -22,13 +24,20 @@ export function SpanPhotos({ traceId, spanId, span }: SpanPhotosProps) {
   const claimed = span?.photo_id ?? null;
   const photos = (data?.data ?? []).filter((photo) => photo.spanId === spanId || photo.photoId === claimed);
   const isUnknown = claimed !== null && data !== undefined && photos.every(({ photoId }) => photoId !== claimed);
-  if (photos.length === 0 && claimed === null) return null;
+  const isUnprotected = span?.attributes?.[STATE_KEY] === 'unprotected';
+  if (photos.length === 0 && claimed === null && !isUnprotected) return null;
   return (
     <ul aria-label="Pictures of this span" className="flex flex-col gap-1 text-xs">
       {photos.slice(0, MAX_SHOWN).map((photo) => (
         <PhotoLine key={photo.photoId} photo={photo} />
       ))}
       {photos.length > MAX_SHOWN && <li className="text-ink-2">and {photos.length - MAX_SHOWN} more pictures</li>}
+      {isUnprotected && (
+        <li className="inline-flex items-center gap-1 text-error">
+          <ShieldOff size={14} className="shrink-0" aria-hidden />A picture of this call came out unprotected, as the
+          program asked for such a case.
+        </li>
+      )}
       {isUnknown && (
         <li className="inline-flex items-center gap-1 text-warn">
           <ImageOff size={14} className="shrink-0" aria-hidden />
