@@ -9,6 +9,7 @@ import { createRevocations } from './keys/revocation.ts';
 import type { Database } from './storage/database.ts';
 import { listInstallationInventory } from './storage/postgres/key-inventory.ts';
 import { listKeyInventory } from './storage/postgres/key-store.ts';
+import { certificateRevoked, writeEntry } from './transparency/entry.ts';
 
 /** Prints, and returns the exit code. @throws UsageError, DataFolderRefused, RevocationRefused */
 export async function keysCommand(invocation: Invocation): Promise<number> {
@@ -54,8 +55,8 @@ async function revoke(
   const revocations = createRevocations({ database });
   const tenantId = await revocations.keeper();
   if (tenantId === undefined) throw new DataFolderRefused('There is no installation in this database yet.');
-  const { revokedAt } = await revocations.revoke(request, tenantId, (sql, { kid, purpose, revokedAt: from }) =>
-    audit(sql, {
+  const { revokedAt } = await revocations.revoke(request, tenantId, async (sql, { kid, purpose, revokedAt: from }) => {
+    await audit(sql, {
       tenantId,
       actor: 'system',
       requestId: 'keys-revoke',
@@ -63,8 +64,9 @@ async function revoke(
       object: `certificate:${kid}`,
       outcome: 'done',
       detail: { purpose, from: from.toISOString(), ...(request.reason && { reason: request.reason }) },
-    }),
-  );
+    });
+    await writeEntry(sql, certificateRevoked(tenantId, kid));
+  });
   say(
     `${request.kid} is revoked from ${revokedAt.toISOString()}; a running LumaTrace signs with a new one in a minute.`,
   );

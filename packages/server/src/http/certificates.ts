@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { audit } from '../access/audit.ts';
 import type { Principal } from '../access/principal.ts';
 import type { Revocations } from '../keys/revocation.ts';
+import { certificateRevoked, writeEntry } from '../transparency/entry.ts';
 import { Problem } from './errors.ts';
 import { json, route, type Route } from './route.ts';
 
@@ -42,8 +43,8 @@ export function certificateRoutes({ revocations, renew }: CertificateRoutesOptio
         await requireOwner(revocations, principal);
         const { tenantId, subject: actor } = principal;
         const request = { kid, at: at === undefined ? new Date() : new Date(at), ...(reason && { reason }) };
-        const { revokedAt } = await revocations.revoke(request, tenantId, (sql, revoked) =>
-          audit(sql, {
+        const { revokedAt } = await revocations.revoke(request, tenantId, async (sql, revoked) => {
+          await audit(sql, {
             tenantId,
             actor,
             requestId,
@@ -51,8 +52,9 @@ export function certificateRoutes({ revocations, renew }: CertificateRoutesOptio
             object: `certificate:${kid}`,
             outcome: 'done',
             detail: { purpose: revoked.purpose, from: revoked.revokedAt.toISOString(), ...(reason && { reason }) },
-          }),
-        );
+          });
+          await writeEntry(sql, certificateRevoked(tenantId, revoked.kid));
+        });
         await renew();
         return json({ kid, revokedAt: revokedAt.toISOString() });
       },

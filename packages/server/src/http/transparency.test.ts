@@ -10,6 +10,7 @@ import { serve, type Served } from '../photos/fixtures/serve.ts';
 import { testRoom, type TestRoom } from '../photos/fixtures/room.ts';
 import { photoRoutes } from './photos.ts';
 import { transparencyRoutes } from './transparency.ts';
+import { watermarkKeyRoutes } from './watermark-keys.ts';
 
 let room: TestRoom;
 let served: Served;
@@ -18,7 +19,8 @@ let image: Uint8Array<ArrayBuffer>;
 
 before(async () => {
   room = await testRoom();
-  served = await serve([...photoRoutes(room), ...transparencyRoutes({ log: room.log, photos: room })]);
+  const routes = [...photoRoutes(room), ...watermarkKeyRoutes(room)];
+  served = await serve([...routes, ...transparencyRoutes({ log: room.log, photos: room })]);
   tenant = await room.newTenant();
   image = new Uint8Array(await readFile(new URL('../../../../fixtures/photos/sunset.jpg', import.meta.url)));
 });
@@ -91,6 +93,17 @@ test('a kept checkpoint is shown to be the beginning of a later one', async () =
   assert.equal(leafHashes.length, now.size);
   const at = await get<{ checkpoint: string | null }>(`/api/v1/log/proof?leafIndex=0&treeSize=${before.size}`);
   assert.equal(at.checkpoint, null);
+});
+
+test('a new version of the watermark’s key and its end are entries too', async () => {
+  const { watermarkKeys, log } = room;
+  await watermarkKeys.forMarking(tenant);
+  await ask('/api/v1/photos/watermark-keys', { method: 'POST' });
+  assert.equal((await ask('/api/v1/photos/watermark-keys/1', { method: 'DELETE' })).status, 200);
+  const actionsOf = async (object: string): Promise<unknown[]> =>
+    (await log.receiptsOf(tenant, object)).map(({ entry }) => (JSON.parse(entry) as { action: string }).action);
+  assert.deepEqual(await actionsOf('watermark-key:2'), ['watermark-key.rotate']);
+  assert.deepEqual(await actionsOf('watermark-key:1'), ['watermark-key.retire']);
 });
 
 test('strangers get hashes only; another tenant’s photo is none', async () => {

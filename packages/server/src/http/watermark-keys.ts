@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { audit } from '../access/audit.ts';
 import { KeyError } from '../keys/kek.ts';
 import type { WatermarkKeys } from '../keys/watermark-keys.ts';
+import { writeEntry } from '../transparency/entry.ts';
 import { Problem } from './errors.ts';
 import { json, route, type Route } from './route.ts';
 
@@ -46,16 +47,12 @@ export function watermarkKeyRoutes({ watermarkKeys }: { watermarkKeys: Watermark
       limit: 'v1',
       answers: { 200: { description: 'The new version.', schema: z.object({ version: z.number().int() }) } },
       async handle({ principal: { tenantId, subject: actor }, requestId }) {
-        const version = await watermarkKeys.rotate(tenantId, (sql, made) =>
-          audit(sql, {
-            tenantId,
-            actor,
-            requestId,
-            action: 'watermark-key.rotate',
-            object: `watermark-key:${made}`,
-            outcome: 'done',
-          }),
-        );
+        const version = await watermarkKeys.rotate(tenantId, async (sql, made) => {
+          const action = 'watermark-key.rotate';
+          const object = `watermark-key:${made}`;
+          await audit(sql, { tenantId, actor, requestId, action, object, outcome: 'done' });
+          await writeEntry(sql, { action, tenantId, object, sha256: {} });
+        });
         return json({ version });
       },
     }),
@@ -73,16 +70,12 @@ export function watermarkKeyRoutes({ watermarkKeys }: { watermarkKeys: Watermark
       },
       async handle({ principal: { tenantId, subject: actor }, params: { version }, requestId }) {
         try {
-          await watermarkKeys.retire(tenantId, version, (sql) =>
-            audit(sql, {
-              tenantId,
-              actor,
-              requestId,
-              action: 'watermark-key.retire',
-              object: `watermark-key:${version}`,
-              outcome: 'done',
-            }),
-          );
+          await watermarkKeys.retire(tenantId, version, async (sql) => {
+            const action = 'watermark-key.retire';
+            const object = `watermark-key:${version}`;
+            await audit(sql, { tenantId, actor, requestId, action, object, outcome: 'done' });
+            await writeEntry(sql, { action, tenantId, object, sha256: {} });
+          });
         } catch (error) {
           if (!(error instanceof KeyError) || error.code !== 'KEY_UNKNOWN_VERSION') throw error;
           throw new Problem('NOT_FOUND', 'There is no version with this number that only reads.', { cause: error });

@@ -4,6 +4,7 @@ import { audit } from '../access/audit.ts';
 import type { Database, Sql } from '../storage/database.ts';
 import { findManifest, findPhoto } from '../storage/postgres/photos.ts';
 import { deletePublished, findPublished, insertPublished } from '../storage/postgres/published.ts';
+import { writeEntry } from '../transparency/entry.ts';
 import { bindingOf } from './binding.ts';
 import { noSuchPhoto, photoIdOf, Refusal } from './refusal.ts';
 import type { Caller } from './registration.ts';
@@ -38,6 +39,7 @@ export function publish(
     if (isChanged) {
       const action = isPublished ? 'photo.publish' : 'photo.withdraw';
       await audit(sql, { ...caller, action, object: `photo:${photoId}`, outcome: 'done' });
+      await writeEntry(sql, { action, tenantId, object: `photo:${photoId}`, sha256: {} });
     }
     const row = await findPublished(sql, tenantId, photoId);
     return { photoId, manifestId: row?.manifestId ?? null, publishedAt: row?.publishedAt.toISOString() ?? null };

@@ -1,7 +1,6 @@
 // The transparency log. A story appends in its own transaction and needs no lock; what was committed gets its place from one
 // sequencer at a time, in batches, and then a checkpoint is signed. A crash anywhere leaves leaves without a checkpoint or
 // entries without a leaf, which the next round goes on with: nothing twice, nothing lost, no gap.
-import { randomBytes } from 'node:crypto';
 import {
   checkpointText,
   logOfSpki,
@@ -11,13 +10,12 @@ import {
   type LogIdentity,
 } from '@lumatrace/provenance/log/checkpoint.ts';
 import { isKept } from '@lumatrace/provenance/log/kept.ts';
-import { ENTRY_TYPE, RECEIPT_TYPE, type LogEntry, type Receipt } from '@lumatrace/provenance/log/receipt.ts';
-import { fold, grow, leafHash, rootPlan } from '@lumatrace/provenance/log/tree.ts';
+import { RECEIPT_TYPE, type Receipt } from '@lumatrace/provenance/log/receipt.ts';
+import { fold, grow, rootPlan } from '@lumatrace/provenance/log/tree.ts';
 import type { SignerProcess } from '../keys/signer/client.ts';
 import type { Database, Sql } from '../storage/database.ts';
 import {
   insertCheckpoint,
-  insertEntry,
   insertLeaves,
   insertLogKey,
   insertSubtrees,
@@ -28,10 +26,8 @@ import {
   takeSequencer,
   treeSize,
 } from '../storage/postgres/transparency.ts';
+import { writeEntry, type Said } from './entry.ts';
 import { createProofs, hashesOfCovers, type Proofs } from './proofs.ts';
-
-/** What a story says; time and nonce are added here. */
-export type Said = Omit<LogEntry, 'type' | 'at' | 'nonce'>;
 
 export interface Log extends Proofs {
   readonly identity: LogIdentity;
@@ -53,7 +49,6 @@ export interface LogOptions {
 }
 
 const KID = 'transparency-log';
-const NONCE_BYTES = 16;
 /** Leaves of one transaction: a fraction of a second, so that others wait shortly. */
 const BATCH = 4_096;
 /** Receipts of one object. */
@@ -84,13 +79,8 @@ export async function openLog({ database, signer, clock = () => new Date() }: Lo
     publicKeyPem: pemOf(identity),
     verifierKey: verifierKey(identity),
     async append(sql, said) {
-      const { tenantId, object } = said;
-      const nonce = randomBytes(NONCE_BYTES).toString('hex');
-      const whole: LogEntry = { type: ENTRY_TYPE, ...said, at: clock().toISOString(), nonce };
-      const entry = JSON.stringify(whole);
-      const leaf = Buffer.from(leafHash(Buffer.from(entry)));
-      await insertEntry(sql, { tenantId, leafHash: leaf, object, entry });
-      return { type: RECEIPT_TYPE, origin: identity.origin, leafHash: leaf.toString('hex'), entry };
+      const { leafHash, entry } = await writeEntry(sql, said, clock());
+      return { type: RECEIPT_TYPE, origin: identity.origin, leafHash: leafHash.toString('hex'), entry };
     },
     async receiptsOf(tenantId, object) {
       const rows = await database.inTenant(tenantId, (sql) => listEntries(sql, tenantId, object, MAX_RECEIPTS));
