@@ -205,7 +205,9 @@ test('every verb has its route; ids and queries are encoded', async () => {
   );
 });
 
-test('an endpoint that is none is wrong use', async () => {
+test('an endpoint that is none is wrong use, and so are limits without an end', async () => {
+  for (const options of [{ timeout_ms: 0 }, { timeout_ms: Number.NaN }, { max_attempts: 1e9 }, { max_wait_ms: -1 }])
+    assert.throws(() => new Photos(options), TypeError);
   await assert.rejects(new Photos({ endpoint: 'ftp://x' }).get('p'), TypeError);
   initLumina({ endpoint: 'ftp://x', on_warning: () => undefined });
   await assert.rejects(new Photos().get('p'), TypeError);

@@ -41,10 +41,17 @@ const PAGE = 100;
 /** Calls against one installation, under one key. */
 export class Photos {
   readonly #options: PhotosOptions;
+  readonly #limits: Limits;
   #key: { from: ApiKey | undefined; source: KeySource } | undefined;
 
+  /** @throws TypeError for a limit that is none */
   constructor(options: PhotosOptions = {}) {
     this.#options = options;
+    this.#limits = {
+      timeoutMs: within('timeout_ms', options.timeout_ms ?? 60_000, 1, 3_600_000),
+      maxAttempts: within('max_attempts', options.max_attempts ?? 4, 1, 20),
+      maxWaitMs: within('max_wait_ms', options.max_wait_ms ?? 60_000, 0, 3_600_000),
+    };
   }
 
   /** Registers a file by its hash; an image given here is hashed and stays where it is. */
@@ -140,14 +147,9 @@ export class Photos {
   }
 
   #ask(request: PhotoRequest): Promise<PhotoAnswer> {
-    const {
-      timeout_ms: timeoutMs = 60_000,
-      max_attempts: maxAttempts = 4,
-      max_wait_ms: maxWaitMs = 60_000,
-    } = this.#options;
-    const limits: Limits = { timeoutMs, maxAttempts, maxWaitMs };
+    const limits = this.#limits;
     const settings = this.#settings();
-    return ask(settings.endpoint, this.#keyOf(settings.apiKey, timeoutMs), limits, request);
+    return ask(settings.endpoint, this.#keyOf(settings.apiKey, limits.timeoutMs), limits, request);
   }
 
   #settings(): { endpoint: string; apiKey: ApiKey | undefined } {
@@ -176,6 +178,11 @@ export class Photos {
 
 /** The installation and key of `initLumina`, else of the environment. */
 export const photos: Photos = new Photos();
+
+function within(name: keyof PhotosOptions, value: number, least: number, most: number): number {
+  if (typeof value === 'number' && value >= least && value <= most) return value;
+  throw new TypeError(`Expected ${name} from ${least} to ${most} but received ${String(value)}.`);
+}
 
 const pathOf = (photoId: string): string => `/api/v1/photos/${encodeURIComponent(photoId)}`;
 

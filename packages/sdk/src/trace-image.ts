@@ -17,6 +17,9 @@ export const PROFILE_NEEDS: Readonly<Record<Profile, readonly (keyof ProtectOpti
   'ca-sb-942': ['aiProvider', 'aiSystem', 'aiSystemVersion'],
 };
 
+/** What a call decides itself; each of its pictures has an Idempotency-Key of its own. */
+type OwnOptions = 'traceId' | 'spanId' | 'idempotencyKey' | 'profile' | 'aiProvider' | 'aiSystem' | 'aiSystemVersion';
+
 export interface TraceImageOptions extends TraceLLMOptions {
   /** The model that is asked; it stands in the picture's credentials too. */
   model: string;
@@ -26,7 +29,7 @@ export interface TraceImageOptions extends TraceLLMOptions {
   /** Default `ai-generated`. */
   profile?: Profile;
   /** More for the protection: title, author, strength, … */
-  protect?: Omit<ProtectOptions, 'traceId' | 'spanId' | 'profile' | 'aiProvider' | 'aiSystem' | 'aiSystemVersion'>;
+  protect?: Omit<ProtectOptions, OwnOptions>;
   /** Publish each photo, so that copies without credentials lead anybody to them. Default false. */
   publish?: boolean;
   /** Default `throw`: no picture comes out unprotected. */
