@@ -1,6 +1,6 @@
-// Which subtrees are kept. Every fourth level is: beside the leaves that adds one hash in fifteen, and a proof over 10^7
-// leaves reads at most 16 neighbouring hashes for each of its covers' subtrees, 200 in all, instead of a path that is rewritten
-// with every leaf. Keeping all levels doubles the rows for reads that are not measurably faster.
+// Which subtrees are kept. Every fourth level is: beside the leaves that adds one hash in fifteen, written once when its
+// subtree is complete, and a subtree between two kept levels is folded from at most 8 neighbours. Keeping every level would
+// double the rows of the log; none, and a proof would read all leaves.
 import { nodeHash, type Cover, type Hash, type Subtree } from './tree.ts';
 
 const STRIDE = 4;
