@@ -222,6 +222,45 @@ const VARIABLES = {
       'How photographs are signed: ECDSA on P-256, or RSA-PSS with 3072 bits. A certificate for the other one is replaced at the next start; old pictures stay valid. See docs/guides/certificates.md.',
     read: asChoice('es256', 'ps256'),
   }),
+  c2paChainFile: optional({
+    name: 'LUMATRACE_C2PA_CHAIN_FILE',
+    kind: 'file',
+    description:
+      'Your own certificate for signing photographs: PEM, leaf first, its root last (or in the trust anchors). Needs the key file or the transit settings; read again when it changes. See docs/guides/certificates.md.',
+    read: asText,
+  }),
+  c2paKeyFile: optional({
+    name: 'LUMATRACE_C2PA_KEY_FILE',
+    kind: 'file',
+    description: 'The private key of that certificate: PEM without a passphrase, mode 0400.',
+    read: asText,
+  }),
+  c2paTransitUrl: optional({
+    name: 'LUMATRACE_C2PA_TRANSIT_URL',
+    kind: 'http(s)://…',
+    description:
+      'Instead of the key file: the transit engine of OpenBao or Vault that holds the key, with its mount, such as `https://bao.example:8200/v1/transit`. A private address must stand in `LUMATRACE_EGRESS_ALLOW`.',
+    read: asUrl('https', 'http'),
+  }),
+  c2paTransitKey: optional({
+    name: 'LUMATRACE_C2PA_TRANSIT_KEY',
+    kind: 'name',
+    description: 'Name of the key in the transit engine.',
+    read: asText,
+  }),
+  c2paTransitTokenFile: optional({
+    name: 'LUMATRACE_C2PA_TRANSIT_TOKEN_FILE',
+    kind: 'file',
+    description: 'Holds the token for the transit engine, readable by its owner alone; read at every request.',
+    read: asText,
+  }),
+  trustAnchorsFile: optional({
+    name: 'LUMATRACE_TRUST_ANCHORS_FILE',
+    kind: 'file',
+    description:
+      'PEM of roots that are believed about signers besides our own, such as the C2PA trust list; read again when it changes.',
+    read: asText,
+  }),
   softBindingAlg: withDefault('org.lumatrace.watermark.1', {
     name: 'LUMATRACE_SOFT_BINDING_ALG',
     kind: 'name',

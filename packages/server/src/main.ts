@@ -1,7 +1,7 @@
 // The composition root: the one file that knows every room. `up` builds them in order, `backup` and `restore` the few they need.
 import { spawn } from 'node:child_process';
 import { createServer, type AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino, destination, type Logger } from 'pino';
 import { createAccess, type Access } from './access/access.ts';
@@ -48,6 +48,9 @@ import { upkeepTelemetry } from './ingest/upkeep.ts';
 import { createWatch, type Watch } from './isolation/watch.ts';
 import { createInstallationKeys } from './keys/installation-keys.ts';
 import { kekFromBytes } from './keys/kek.ts';
+import { createBrought, openKeyFile, type BroughtSource } from './keys/brought.ts';
+import { openTransit } from './keys/transit.ts';
+import { watchAnchors } from './keys/trust-anchors.ts';
 import { createKeyInventory } from './keys/key-inventory.ts';
 import { createPhotoCredentials, type PhotoCredentials } from './keys/photo-credentials.ts';
 import { createRevocations } from './keys/revocation.ts';
@@ -134,6 +137,7 @@ interface House {
   metricIngest: MetricIngest;
   explore: Explore;
   photoCredentials: PhotoCredentials;
+  brought: BroughtSource | undefined;
   timestamps: Timestamps;
   photos: PhotosRoom & ResolutionRoom;
   transparency: Log;
@@ -443,6 +447,9 @@ function photos(house: House): Part {
     name: 'photos',
     async start() {
       const { database } = house.storage;
+      const warn = (warning: object): void => house.log.warn(warning, 'certificates');
+      const brought = broughtCertificate(house, warn);
+      house.brought = brought;
       const credentials = createPhotoCredentials({
         database,
         signer: house.signer,
@@ -450,6 +457,8 @@ function photos(house: House): Part {
         organization: config.organization,
         softBindingAlg: config.softBindingAlg,
         alg: config.c2paAlg,
+        ...(brought && { brought }),
+        ...(config.trustAnchorsFile && { furtherAnchorsPem: watchAnchors(config.trustAnchorsFile, warn) }),
       });
       await credentials.renew();
       const timestamps = await startTimestamps(house, credentials);
@@ -478,6 +487,27 @@ function photos(house: House): Part {
   };
 }
 
+/** The operator's own certificate, when one is named: with its key in a file or in a transit engine. */
+function broughtCertificate(
+  { config, signer }: House,
+  onWarning: (warning: object) => void,
+): BroughtSource | undefined {
+  const { c2paChainFile: chainFile, c2paKeyFile: keyFile, egressAllow } = config;
+  const { c2paTransitUrl: url, c2paTransitKey: key, c2paTransitTokenFile: tokenFile } = config;
+  const hasTransit = url !== undefined && key !== undefined && tokenFile !== undefined;
+  const named = [keyFile, url, key, tokenFile].some((one) => one !== undefined);
+  if (chainFile === undefined && !named) return undefined;
+  if (chainFile === undefined || hasTransit === (keyFile !== undefined) || (!hasTransit && (url ?? key ?? tokenFile)))
+    throw new UsageError(
+      'Expected LUMATRACE_C2PA_CHAIN_FILE with either LUMATRACE_C2PA_KEY_FILE or all of LUMATRACE_C2PA_TRANSIT_URL, _KEY and _TOKEN_FILE.',
+    );
+  if (keyFile !== undefined)
+    return createBrought({ chainFile, alsoWatched: [keyFile], open: openKeyFile(signer, resolve(keyFile)), onWarning });
+  const egress = createEgress({ allow: egressAllow });
+  const open = openTransit({ url: url as string, key: key as string, tokenFile: tokenFile as string, egress });
+  return createBrought({ chainFile, alsoWatched: [], open, onWarning });
+}
+
 async function startTimestamps({ config, storage, signer }: House, credentials: PhotoCredentials): Promise<Timestamps> {
   const { tsa, tsaAnchorsFile, organization, egressAllow } = config;
   if (tsa !== 'own' && tsa !== 'off' && tsaAnchorsFile === undefined)
@@ -489,7 +519,7 @@ async function startTimestamps({ config, storage, signer }: House, credentials: 
         : tsa === 'own'
           ? { own: createOwnAuthority({ database: storage.database, signer, organization }) }
           : { ask: createTimestampClient(tsa, createEgress({ allow: egressAllow })) },
-    ownAnchorsPem: async () => (await credentials.manifest()).trustAnchorsPem,
+    ownAnchorsPem: async () => (await credentials.manifest()).ownAnchorsPem,
     furtherAnchorsPem: await readAnchors(tsaAnchorsFile),
   });
   await timestamps.renew();
@@ -607,7 +637,12 @@ function routesOf(house: House): Route[] {
       revocations: createRevocations({ database: storage.database }),
       renew: () => house.photoCredentials.renew(),
     }),
-    ...keyInventoryRoutes({ keyInventory: createKeyInventory({ database: storage.database }) }),
+    ...keyInventoryRoutes({
+      keyInventory: createKeyInventory({
+        database: storage.database,
+        brought: async () => house.brought?.shown() ?? null,
+      }),
+    }),
     ...auditRoutes({ access: house.access }),
     ...operationsRoutes({
       access: house.access,

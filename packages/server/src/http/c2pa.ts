@@ -178,9 +178,9 @@ export function c2paRoutes({ room, publicUrl }: C2paRoutesOptions): Route[] {
       answers: { 200: { description: 'PEM certificates.', contentType: 'application/x-pem-file' } },
       handle: () =>
         answering(async () => {
-          const { trustAnchorsPem } = await room.manifestCredentials();
+          const { ownAnchorsPem, trustAnchorsPem } = await room.manifestCredentials();
           const headers = { ...OPEN_TO_PAGES, 'content-type': 'application/x-pem-file' };
-          return new Response(trustAnchorsPem, { headers });
+          return new Response(ownAnchorsPem ?? trustAnchorsPem, { headers });
         }),
     }),
     route({

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Signer } from '@lumatrace/provenance/signer.ts';
 import type { Database, Sql } from '../storage/database.ts';
 import { insertPhotoKey, listPhotoKeys, lockPhotoKeys, type PhotoKeyRow } from '../storage/postgres/photo-keys.ts';
+import type { BroughtSource } from './brought.ts';
 import { CERTIFICATE_DAYS, createRoot, issueCa, issueLeaf, type Root } from './certificates.ts';
 import type { SignerProcess } from './signer/client.ts';
 
@@ -20,6 +21,10 @@ export interface PhotoCredentialsOptions {
   softBindingAlg: string;
   /** How leaves sign from the next one on, and a leaf that signs otherwise is due at once. ES256 when absent. */
   alg?: ClaimAlgorithm;
+  /** What signs in place of a leaf made here: the operator's own certificate. */
+  brought?: BroughtSource;
+  /** PEM of further roots that are believed about signers; read whenever keys are. */
+  furtherAnchorsPem?: () => Promise<string>;
   nowMs?: () => number;
 }
 
@@ -30,7 +35,10 @@ export type ClaimAlgorithm = 'es256' | 'ps256';
 export interface ManifestIdentity {
   kid: string;
   signer: Signer;
+  /** Whom this installation believes about signers: its own roots, and those that the operator names. */
   trustAnchorsPem: string;
+  /** Its own roots alone, with that of a certificate that was brought. */
+  ownAnchorsPem: string;
   revocations: readonly { certificateSha256: string; revokedAt: Date }[];
   softBindingAlg: string;
 }
@@ -101,16 +109,24 @@ export function createPhotoCredentials(options: PhotoCredentialsOptions): PhotoC
     await signer.load(leaf.kid, leaf.wrappedPrivate as Buffer);
     await signer.load(registration.kid, registration.wrappedPrivate as Buffer);
     const chain = [leaf, ca].map((row) => derOf(row.certificatePem as string));
+    const furtherAnchorsPem = (await options.furtherAnchorsPem?.()) ?? '';
+    const made = {
+      kid: leaf.kid,
+      signer: signer.signer(leaf.kid, algorithmOf(leaf), chain),
+      endsAt: leaf.expiresAt as Date,
+    };
+    const brought = await options.brought?.current(furtherAnchorsPem);
+    const { kid, signer: door, endsAt } = brought ?? made;
+    const roots = rows.filter((row) => row.purpose === 'root').map((row) => row.certificatePem);
+    const ownAnchorsPem = [...roots, ...(brought?.rootPem ? [brought.rootPem] : [])].join('\n');
     return {
       atMs: nowMs(),
-      manifestEnds: leaf.expiresAt as Date,
+      manifestEnds: endsAt,
       manifest: {
-        kid: leaf.kid,
-        signer: signer.signer(leaf.kid, algorithmOf(leaf), chain),
-        trustAnchorsPem: rows
-          .filter((row) => row.purpose === 'root')
-          .map((row) => row.certificatePem)
-          .join('\n'),
+        kid,
+        signer: door,
+        ownAnchorsPem,
+        trustAnchorsPem: furtherAnchorsPem === '' ? ownAnchorsPem : `${ownAnchorsPem}\n${furtherAnchorsPem}`,
         revocations: rows
           .filter((row) => row.revokedAt !== null && row.certificatePem !== null)
           .map((row) => ({

@@ -12,7 +12,8 @@ export interface ResolutionRoom extends IdentifyRoom {
   database: Database;
   /** Name of the watermark's algorithm in this installation's manifests. */
   softBindingAlg: string;
-  manifestCredentials(): Promise<Pick<ManifestCredentials, 'trustAnchorsPem'>>;
+  /** `ownAnchorsPem`: without the roots of others that are believed here. */
+  manifestCredentials(): Promise<Pick<ManifestCredentials, 'trustAnchorsPem'> & { ownAnchorsPem?: string }>;
 }
 
 export interface ManifestMatch {

@@ -4,6 +4,7 @@ import {
   constants,
   createHash,
   createPrivateKey,
+  createPublicKey,
   createSecretKey,
   generateKeyPair,
   sign,
@@ -11,7 +12,7 @@ import {
   type KeyObject,
   type SignKeyObjectInput,
 } from 'node:crypto';
-import { chmodSync } from 'node:fs';
+import { chmodSync, closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import {
@@ -102,12 +103,66 @@ class KeyRing {
     }
   }
 
+  /** The id is the SHA-256 of the public key: a file that was replaced meanwhile never signs for another certificate. */
+  open(kid: string, path: string): Buffer {
+    const key = readKeyFile(path);
+    const alg = algorithmOf(key);
+    const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
+    if (createHash('sha256').update(spki).digest('base64url') !== kid)
+      throw new Refusal(
+        'KEY_MISMATCH',
+        `Expected the private key of the leaf certificate in ${path} but it is another one.`,
+      );
+    if (this.#keys.size >= MAX_KEYS) throw new Refusal('KEY_REFUSED', `Expected at most ${MAX_KEYS} keys`);
+    if (!this.#keys.has(kid)) this.#keys.set(kid, { alg, key, wrappedSha256: FROM_FILE });
+    return spki;
+  }
+
   async sign(kid: string, tbs: Buffer): Promise<Buffer> {
     const open = this.#keys.get(kid);
     if (open === undefined) throw new Refusal('UNKNOWN_KEY', 'No key of this id is loaded');
     const { digest, options } = SCHEMES[open.alg];
     return signAsync(digest, tbs, { key: open.key, ...options });
   }
+}
+
+const FROM_FILE = 'file';
+const MAX_KEY_FILE_BYTES = 16_384;
+const OWNER_READS = 0o400;
+
+function readKeyFile(path: string): KeyObject {
+  let file: number;
+  try {
+    file = openSync(path, 'r');
+  } catch {
+    throw new Refusal('KEY_REFUSED', `The key file ${path} cannot be opened.`);
+  }
+  const pem = Buffer.alloc(MAX_KEY_FILE_BYTES);
+  try {
+    const { mode, size } = fstatSync(file);
+    if ((mode & 0o777) !== OWNER_READS)
+      throw new Refusal(
+        'KEY_MODE',
+        `Expected mode 0400 on ${path} but it is 0${(mode & 0o777).toString(8)}: chmod 0400.`,
+      );
+    if (size > MAX_KEY_FILE_BYTES)
+      throw new Refusal('KEY_REFUSED', `Expected at most ${MAX_KEY_FILE_BYTES} bytes in ${path}.`);
+    const length = readSync(file, pem, 0, MAX_KEY_FILE_BYTES, 0);
+    return createPrivateKey(pem.subarray(0, length));
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    throw new Refusal('KEY_REFUSED', `Expected one private key in PEM without a passphrase in ${path}.`);
+  } finally {
+    closeSync(file);
+    pem.fill(0);
+  }
+}
+
+function algorithmOf({ asymmetricKeyType: type, asymmetricKeyDetails: details = {} }: KeyObject): KeyAlgorithm {
+  if (type === 'ec' && details.namedCurve === 'prime256v1') return 'es256';
+  if (type === 'ed25519') return 'ed25519';
+  if (type === 'rsa' && (details.modulusLength ?? 0) >= RSA_BITS) return 'ps256';
+  throw new Refusal('KEY_REFUSED', `Expected a key on P-256, Ed25519, or RSA of at least ${RSA_BITS} bits.`);
 }
 
 async function answer(ring: KeyRing, request: Request): Promise<Response> {
@@ -121,6 +176,8 @@ async function answer(ring: KeyRing, request: Request): Promise<Response> {
       case 'load':
         ring.load(request.kid, Buffer.from(request.wrapped, 'base64'));
         return { id, ok: true };
+      case 'open':
+        return { id, ok: true, spki: ring.open(request.kid, request.path).toString('base64') };
       case 'sign': {
         const signature = await ring.sign(request.kid, Buffer.from(request.tbs, 'base64'));
         return { id, ok: true, signature: signature.toString('base64') };
@@ -137,12 +194,13 @@ async function answer(ring: KeyRing, request: Request): Promise<Response> {
 // every field by its type, before anything is done with it; throws ProtocolError
 function asRequest(message: unknown): Request {
   if (typeof message !== 'object' || message === null) throw new ProtocolError('Expected an object in a frame');
-  const { id, op, token, alg, kid, wrapped, tbs } = message as Record<string, unknown>;
+  const { id, op, token, alg, kid, wrapped, tbs, path } = message as Record<string, unknown>;
   if (typeof id !== 'number' || !Number.isSafeInteger(id)) throw new ProtocolError('Expected a number as id');
   if (op === 'hello' && typeof token === 'string') return { id, op, token };
   const algorithm = KEY_ALGORITHMS.find((known) => known === alg);
   if (op === 'generate' && algorithm !== undefined) return { id, op, alg: algorithm };
   if (op === 'load' && typeof kid === 'string' && typeof wrapped === 'string') return { id, op, kid, wrapped };
+  if (op === 'open' && typeof kid === 'string' && typeof path === 'string') return { id, op, kid, path };
   if (op === 'sign' && typeof kid === 'string' && typeof tbs === 'string') return { id, op, kid, tbs };
   throw new ProtocolError('Expected a known request');
 }

@@ -21,7 +21,7 @@ import {
 /** The signer refused, or could not be reached in time. */
 export class SignerError extends Error {
   /** UNAVAILABLE: try again later. The others: this request is wrong and will stay so. */
-  readonly code: 'UNAVAILABLE' | 'UNKNOWN_KEY' | 'KEY_REFUSED' | 'BAD_REQUEST';
+  readonly code: 'UNAVAILABLE' | 'UNKNOWN_KEY' | 'KEY_REFUSED' | 'KEY_MODE' | 'KEY_MISMATCH' | 'BAD_REQUEST';
   constructor(code: SignerError['code'], message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'SignerError';
@@ -80,6 +80,7 @@ export class SignerProcess {
   readonly #wrappingKey: KeyObject;
   readonly #pending = new Map<number, Pending>();
   readonly #loaded = new Map<string, Buffer>();
+  readonly #opened = new Map<string, string>();
   #socketPath = '';
   #temporaryDirectory: string | null = null;
   #running: Running | null = null;
@@ -126,6 +127,17 @@ export class SignerProcess {
     if (this.#loaded.get(kid)?.equals(wrapped) === true) return;
     await this.#ask({ op: 'load', kid, wrapped: wrapped.toString('base64') });
     this.#loaded.set(kid, wrapped);
+  }
+
+  /**
+   * Opens a key file (PEM, mode 0400) in the signer, again after restarts; `kid` is the SHA-256 of its public key. The file is read there alone.
+   * @returns its public key, SubjectPublicKeyInfo. @throws SignerError KEY_MODE, KEY_MISMATCH, KEY_REFUSED
+   */
+  async open(kid: string, path: string): Promise<Buffer> {
+    const { spki } = await this.#ask({ op: 'open', kid, path });
+    if (spki === undefined) throw unavailable('Expected a public key from the signer');
+    this.#opened.set(kid, path);
+    return Buffer.from(spki, 'base64');
   }
 
   /** Signs in the way that the key was generated for. @throws SignerError */
@@ -272,6 +284,7 @@ export class SignerProcess {
     socket.write(encodeFrame({ id: 0, op: 'hello', token }));
     for (const [kid, wrapped] of this.#loaded)
       socket.write(encodeFrame({ id: 0, op: 'load', kid, wrapped: wrapped.toString('base64') }));
+    for (const [kid, path] of this.#opened) socket.write(encodeFrame({ id: 0, op: 'open', kid, path }));
     return socket;
   }
 

@@ -21,6 +21,8 @@ export type Request =
   | { readonly id: number; readonly op: 'hello'; readonly token: string }
   | { readonly id: number; readonly op: 'generate'; readonly alg: KeyAlgorithm }
   | { readonly id: number; readonly op: 'load'; readonly kid: string; readonly wrapped: string }
+  /** A key file of the operator's: its bytes are read in the signer process alone. Answered with `spki`. */
+  | { readonly id: number; readonly op: 'open'; readonly kid: string; readonly path: string }
   | { readonly id: number; readonly op: 'sign'; readonly kid: string; readonly tbs: string };
 
 /** Bytes are base64. */
@@ -34,7 +36,7 @@ export type Response =
     }
   | { readonly id: number; readonly ok: false; readonly code: RefusalCode; readonly message: string };
 
-export type RefusalCode = 'UNKNOWN_KEY' | 'KEY_REFUSED' | 'BAD_REQUEST';
+export type RefusalCode = 'UNKNOWN_KEY' | 'KEY_REFUSED' | 'KEY_MODE' | 'KEY_MISMATCH' | 'BAD_REQUEST';
 
 /** What the signer reads once, as one line of JSON, on its standard input; the input then stays open as its lifeline. */
 export interface StartLine {
