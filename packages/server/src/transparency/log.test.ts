@@ -1,7 +1,11 @@
 // The log on a real PostgreSQL: many writers, several sequencers, crashes in between, and nobody who can change it.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { logOfPem, readCheckpoint } from '@lumatrace/provenance/log/checkpoint.ts';
 import { checkReceipt, hashesOf, type Receipt } from '@lumatrace/provenance/log/receipt.ts';
 import { isConsistent } from '@lumatrace/provenance/log/tree.ts';
@@ -10,6 +14,7 @@ import { testDatabase } from '../test/harness.ts';
 import { openLog, type Log } from './log.ts';
 import { signerHere } from './signer.fixture.ts';
 
+const CHILD = fileURLToPath(new URL('./sequencer.fixture.ts', import.meta.url));
 const db = await testDatabase({ maxConnections: 12 });
 after(() => db.close());
 const { database } = db;
@@ -102,6 +107,34 @@ test('a signer that fails after leaves came leaves them without a checkpoint; th
   await log.sequence();
   assert.equal((await checkpointOf()).size, size + 1);
   assert.equal((await log.inclusionOf(Buffer.from(early.leafHash, 'hex')))?.leafIndex, size);
+});
+
+test('processes killed in the middle of writing and sequencing lose nothing that they acknowledged', async () => {
+  const given = JSON.stringify({ app: db.app, owner: db.owner, tenantId });
+  const before = await checkpointOf();
+  const acknowledged: string[] = [];
+  for (let round = 0; round < 3; round++) {
+    const child = spawn(process.execPath, [CHILD, given], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    while (child.exitCode === null && text.split('\n').length < 40 * (round + 1)) await sleep(5);
+    assert.equal(child.exitCode, null, 'it runs until it is killed');
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    acknowledged.push(...text.split('\n').filter((line) => line.length === 64));
+  }
+  await log.sequence();
+  const now = await checkpointOf();
+  const { leaves } = await log.leaves(before.size, 5_000);
+  const held = leaves.map((hash) => hash.toString('hex'));
+  assert.equal(new Set(held).size, now.size - before.size, 'no gap, nothing twice');
+  const lost = acknowledged.filter((hash) => !held.includes(hash));
+  assert.deepEqual(lost, []);
+  const { rows } = await database.inTenant(tenantId, (sql) =>
+    sql.query<{ n: string }>('select count(*) as n from log_entries'),
+  );
+  assert.equal(Number(rows[0]?.n), now.size, 'an entry for every leaf');
+  assert.ok(isConsistent(before, now, hashesOf((await log.consistency(before.size, now.size)).proof)));
 });
 
 test('a sequencer that dies in its transaction gives everything back', async () => {
