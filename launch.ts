@@ -38,6 +38,7 @@ const SERVER = 'packages/server/src/main.ts';
 const PROGRAMS = new Map([
   ['up', SERVER],
   ['backup', SERVER],
+  ['doctor', SERVER],
   ['keys', SERVER],
   ['prices', SERVER],
   ['restore', SERVER],

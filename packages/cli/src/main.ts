@@ -11,6 +11,7 @@ const COMMANDS = new Map<string, () => Promise<{ command: Command }>>([
   ['bench', () => import('./commands/bench.ts')],
   ['demo', () => import('./commands/demo.ts')],
   ['inspect', () => import('./commands/inspect.ts')],
+  ['log', () => import('./commands/log.ts')],
   ['protect', () => import('./commands/protect.ts')],
   ['test', () => import('./commands/test.ts')],
   ['verify', () => import('./commands/verify.ts')],
@@ -20,6 +21,7 @@ const COMMANDS = new Map<string, () => Promise<{ command: Command }>>([
 const SERVER_COMMANDS = [
   ['up', 'start everything, installing what is missing'],
   ['backup', 'write one encrypted, consistent file of all data'],
+  ['doctor', 'check whether this installation is safe, and how to mend what is not'],
   ['keys', 'list the keys of the installation, or give the watermark new lines'],
   ['prices', 'put another price table in use, from a file or a pinned address'],
   ['restore', 'read such a file back into an empty installation'],

@@ -287,6 +287,13 @@ const VARIABLES = {
     description: 'Private and loopback addresses that outgoing requests may reach.',
     read: asHostsWithPort,
   }),
+  profile: withDefault('standard', {
+    name: 'LUMATRACE_PROFILE',
+    kind: 'standard or production',
+    description:
+      'production refuses to start while a check of `doctor` fails, and says how to mend each. See docs/guides/hardening.md.',
+    read: asChoice('standard', 'production'),
+  }),
   securityContact: optional({
     name: 'LUMATRACE_SECURITY_CONTACT',
     kind: 'URL or e-mail',
@@ -397,6 +404,19 @@ Ctrl-C stops it in order; a second Ctrl-C at once. Exit codes: 0 stopped, 1 coul
     more: `The file is encrypted under the key in FOLDER/kek, and that key is not in it: keep a copy of the key elsewhere.
 "-" writes to standard output. Exit codes: 0 written, 1 not, 2 wrong use.`,
   },
+  doctor: {
+    summary: 'Checks whether this installation is safe, and says how to mend what is not; works while LumaTrace runs.',
+    usage: 'doctor [--json] [--host ADDRESS] [--data FOLDER] [--kek FILE]',
+    words: [],
+    flags: [
+      { name: 'json', description: 'for machines: findings and settings, secrets only said to be set' },
+      { name: 'host', takes: 'ADDRESS', overrides: 'host', description: 'as given to up' },
+      DATA,
+      { name: 'kek', takes: 'FILE', overrides: 'kekFile', description: 'the key, when it is not FOLDER/kek' },
+    ],
+    more: `Every check is ok, warning, failed or unknown (it could not be looked at). With LUMATRACE_PROFILE=production, "up"
+refuses to start while one fails. Exit codes: 0 none failed, 1 one failed, 2 wrong use.`,
+  },
   restore: {
     summary: 'Reads a backup into an empty data folder, or an empty database named by DATABASE_URL.',
     usage: 'restore FILE [--data FOLDER] [--kek FILE]',
@@ -451,6 +471,8 @@ export interface Invocation {
   demo: boolean;
   /** A copy of the key for `restore`. */
   givenKek?: string;
+  /** Of `doctor`: answer for a machine. */
+  json?: true;
   /** Of `keys revoke`, as written. */
   at?: string;
   reason?: string;
@@ -495,6 +517,7 @@ export function readInvocation(
     words,
     demo: values['demo'] === true,
     ...(typeof givenKek === 'string' && { givenKek }),
+    ...(values['json'] === true && { json: true as const }),
     ...(typeof values['at'] === 'string' && { at: values['at'] }),
     ...(typeof values['reason'] === 'string' && { reason: values['reason'] }),
   };

@@ -10,6 +10,7 @@ import { backupCommand, restoreCommand, storageToRead } from './archive.ts';
 import { readInvocation, unknownVariables, UsageError, type Config, type Invocation } from './config.ts';
 import { keysCommand } from './keys-command.ts';
 import { checkKek, isKeyed, kekPath, openKek, takeDataFolder, type OpenedKek } from './data-folder.ts';
+import { doctorCommand, refuseUnsafe } from './doctor/doctor.ts';
 import { auditRoutes } from './http/audit.ts';
 import { authRoutes } from './http/auth.ts';
 import { c2paRoutes } from './http/c2pa.ts';
@@ -112,6 +113,7 @@ const COMMANDS: Record<Invocation['command'], (invocation: Invocation) => Promis
   up: ({ config, demo }) => up(config, demo),
   backup: backupCommand,
   restore: restoreCommand,
+  doctor: doctorCommand,
   prices: pricesCommand,
   keys: keysCommand,
 };
@@ -187,7 +189,9 @@ function startDemo({ config }: House): void {
 /** In the order of starting; stopped in reverse. */
 const PARTS: ReadonlyArray<(house: House) => Part> = [
   dataFolder,
+  conditions,
   database,
+  databaseConditions,
   signer,
   access,
   telemetry,
@@ -202,6 +206,24 @@ function dataFolder(house: House): Part {
     name: 'the data folder',
     start: async () => void (house.lock = await takeDataFolder(house.config.dataDir)),
     stop: () => house.lock.release(),
+  };
+}
+
+/** What the production profile refuses, before the database starts. */
+function conditions({ config }: House): Part {
+  return {
+    name: 'the conditions',
+    start: () => refuseUnsafe(config, process.env),
+    stop: () => Promise.resolve(),
+  };
+}
+
+/** The same with what the database tells of itself. */
+function databaseConditions(house: House): Part {
+  return {
+    name: 'the conditions of the database',
+    start: () => refuseUnsafe(house.config, process.env, house.storage.database),
+    stop: () => Promise.resolve(),
   };
 }
 

@@ -1,0 +1,108 @@
+// Looks at an installation: settings, files, limits, and the database through the connections that LumaTrace uses.
+import { randomBytes } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { unknownVariables, type Config } from '../config.ts';
+import { kekPath, readKek } from '../data-folder.ts';
+import { APP_ROLE, Database, sqlState } from '../storage/database.ts';
+import type { DatabaseFacts, Facts, Permissions } from './checks.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** invalid_password and invalid_authorization_specification; any other failure says nothing about passwords. */
+const REFUSED_LOGIN = new Set(['28P01', '28000']);
+
+/** Everything but the database. */
+export async function installationFacts(config: Config, environment: Environment): Promise<Facts> {
+  const kekFile = kekPath(config.dataDir, config.kekFile);
+  const [dataDir, kekPermissions, kekBytes, firstRun, coreLimit] = await Promise.all([
+    permissionsOf(config.dataDir),
+    permissionsOf(kekFile),
+    // a key that is none is told by the start itself
+    readKek(kekFile).catch(() => undefined),
+    permissionsOf(join(config.dataDir, 'first-run.json')),
+    coreLimitOfThisProcess(),
+  ]);
+  return {
+    nodeVersion: process.version,
+    now: new Date(),
+    host: config.host,
+    publicUrl: config.publicUrl,
+    isTls: false,
+    hasTrustedProxies: config.trustedProxies.length > 0,
+    databaseUrls: [config.databaseUrl, config.databaseDirectUrl].filter((url) => url !== undefined),
+    metricsToken: config.metricsToken,
+    hasSecurityContact: config.securityContact !== undefined,
+    unknownVariables: unknownVariables(environment),
+    dataDir,
+    kek: kekPermissions === undefined || kekBytes === undefined ? undefined : { ...kekPermissions, bytes: kekBytes },
+    hasFirstRunFile: firstRun !== undefined,
+    coreLimit,
+  };
+}
+
+/** Asks as the owner, and over TCP also with a wrong password. @throws DatabaseUnavailable */
+export async function databaseFacts(database: Database, databaseUrl: string | undefined): Promise<DatabaseFacts> {
+  const startedMs = Date.now();
+  const { settings, now, isAppRoleMighty } = await database.inSystem(async (sql) => {
+    const clock = await sql.query<{ now: Date }>('select clock_timestamp() as now');
+    const answeredMs = Date.now();
+    const { rows } = await sql.query<{ name: string; setting: string }>(
+      `
+        select name, setting
+        from pg_settings
+        where name in ('fsync', 'full_page_writes', 'synchronous_commit', 'server_version_num')
+      `,
+    );
+    const role = await sql.query<{ mighty: boolean }>(
+      'select rolsuper or rolbypassrls as mighty from pg_roles where rolname = $1',
+      [APP_ROLE],
+    );
+    return {
+      settings: Object.fromEntries(rows.map(({ name, setting }) => [name, setting])),
+      now: { theirs: clock.rows[0]?.now.getTime() ?? Number.NaN, answeredMs },
+      isAppRoleMighty: role.rows[0]?.mighty === true,
+    };
+  });
+  const skewErrorMs = (now.answeredMs - startedMs) / 2;
+  const takesAnyPassword = databaseUrl === undefined ? undefined : await letsAnybodyIn(databaseUrl);
+  return {
+    settings,
+    isAppRoleMighty,
+    skewMs: now.theirs - (startedMs + skewErrorMs),
+    skewErrorMs,
+    ...(takesAnyPassword !== undefined && { takesAnyPassword }),
+  };
+}
+
+/** Undefined where a password is not what lets us in: a Unix socket, or a client certificate. */
+async function letsAnybodyIn(databaseUrl: string): Promise<boolean | undefined> {
+  const url = new URL(databaseUrl);
+  const host = url.searchParams.get('host') ?? decodeURIComponent(url.hostname);
+  if (host === '' || host.startsWith('/') || url.searchParams.has('sslcert')) return undefined;
+  url.password = randomBytes(16).toString('hex');
+  const at = { connectionString: url.href };
+  const database = new Database({ app: at, owner: at, maxConnections: 2 });
+  try {
+    await database.inSystem((sql) => sql.query('select 1'));
+    return true;
+  } catch (error) {
+    const state = sqlState((error as Error).cause ?? error);
+    return REFUSED_LOGIN.has(state ?? '') ? false : undefined;
+  } finally {
+    await database.close();
+  }
+}
+
+async function permissionsOf(path: string): Promise<Permissions | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) return undefined;
+  return { path, mode: found.mode, isOurs: found.uid === (process.geteuid?.() ?? found.uid) };
+}
+
+async function coreLimitOfThisProcess(): Promise<number | undefined> {
+  const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '');
+  const soft = /^Max core file size\s+(\S+)/m.exec(limits)?.[1];
+  if (soft === undefined) return undefined;
+  return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
+}
