@@ -49,6 +49,12 @@ test('protect --receipt writes what verify --proof believes, and nothing that wa
   assert.equal(believed.code, 0, believed.stdout + believed.stderr);
   assert.match(believed.stdout, /holds an entry about this file[^]*photo\.protect photo:/);
 
+  const watch = ['log', at('kept.checkpoint'), '--log-key', at('log.pem'), '--url', instance.url, '--write'];
+  assert.equal((await run(watch)).code, 0);
+  const grown = await run(watch);
+  assert.equal(grown.code, 0, grown.stdout + grown.stderr);
+  assert.match(grown.stdout, /only grown/);
+
   const without = await run(['verify', picture, '--proof', receipt]);
   assert.equal(without.code, 3, without.stdout);
 
