@@ -102,3 +102,10 @@ test('the answer holds neither wrapped nor public key bytes', async () => {
     for (const encoding of ['hex', 'base64', 'base64url'] as const)
       assert.ok(!text.includes(bytes.toString(encoding).slice(0, 60)));
 });
+
+test('the key of the transparency log is listed by what the log is named after', async () => {
+  const [key, ...more] = (await inventory(await room.newTenant())).filter(({ kind }) => kind === 'log');
+  assert.equal(more.length, 0);
+  assert.equal(`lumatrace/log/${key?.id}`, room.log.identity.origin);
+  assert.equal(key?.state, 'active');
+});

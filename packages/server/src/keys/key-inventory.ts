@@ -15,6 +15,7 @@ export const KEY_KINDS = [
   'c2pa-brought',
   'registration',
   'time-stamping',
+  'log',
   'token',
   'secret',
   'tenant-data',
@@ -72,6 +73,7 @@ const KIND: Readonly<Record<InstallationKeyRow['kind'], KeyKind>> = {
   leaf: 'c2pa-leaf',
   registration: 'registration',
   'time-stamping': 'time-stamping',
+  log: 'log',
   token: 'token',
   secret: 'secret',
 };

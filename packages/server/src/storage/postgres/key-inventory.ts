@@ -2,8 +2,8 @@
 import type { Sql } from '../database.ts';
 
 export interface InstallationKeyRow {
-  kind: 'root' | 'issuing-ca' | 'leaf' | 'registration' | 'time-stamping' | 'token' | 'secret';
-  /** kid, or `name:version` of a secret. */
+  kind: 'root' | 'issuing-ca' | 'leaf' | 'registration' | 'time-stamping' | 'log' | 'token' | 'secret';
+  /** kid, `name:version` of a secret, or what the log's origin ends in. */
   id: string;
   createdAt: Date;
   endsAt: Date | null;
@@ -22,6 +22,10 @@ export async function listInstallationInventory(sql: Sql): Promise<InstallationK
       union all
       select 'token', kid, created_at, retired_at, null, state
       from signing_keys
+      union all
+      -- the key's 32 bytes stand behind 12 of its form
+      select 'log', encode(substring(sha256(substring(public_spki from 13)) for 16), 'hex'), created_at, null, null, null
+      from log_key
       union all
       select 'secret', name || ':' || version, created_at, null, null, null
       from installation_keys
