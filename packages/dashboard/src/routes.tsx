@@ -164,10 +164,17 @@ const protectRoute = createRoute({
   component: lazyRouteComponent(() => import('./pages/photos/protect.tsx'), 'ProtectPage'),
 });
 
+/** What the workbench can show alone; `GROUPS` of its list says what they mean. */
+export const VERDICT_GROUPS = ['authentic', 'derived', 'not-authentic', 'unchecked'] as const;
+export type VerdictGroup = (typeof VERDICT_GROUPS)[number];
+
 export const verifyRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: '/photos/verify',
-  validateSearch: (raw: Raw): { photo?: string } => text(raw, 'photo'),
+  validateSearch: (raw: Raw): { photo?: string; verdict?: VerdictGroup } => ({
+    ...text(raw, 'photo'),
+    ...oneOf(raw, 'verdict', VERDICT_GROUPS),
+  }),
   component: lazyRouteComponent(() => import('./pages/photos/verify.tsx'), 'VerifyPage'),
 });
 

@@ -211,6 +211,17 @@ export function verifyImage(file: File, photoId: string, signal?: AbortSignal): 
   return fetchJson('/api/v1/photos/verify', { method: 'POST', form, signal });
 }
 
+/** Photos that a picture shows, by its pixels alone. */
+export interface Identified {
+  matches: { kind: 'watermark' | 'fingerprint'; photoId: string }[];
+}
+
+export function identifyImage(file: File, signal?: AbortSignal): Promise<Identified> {
+  const form = new FormData();
+  form.set('image', file);
+  return fetchJson('/api/v1/photos/identify', { method: 'POST', form, signal });
+}
+
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/i;
 
 /** The photo id that a download of ours carries in its name (`harbour.<photoId>.jpg`). */

@@ -21,7 +21,7 @@ export function Choice<Value extends string>({ label, value, options, onChange }
         <RadioGroup.Item
           key={option}
           value={option}
-          className="rounded-sm px-2.5 text-sm text-ink-2 hover:text-ink data-[state=checked]:bg-selected data-[state=checked]:font-medium data-[state=checked]:text-accent"
+          className="rounded-sm px-2.5 text-sm whitespace-nowrap text-ink-2 hover:text-ink data-[state=checked]:bg-selected data-[state=checked]:font-medium data-[state=checked]:text-accent"
         >
           {text}
         </RadioGroup.Item>

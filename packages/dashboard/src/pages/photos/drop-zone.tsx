@@ -1,18 +1,22 @@
 // Where pictures are dropped, chosen or pasted. Checks type and size before anything is read.
-import { ImageUp } from 'lucide-react';
+import { FolderOpen, ImageUp } from 'lucide-react';
 import { useEffect, useId, useRef, useState, type DragEvent, type ReactNode } from 'react';
 import { IMAGE_TYPES, MAX_IMAGE_BYTES } from '../../api/photos.ts';
+import { Button } from '../../elements/button.tsx';
 import { bytes } from '../../format/number.ts';
+import { chooseFolder, filesOf } from './folders.ts';
 
 interface DropZoneProps {
   title: string;
   children: ReactNode;
   multiple?: boolean;
   small?: boolean;
+  /** Folders may be dropped or chosen too. */
+  folders?: boolean;
   onFiles(files: File[]): void;
 }
 
-export function DropZone({ title, children, multiple = true, small = false, onFiles }: DropZoneProps) {
+export function DropZone({ title, children, multiple = true, small = false, folders = false, onFiles }: DropZoneProps) {
   const [over, setOver] = useState(false);
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
@@ -27,7 +31,8 @@ export function DropZone({ title, children, multiple = true, small = false, onFi
   const drop = (event: DragEvent): void => {
     event.preventDefault();
     setOver(false);
-    onFiles([...event.dataTransfer.files]);
+    if (folders) void filesOf(event.dataTransfer).then(onFiles);
+    else onFiles([...event.dataTransfer.files]);
   };
   return (
     <div
@@ -60,6 +65,13 @@ export function DropZone({ title, children, multiple = true, small = false, onFi
           event.target.value = '';
         }}
       />
+      {folders && (
+        <p className={small ? '-mt-4 pb-1' : 'pb-6'}>
+          <Button look="quiet" icon={<FolderOpen size={14} aria-hidden />} onClick={() => chooseFolder(onFiles)}>
+            Choose a folder
+          </Button>
+        </p>
+      )}
     </div>
   );
 }

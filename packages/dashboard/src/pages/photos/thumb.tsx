@@ -9,6 +9,7 @@ export function Thumb({ image, alt, className = '' }: { image: Blob; alt: string
     if (shown.current) shown.current.src = url;
     return () => URL.revokeObjectURL(url);
   }, [image]);
+  if (broken && alt === '') return <div className={`bg-sunken ${className}`} />;
   if (broken) return <div className={`bg-sunken ${className}`} role="img" aria-label={alt} />;
   return (
     <img ref={shown} alt={alt} className={`bg-sunken object-cover ${className}`} onError={() => setBroken(true)} />

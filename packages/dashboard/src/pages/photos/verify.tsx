@@ -1,226 +1,76 @@
-// Verify by drag and drop: the verdict first, in words and with its probability; then how it came about.
+// Verify by drag and drop: a few pictures as cards, many as a workbench of rows.
 import { useSearch } from '@tanstack/react-router';
-import { CircleCheck, CircleX, Info, ShieldAlert, ShieldCheck, ShieldX, X, type LucideIcon } from 'lucide-react';
-import { useState, type FormEvent } from 'react';
-import { photoIdInName, verifyImage, type Finding, type Verdict } from '../../api/photos.ts';
-import { Button, IconButton } from '../../elements/button.tsx';
-import { CopyButton } from '../../elements/copy.tsx';
-import { TextField } from '../../elements/field.tsx';
-import { ProblemNotice } from '../../elements/notice.tsx';
+import { useState } from 'react';
+import { identifyImage, photoIdInName, verifyImage } from '../../api/photos.ts';
 import { Page } from '../../elements/page.tsx';
-import { bytes } from '../../format/number.ts';
-import { duration } from '../../format/time.ts';
-import { ChangeMap } from './change-map.tsx';
+import { plural } from '../../format/number.ts';
+import { BY_WATERMARK, type Checked, type Wanted } from './checked-list.ts';
 import { DropZone } from './drop-zone.tsx';
 import { PhotoTabs } from './photo-tabs.tsx';
-import { useTasks, type Task } from './tasks.ts';
-import { Thumb } from './thumb.tsx';
-import { chanceOf, changeSeen, spoken, timelineOf, type Tone } from './verdict.ts';
-import { WithPowers } from './with-powers.tsx';
+import { useTasks } from './tasks.ts';
+import { VerifiedCard } from './verified-card.tsx';
+import { Workbench } from './workbench.tsx';
+
+/** Up to here every picture is a card of its own. */
+const MAX_CARDS = 3;
+/** The server looks at a few pictures at a time; more would only wait there, each with its bytes. */
+const PARALLEL = 3;
+
+async function check(file: File, wanted: Wanted, signal: AbortSignal): Promise<Checked> {
+  const photoId = wanted === BY_WATERMARK ? await photoByWatermark(file, signal) : wanted;
+  return { photoId, verdict: await verifyImage(file, photoId, signal) };
+}
+
+async function photoByWatermark(file: File, signal: AbortSignal): Promise<string> {
+  const { matches } = await identifyImage(file, signal);
+  const found = matches.find(({ kind }) => kind === 'watermark');
+  if (found === undefined)
+    throw new Error(
+      'No watermark of a photo of this workspace was read in it, so there is nothing to check it against.',
+    );
+  return found.photoId;
+}
 
 export function VerifyPage() {
   const { photo = '' } = useSearch({ from: '/shell/photos/verify' });
-  const { tasks, add, setInput, retry, remove } = useTasks<Verdict, string>({
-    isReady: (photoId) => photoId !== '',
-    run: (file, photoId, signal) => verifyImage(file, photoId, signal),
-  });
+  const [leftOut, setLeftOut] = useState(0);
+  const queue = useTasks<Checked, Wanted>({ isReady: (wanted) => wanted !== '', run: check, parallel: PARALLEL });
+  const { tasks, add, setInput, retry, remove } = queue;
+  const take = (files: File[]): void => setLeftOut(add(files, (file) => photo || (photoIdInName(file.name) ?? '')));
+  const isWorkbench = tasks.length > MAX_CARDS;
   return (
-    <Page title="Verify" actions={<PhotoTabs />}>
-      <div className="mx-auto flex max-w-3xl flex-col gap-4">
+    <Page title="Verify" actions={<PhotoTabs />} fills={isWorkbench}>
+      <div className={isWorkbench ? 'p-4 pb-0' : 'mx-auto mb-4 max-w-3xl'}>
         <DropZone
-          title="Drop the picture in question here, or choose it"
+          title="Drop the pictures in question here, or choose them"
           small={tasks.length > 0}
-          onFiles={(files) => add(files, (file) => photo || (photoIdInName(file.name) ?? ''))}
+          folders
+          onFiles={take}
         >
-          It is checked in memory against one registered photo, and not kept.
+          Each is checked in memory against one registered photo, and not kept.
         </DropZone>
-        <ul aria-label="Pictures" aria-live="polite" className="flex flex-col gap-4">
+        {leftOut > 0 && (
+          <p role="status" className="mt-2 text-warn">
+            The list is full: {plural(leftOut, 'file was', 'files were')} left out. Clear it, then drop them again.
+          </p>
+        )}
+      </div>
+      {isWorkbench ? (
+        <Workbench queue={queue} />
+      ) : (
+        <ul aria-label="Pictures" aria-live="polite" className="mx-auto flex max-w-3xl flex-col gap-4">
           {tasks.map((task) => (
             <li key={task.id} className="overflow-hidden rounded-md border bg-surface">
               <VerifiedCard
                 task={task}
-                onPhoto={(id) => setInput(task.id, id)}
+                onPhoto={(wanted) => setInput([task.id], wanted)}
                 onRetry={() => retry(task.id)}
                 onRemove={() => remove(task.id)}
               />
             </li>
           ))}
         </ul>
-      </div>
+      )}
     </Page>
-  );
-}
-
-interface CardProps {
-  task: Task<Verdict, string>;
-  onPhoto: (photoId: string) => void;
-  onRetry: () => void;
-  onRemove: () => void;
-}
-
-function VerifiedCard({ task, onPhoto, onRetry, onRemove }: CardProps) {
-  const { file, input, state } = task;
-  return (
-    <>
-      {state.name === 'done' && <Headline verdict={state.result} />}
-      <div className="flex flex-col gap-4 p-4 sm:flex-row">
-        <Thumb image={file} alt={`The picture ${file.name}`} className="h-36 w-full shrink-0 rounded-sm sm:w-52" />
-        <div className="flex min-w-0 flex-1 flex-col gap-2">
-          <p className="flex items-center gap-2">
-            <span className="truncate font-medium">{file.name}</span>
-            <span className="text-xs whitespace-nowrap text-ink-3">{bytes(file.size)}</span>
-            <span className="flex-1" />
-            {state.name !== 'working' && (
-              <IconButton label={`Take ${file.name} off the list`} className="!h-6 !w-6" onClick={onRemove}>
-                <X size={14} />
-              </IconButton>
-            )}
-          </p>
-          {state.name === 'waiting' && input === '' && <AskForPhoto onPhoto={onPhoto} />}
-          {state.name === 'waiting' && input !== '' && <p className="text-ink-3">Waits for its turn.</p>}
-          {state.name === 'working' && (
-            <>
-              <p className="text-ink-2">Checking credentials, watermark and registration.</p>
-              <progress aria-label={`Verifying ${file.name}`} className="h-1.5 w-full accent-accent" />
-            </>
-          )}
-          {state.name === 'refused' && <p className="text-error">{state.why}</p>}
-          {state.name === 'failed' && (
-            <>
-              <ProblemNotice error={state.error} retry={onRetry} />
-              <AskForPhoto photoId={input} onPhoto={onPhoto} />
-            </>
-          )}
-          {state.name === 'done' && <Facts verdict={state.result} photoId={input} ms={state.ms} />}
-        </div>
-      </div>
-      {state.name === 'done' && (state.result.changedRegions ?? []).length > 0 && (
-        <ChangeMap image={file} regions={state.result.changedRegions ?? []} />
-      )}
-      {state.name === 'done' && <Timeline verdict={state.result} />}
-    </>
-  );
-}
-
-function AskForPhoto({ photoId = '', onPhoto }: { photoId?: string; onPhoto: (photoId: string) => void }) {
-  const [typed, setTyped] = useState(photoId);
-  const submit = (event: FormEvent): void => {
-    event.preventDefault();
-    if (typed.trim() !== '') onPhoto(typed.trim());
-  };
-  return (
-    <form className="flex flex-wrap items-end gap-2" onSubmit={submit}>
-      <div className="min-w-64 flex-1">
-        <TextField
-          label="Which photo should it be?"
-          placeholder="photo id"
-          hint="From the list of photos, or from the name that the protected file was saved under."
-          value={typed}
-          className="h-8 w-full rounded-md border border-line-control bg-surface px-2.5 font-mono text-xs"
-          onChange={(event) => setTyped(event.target.value)}
-        />
-      </div>
-      <Button type="submit" look="primary" className="mb-5" disabled={typed.trim() === ''}>
-        Verify
-      </Button>
-    </form>
-  );
-}
-
-const TONES: Record<Tone, { icon: LucideIcon; look: string }> = {
-  ok: { icon: ShieldCheck, look: 'bg-ok-wash text-ok' },
-  warn: { icon: ShieldAlert, look: 'bg-warn-wash text-warn' },
-  error: { icon: ShieldX, look: 'bg-error-wash text-error' },
-};
-
-function Headline({ verdict }: { verdict: Verdict }) {
-  const { tone, headline, explanation } = spoken(verdict);
-  const { icon: Icon, look } = TONES[tone];
-  return (
-    <div role="status" className={`flex items-start gap-3 border-b px-4 py-3 ${look}`}>
-      <Icon size={22} aria-hidden className="shrink-0" />
-      <div className="min-w-0">
-        <p className="text-md font-semibold">{headline}</p>
-        <p className="text-ink">{explanation}</p>
-      </div>
-    </div>
-  );
-}
-
-function Facts({ verdict, photoId, ms }: { verdict: Verdict; photoId: string; ms: number }) {
-  const chance = chanceOf(verdict);
-  return (
-    <>
-      {chance && (
-        <p>
-          <WithPowers text={chance} />
-        </p>
-      )}
-      <p className="text-ink-2">{changeSeen(verdict)}</p>
-      <dl className="grid grid-cols-[auto_1fr] gap-x-4 gap-y-1 text-xs">
-        <dt className="text-ink-3">Credentials</dt>
-        <dd className="font-mono">{verdict.c2paStatus}</dd>
-        <dt className="text-ink-3">Watermark</dt>
-        <dd className="font-mono">{verdict.watermarkStatus}</dd>
-        <dt className="text-ink-3">Photo</dt>
-        <dd className="truncate font-mono">{photoId}</dd>
-        <dt className="text-ink-3">Checked in</dt>
-        <dd>{duration(ms)}</dd>
-      </dl>
-    </>
-  );
-}
-
-function Timeline({ verdict }: { verdict: Verdict }) {
-  return (
-    <section className="border-t px-4 py-3">
-      <h2 className="mb-2 flex items-center justify-between text-xs font-medium text-ink-3">
-        How the verdict came about
-        <CopyButton text={JSON.stringify(verdict, null, 2)} label="Copy the answer as JSON" className="!h-6 !w-6" />
-      </h2>
-      <ol className="flex flex-col gap-3">
-        {timelineOf(verdict.findings).map(({ title, findings }) => (
-          <li key={title} className="grid gap-x-4 gap-y-1 sm:grid-cols-[132px_1fr]">
-            <span className="font-medium text-ink-2">{title}</span>
-            <ul className="flex min-w-0 flex-col gap-1.5">
-              {findings.map((finding, index) => (
-                <FindingLine key={index} finding={finding} />
-              ))}
-            </ul>
-          </li>
-        ))}
-      </ol>
-    </section>
-  );
-}
-
-const SEVERITIES: Record<Finding['severity'], { icon: LucideIcon; look: string; word: string }> = {
-  success: { icon: CircleCheck, look: 'text-ok', word: 'for it' },
-  info: { icon: Info, look: 'text-ink-3', word: 'noted' },
-  failure: { icon: CircleX, look: 'text-error', word: 'against it' },
-};
-
-const MAX_SHOWN = 40;
-
-function FindingLine({ finding }: { finding: Finding }) {
-  const { icon: Icon, look, word } = SEVERITIES[finding.severity];
-  // long values (paths into the manifest) are in the JSON that the button above copies
-  const evidence = Object.entries(finding.evidence ?? {}).filter(([, value]) => String(value).length <= MAX_SHOWN);
-  return (
-    <li className="flex gap-2">
-      <Icon size={14} className={`mt-[3px] shrink-0 ${look}`} aria-label={word} />
-      <div className="min-w-0">
-        <p>{finding.message}</p>
-        <p className="text-xs break-words text-ink-3">
-          <code className="font-mono">{finding.code}</code>
-          {evidence.map(([name, value]) => (
-            <span key={name}>
-              {' · '}
-              {name} {typeof value === 'number' ? Number(value.toPrecision(4)) : String(value)}
-            </span>
-          ))}
-        </p>
-      </div>
-    </li>
   );
 }

@@ -1,0 +1,164 @@
+// Many pictures in the verify workbench, as a person uses it: drop, filter, open, wait when asked to, cancel, save.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { startInstance, type Instance } from '../../server/src/test/instance.ts';
+import { assertAccessible, assertFits, launch, settled, Watch } from './browser.ts';
+
+const PASSWORD = 'a quiet harbour at noon';
+const FIGS = fileURLToPath(new URL('../../../fixtures/photos/fig-bowl.jpg', import.meta.url));
+const VERIFY = '**/api/v1/photos/verify';
+
+let instance: Instance;
+let browser: Browser;
+let state: Awaited<ReturnType<BrowserContext['storageState']>>;
+let photoId: string;
+let protectedImage: Buffer;
+
+async function protectFigs(): Promise<void> {
+  const image = await readFile(FIGS);
+  const form = new FormData();
+  const contentHash = createHash('sha256').update(image).digest('hex');
+  form.set('request', JSON.stringify({ contentHash, deviceModel: 'Desk camera' }));
+  form.set('image', new Blob([new Uint8Array(image)]));
+  const headers = { authorization: `Bearer ${instance.firstRun.apiKey}` };
+  const response = await fetch(`${instance.url}/api/v1/photos/protect`, { method: 'POST', headers, body: form });
+  assert.equal(response.status, 200);
+  protectedImage = Buffer.from(await response.arrayBuffer());
+  photoId = response.headers.get('x-photo-id') ?? '';
+}
+
+before(async () => {
+  instance = await startInstance();
+  browser = await launch();
+  await protectFigs();
+  const context = await browser.newContext();
+  const { email, password } = instance.firstRun.admin;
+  const headers = { origin: new URL(instance.url).origin };
+  assert.ok((await context.request.post(`${instance.url}/auth/login`, { data: { email, password }, headers })).ok());
+  const change = { currentPassword: password, newPassword: PASSWORD };
+  assert.ok((await context.request.post(`${instance.url}/auth/change-password`, { data: change, headers })).ok());
+  state = await context.storageState();
+  await context.close();
+});
+
+after(async () => {
+  await browser?.close();
+  await instance?.stop();
+});
+
+async function looksRight(page: Page, name: string): Promise<void> {
+  await settled(page);
+  await assertFits(page, name);
+  await assertAccessible(page, name);
+  const folder = process.env['LUMATRACE_DASHBOARD_PICTURES'];
+  if (folder !== undefined) await page.screenshot({ path: `${folder}/${name}.png` });
+}
+
+/** The protected picture, one with changed bytes, the bare original, and a file that is no picture. */
+async function fourFiles() {
+  const damaged = Buffer.from(protectedImage);
+  damaged.fill(0x55, damaged.length - 4_000, damaged.length - 3_900);
+  const mimeType = 'image/jpeg';
+  return [
+    { name: `figs.${photoId}.jpg`, mimeType, buffer: protectedImage },
+    { name: `damaged.${photoId}.jpg`, mimeType, buffer: damaged },
+    { name: `bare.${photoId}.jpg`, mimeType, buffer: await readFile(FIGS) },
+    { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('no picture') },
+  ];
+}
+
+for (const [width, colorScheme] of [
+  [1440, 'light'],
+  [390, 'dark'],
+] as const) {
+  test(`many pictures become rows with verdicts that filter, open and save at ${width} pixels, ${colorScheme}`, async () => {
+    const context = await browser.newContext({ storageState: state, colorScheme, viewport: { width, height: 900 } });
+    const watch = new Watch(context, instance.url);
+    const page = await context.newPage();
+    await page.goto(`${instance.url}/photos/verify`);
+    await page.locator('input[type=file]').setInputFiles(await fourFiles());
+    const grid = page.getByRole('grid', { name: 'Pictures' });
+    await page.getByRole('button', { name: 'Clear the list' }).waitFor({ timeout: 30_000 });
+    const told = await grid.innerText();
+    assert.match(told, /figs\.[^\n]*\s+Authentic\s+NONE/);
+    assert.match(told, /damaged\.[^\n]*\s+Not authentic/);
+    assert.match(told, /notes\.txt\s+Not checked\s+–\s+Only JPEG, PNG and WebP are taken\./);
+    await looksRight(page, `workbench-${width}`);
+    await page.getByRole('radio', { name: 'Authentic 1', exact: true }).click();
+    await page.waitForURL('**/photos/verify?verdict=authentic');
+    assert.equal(await grid.getByRole('row').count(), 2);
+    await grid.focus();
+    await page.keyboard.press('j');
+    const opened = page.getByRole('complementary', { name: 'Opened picture' });
+    await opened.getByText('How the verdict came about').waitFor();
+    await looksRight(page, `workbench-open-${width}`);
+    await opened.getByRole('button', { name: 'Close', exact: true }).click();
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'CSV' }).click(),
+    ]);
+    const lines = (await readFile(await download.path(), 'utf8')).trimEnd().split('\r\n');
+    assert.equal(lines.length, 5);
+    assert.match(lines[1] ?? '', /^figs\..*,authentic,true,VALID,DETECTED,/);
+    watch.assertQuiet();
+    await context.close();
+  });
+}
+
+test('at most three pictures go at once, a 429 is waited out, and cancelling ends the rest', async () => {
+  const context = await browser.newContext({ storageState: state, viewport: { width: 1440, height: 900 } });
+  const page = await context.newPage();
+  let [under, most, asked] = [0, 0, 0];
+  const held: (() => Promise<void>)[] = [];
+  await page.route(VERIFY, async (route) => {
+    asked++;
+    if (asked === 1) {
+      const json = { code: 'RATE_LIMIT_EXCEEDED', message: 'Too many requests.' };
+      await route.fulfill({ status: 429, headers: { 'retry-after': '2' }, json });
+      return;
+    }
+    under++;
+    most = Math.max(most, under);
+    held.push(async () => {
+      under--;
+      await route.abort().catch(() => {});
+    });
+  });
+  await page.goto(`${instance.url}/photos/verify`);
+  const buffer = await readFile(FIGS);
+  const files = Array.from({ length: 50 }, (_, at) => ({
+    name: `${at}.${photoId}.jpg`,
+    mimeType: 'image/jpeg',
+    buffer,
+  }));
+  await page.locator('input[type=file]').setInputFiles(files);
+  await page.getByText(/the server asks to wait [12] s/).waitFor();
+  await page.waitForFunction(() => !document.body.innerText.includes('asks to wait'));
+  await page.getByText('Checking…').nth(2).waitFor();
+  assert.equal(await page.getByText('Checking…').count(), 3);
+  assert.ok(most <= 3, `${most} at once`);
+  assert.ok((await page.getByRole('grid').getByRole('row').count()) < 50, 'rows out of sight are not drawn');
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+  await page.getByRole('radio', { name: 'Not checked 50' }).waitFor();
+  const askedWhenCancelled = asked;
+  await Promise.all(held.map((end) => end()));
+  await page.getByText('Cancelled before there was an answer.').first().waitFor();
+  assert.equal(asked, askedWhenCancelled);
+  await context.close();
+});
+
+test('pictures that name no photo are found by their watermark', async () => {
+  const context = await browser.newContext({ storageState: state, viewport: { width: 1440, height: 900 } });
+  const page = await context.newPage();
+  await page.goto(`${instance.url}/photos/verify`);
+  const file = { name: 'from-the-web.jpg', mimeType: 'image/jpeg', buffer: protectedImage };
+  await page.locator('input[type=file]').setInputFiles(file);
+  await page.getByRole('button', { name: 'Find it by its watermark' }).click();
+  await page.getByText('Authentic', { exact: true }).waitFor({ timeout: 30_000 });
+  assert.equal(await page.getByText(photoId).count(), 1);
+  await context.close();
+});
