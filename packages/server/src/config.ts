@@ -147,6 +147,25 @@ const VARIABLES = {
     description: 'Address that people use when it is not localhost, for instance behind a proxy that speaks TLS.',
     read: asUrl('https', 'http'),
   }),
+  tls: withDefault('off', {
+    name: 'LUMATRACE_TLS',
+    kind: 'off, generated or files',
+    description:
+      'TLS 1.3 on the HTTP ports: none, a certificate of our own making (`tls/ca.pem` in the data folder is what clients trust), or yours. OTLP over gRPC then stays on loopback. See docs/guides/hardening.md.',
+    read: asChoice('off', 'generated', 'files'),
+  }),
+  tlsCertFile: optional({
+    name: 'LUMATRACE_TLS_CERT_FILE',
+    kind: 'file',
+    description: 'PEM of the certificate and its chain, for LUMATRACE_TLS=files; read again when it changes.',
+    read: asText,
+  }),
+  tlsKeyFile: optional({
+    name: 'LUMATRACE_TLS_KEY_FILE',
+    kind: 'file',
+    description: 'PEM of its private key.',
+    read: asText,
+  }),
   trustedProxies: withDefault('', {
     name: 'LUMATRACE_TRUSTED_PROXIES',
     kind: 'address or block, …',

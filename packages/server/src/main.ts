@@ -40,6 +40,7 @@ import { watermarkKeyRoutes } from './http/watermark-keys.ts';
 import { createHttp, type Http } from './http/server.ts';
 import { telemetryRoutes } from './http/telemetry.ts';
 import { watched } from './http/watched.ts';
+import { generatedFiles, readKeyPair, watchKeyPair, type TlsFiles } from './tls/tls.ts';
 import { createIngest, type Ingest } from './ingest/ingest.ts';
 import { createLogIngest, type LogIngest } from './ingest/logs.ts';
 import { createMetricIngest, type MetricIngest } from './ingest/metrics.ts';
@@ -82,6 +83,7 @@ import { keepSequencing, type Sequencing } from './transparency/sequencing.ts';
 import { dropExpiredPartitions, ensureDayPartitions, prepareDayPartitions } from './storage/postgres/partitions.ts';
 
 const LOOPBACK = ['127.0.0.1', '::1'] as const;
+const ANY = new Set(['0.0.0.0', '::']);
 /** This machine does not have the address: no IPv6, or not on loopback. */
 const NO_SUCH_ADDRESS = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL']);
 
@@ -156,6 +158,8 @@ interface House {
 }
 
 async function up(config: Config, withDemo: boolean): Promise<number> {
+  if (config.tls === 'files' && (config.tlsCertFile === undefined || config.tlsKeyFile === undefined))
+    throw new UsageError('LUMATRACE_TLS=files needs LUMATRACE_TLS_CERT_FILE and LUMATRACE_TLS_KEY_FILE.');
   const log = pino({ level: config.logLevel, base: null }, destination({ dest: 2, sync: true }));
   const house = { config, log, metrics: createMetrics() } as House;
   const lifecycle = new Lifecycle(
@@ -599,16 +603,19 @@ const DASHBOARD = fileURLToPath(new URL('../../dashboard/dist/', import.meta.url
 
 function listeners(house: House): Part {
   const { config, log } = house;
+  let stopWatching: (() => void) | undefined;
   return {
     name: 'the listeners',
     async start() {
       house.bytesInFlight = new BytesInFlight();
+      const files = await tlsFiles(config);
       const http = await createHttp({
         routes: watched(routesOf(house), house.watch),
         access: house.access,
         log,
         metrics: house.metrics,
         publicUrl: publicUrlOf(house),
+        ...(files !== undefined && { tls: await readKeyPair(files) }),
         trustedProxies: config.trustedProxies,
         dashboardDir: DASHBOARD,
       });
@@ -619,13 +626,20 @@ function listeners(house: House): Part {
       try {
         await listenEverywhere(http, config.host, house.port, '--port');
         await listenEverywhere(http, config.host, house.otlpPort, '--otlp-port');
-        await listenEverywhere(grpc, config.host, house.grpcPort, '--grpc-port');
+        // gRPC has no TLS of ours yet: what is meant to be encrypted does not leave this machine through it
+        await listenEverywhere(grpc, files === undefined ? config.host : undefined, house.grpcPort, '--grpc-port');
       } catch (error) {
         await Promise.all([http.stop(0), grpc.stop(0)]);
         throw error;
       }
+      if (files !== undefined)
+        stopWatching = watchKeyPair(files, {
+          onChange: (pair) => http.replaceCertificate(pair),
+          onRefused: (error) => log.error({ error: error.message }, 'the new certificate was refused, the old stays'),
+        });
     },
     async stop() {
+      stopWatching?.();
       await Promise.all([house.http.stop(), house.grpc.stop()]);
     },
   };
@@ -681,6 +695,24 @@ function routesOf(house: House): Route[] {
   return [...described, openApiRoute(described, { version: VERSION, url: publicUrlOf(house) }), ...docsRoutes()];
 }
 
+/** Undefined for plain HTTP. */
+async function tlsFiles({
+  tls,
+  tlsCertFile,
+  tlsKeyFile,
+  dataDir,
+  host,
+  publicUrl,
+}: Config): Promise<TlsFiles | undefined> {
+  if (tls === 'off') return undefined;
+  if (tls === 'generated') {
+    const further = [host, publicUrl === undefined ? undefined : new URL(publicUrl).hostname.replace(/^\[|\]$/g, '')];
+    const names = ['localhost', ...LOOPBACK, ...further.filter((name) => name !== undefined && !ANY.has(name))];
+    return generatedFiles(dataDir, [...new Set(names as string[])]);
+  }
+  return { certFile: String(tlsCertFile), keyFile: String(tlsKeyFile) };
+}
+
 /** On both loopback addresses, the second only where the machine has it; or on the one address that was asked for. */
 async function listenEverywhere(
   door: Pick<Http, 'listen'>,
@@ -730,7 +762,7 @@ function publicUrlOf(house: House): string {
 function urlOf({ config }: House, port: number): string {
   const isAny = config.host === undefined || config.host === '0.0.0.0' || config.host === '::';
   const host = isAny ? 'localhost' : config.host?.includes(':') ? `[${config.host}]` : config.host;
-  return `http://${host}:${port}`;
+  return `${config.tls === 'off' ? 'http' : 'https'}://${host}:${port}`;
 }
 
 process.exit(await main());

@@ -28,7 +28,7 @@ export async function installationFacts(config: Config, environment: Environment
     now: new Date(),
     host: config.host,
     publicUrl: config.publicUrl,
-    isTls: false,
+    isTls: config.tls !== 'off',
     hasTrustedProxies: config.trustedProxies.length > 0,
     databaseUrls: [config.databaseUrl, config.databaseDirectUrl].filter((url) => url !== undefined),
     metricsToken: config.metricsToken,

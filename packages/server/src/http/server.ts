@@ -1,6 +1,7 @@
 // The frame around every route: who asks, from where, how often, how much; then one route; then one shape of answer.
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { Hono, type Context } from 'hono';
@@ -11,7 +12,15 @@ import { SCOPES, type Principal } from '../access/principal.ts';
 import { conformsToDeclaration } from './conformity.ts';
 import { asProblem, Problem, problemResponse } from './errors.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
-import { isSafe, proxyList, refuseForeignHost, refuseForeignOrigin, refuseSeveralHosts, sourceOf } from './origin.ts';
+import {
+  isLoopbackName,
+  isSafe,
+  proxyList,
+  refuseForeignHost,
+  refuseForeignOrigin,
+  refuseSeveralHosts,
+  sourceOf,
+} from './origin.ts';
 import { bodyOf, paramsOf, queryOf, refuseRawBody } from './request.ts';
 import type { Route, RouteContext } from './route.ts';
 import { setSecurityHeaders } from './security-headers.ts';
@@ -26,6 +35,8 @@ export interface HttpOptions {
   publicUrl?: string;
   /** Addresses or CIDR blocks of proxies whose X-Forwarded-For is believed; none by default. */
   trustedProxies?: readonly string[];
+  /** PEM: the listeners speak TLS 1.3 and nothing else. Absent: plain HTTP. */
+  tls?: { cert: string; key: string };
   /** packages/dashboard/dist. */
   dashboardDir?: string;
   /** A JSON body that has not come by then is answered with 408. */
@@ -39,10 +50,13 @@ export interface Http {
   fetch(request: Request, env?: { incoming: IncomingMessage }): Promise<Response>;
   /** Listens and resolves with the port that was taken; several times for several addresses or ports. */
   listen(address: { host: string; port: number }): Promise<{ host: string; port: number }>;
+  /** Serves another certificate to connections from now on; only where `tls` was given. */
+  replaceCertificate(pair: { cert: string; key: string }): void;
   /** Stops accepting, waits for the requests that run, at most so long, then cuts them. */
   stop(graceMs?: number): Promise<void>;
 }
 
+const TLS = { minVersion: 'TLSv1.3', handshakeTimeout: 10_000 } as const;
 const BODY_TIMEOUT_MS = 20_000;
 const HEADERS_TIMEOUT_MS = 15_000;
 /** 25 MB over a slow line take minutes; routes with smaller bodies have limits of their own. */
@@ -83,7 +97,8 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
   const proxies = proxyList(options.trustedProxies ?? []);
   const publicUrl = options.publicUrl === undefined ? undefined : new URL(options.publicUrl);
   const ownHosts = new Set(publicUrl === undefined ? [] : [publicUrl.hostname]);
-  const isTls = publicUrl?.protocol === 'https:';
+  // browsers keep HSTS for all ports of a name: on localhost it would lock other programs out
+  const sendsHsts = publicUrl?.protocol === 'https:' && !isLoopbackName(publicUrl.hostname);
   const exchanges = new WeakMap<Request, Exchange>();
 
   async function answer(route: Route, context: Context<Environment>): Promise<Response> {
@@ -196,7 +211,7 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
     const response = await hosted(request, env, exchange);
     response.headers.set('x-request-id', exchange.requestId);
     for (const [name, value] of Object.entries(exchange.headers)) response.headers.set(name, value);
-    setSecurityHeaders(response.headers, isTls);
+    setSecurityHeaders(response.headers, sendsHsts);
     finish(request, response, exchange);
     return response;
   }
@@ -233,13 +248,18 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
   }
 
   const servers = new Set<Server>();
+  let { tls } = options;
   const listener = getRequestListener((request, env) => handled(request, env as { incoming: IncomingMessage }), {
     overrideGlobalObjects: false,
     errorHandler: (error) => unreadable(error),
   });
   return {
     fetch: (request, env) => handled(request, env ?? {}),
-    listen: ({ host, port }) => listen(listener, servers, host, port),
+    listen: ({ host, port }) => listen(listener, servers, { host, port, tls }),
+    replaceCertificate(pair) {
+      tls = pair;
+      for (const server of servers) if (server instanceof TlsServer) server.setSecureContext({ ...pair, ...TLS });
+    },
     stop: (graceMs = STOP_GRACE_MS) => stop(servers, graceMs),
   };
 }
@@ -249,18 +269,17 @@ type Listener = ReturnType<typeof getRequestListener>;
 async function listen(
   listener: Listener,
   servers: Set<Server>,
-  host: string,
-  port: number,
+  { host, port, tls }: { host: string; port: number; tls: HttpOptions['tls'] },
 ): Promise<{ host: string; port: number }> {
-  const server = createServer(
-    {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
-    },
-    (incoming, outgoing) => void listener(incoming, outgoing),
-  );
+  const timeouts = {
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+  };
+  const take = (incoming: IncomingMessage, outgoing: ServerResponse): void => void listener(incoming, outgoing);
+  const server =
+    tls === undefined ? createServer(timeouts, take) : createTlsServer({ ...timeouts, ...tls, ...TLS }, take);
   server.on('clientError', answerBroken);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
