@@ -106,12 +106,32 @@ export const INVARIANTS: readonly Invariant[] = [
         else has_table_privilege($1, 'public.audit', privilege) end`,
   },
   {
+    name: 'the tree of the transparency log is written by the owner, and appended to by everybody',
+    sql: `
+      select c.relname || ' ' || privilege as name
+      from pg_class c, unnest(array['insert', 'update', 'delete', 'truncate']) as privilege
+      where c.relnamespace = 'public'::regnamespace
+        and c.relname in ('log_leaves', 'log_subtrees', 'log_checkpoints')
+        and case when privilege in ('insert', 'update') then has_any_column_privilege($1, c.oid, privilege)
+          else has_table_privilege($1, c.oid, privilege) end
+      union all
+      select guarded || ' without its trigger'
+      from unnest(array['log_leaves', 'log_subtrees', 'log_checkpoints', 'log_entries']) as guarded
+      where not exists (
+        select from pg_trigger t
+        where t.tgrelid = to_regclass('public.' || guarded) and t.tgname in ('append_only', 'never_changed')
+          and t.tgenabled in ('O', 'A')
+      )`,
+  },
+  {
     name: 'what is the owner’s alone is out of reach of the application',
     sql: `
       select c.relname || ' ' || privilege as name
       from pg_class c, unnest(array['select', 'insert', 'update', 'delete']) as privilege
       where c.relnamespace = 'public'::regnamespace
-        and c.relname in ('installation_keys', 'signing_keys', 'kek_check', 'security_alerts', 'schema_migrations')
+        and c.relname in (
+          'installation_keys', 'signing_keys', 'log_key', 'kek_check', 'security_alerts', 'schema_migrations'
+        )
         and has_table_privilege($1, c.oid, privilege)`,
   },
   {
@@ -121,7 +141,13 @@ export const INVARIANTS: readonly Invariant[] = [
       from pg_class c
       where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'f') and not c.relrowsecurity
         and has_any_column_privilege($1, c.oid, 'select, insert, update')`,
-    allowed: new Map([['price_tables', 'every tenant reads the same table of list prices; the owner alone writes it']]),
+    allowed: new Map([
+      ['price_tables', 'every tenant reads the same table of list prices; the owner alone writes it'],
+      ['log_leaves', 'the transparency log is public: hashes that the owner alone writes'],
+      ['log_subtrees', 'the transparency log is public: hashes that the owner alone writes'],
+      ['log_checkpoints', 'the transparency log is public: what was signed'],
+      ['log_pending', 'every tenant appends hashes; the application cannot read them back'],
+    ]),
   },
   {
     name: 'nobody but the owner and the application holds a right, PUBLIC least of all',
