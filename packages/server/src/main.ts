@@ -16,6 +16,8 @@ import { authRoutes } from './http/auth.ts';
 import { c2paRoutes } from './http/c2pa.ts';
 import { createExplore, type Explore } from './explore/explore.ts';
 import { createMetricReader } from './explore/metrics.ts';
+import { trustAnchorRoutes } from './http/trust-anchors.ts';
+import { createTenantAnchors } from './keys/tenant-anchors.ts';
 import { certificateRoutes } from './http/certificates.ts';
 import { detectRoutes } from './http/detect.ts';
 import { docsRoutes } from './http/docs.ts';
@@ -507,6 +509,7 @@ function photos(house: House): Part {
         once: new Once({ database }),
         clock: () => new Date(),
         softBindingAlg: config.softBindingAlg,
+        tenantAnchorsPem: createTenantAnchors({ database }).pemOf,
       };
     },
     stop: () => images.close(),
@@ -669,6 +672,7 @@ function routesOf(house: House): Route[] {
     ...detectRoutes(house.photos),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),
+    ...trustAnchorRoutes({ tenantAnchors: createTenantAnchors({ database: storage.database }) }),
     ...certificateRoutes({
       revocations: createRevocations({ database: storage.database }),
       renew: () => house.photoCredentials.renew(),

@@ -788,6 +788,26 @@ create policy installation on tenant_keys to <owner> using (true) with check (tr
 create policy tenant on tenant_keys using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant insert, select, update on tenant_keys to lumatrace_app;
 
+create table tenant_trust_anchors (
+  tenant_id uuid not null,
+  sha256 bytea not null,
+  certificate_pem text not null,
+  subject text not null,
+  expires_at timestamp with time zone not null,
+  added_at timestamp(3) with time zone not null default clock_timestamp(),
+  added_by text not null
+);
+alter table tenant_trust_anchors add constraint tenant_trust_anchors_certificate_pem_check CHECK (((length(certificate_pem) >= 1) AND (length(certificate_pem) <= 16384)));
+alter table tenant_trust_anchors add constraint tenant_trust_anchors_pkey PRIMARY KEY (tenant_id, sha256);
+alter table tenant_trust_anchors add constraint tenant_trust_anchors_sha256_check CHECK ((octet_length(sha256) = 32));
+alter table tenant_trust_anchors add constraint tenant_trust_anchors_subject_check CHECK ((length(subject) <= 400));
+alter table tenant_trust_anchors add constraint tenant_trust_anchors_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
+alter table tenant_trust_anchors enable row level security;
+alter table tenant_trust_anchors force row level security;
+create policy backup on tenant_trust_anchors for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant_trust_anchors_of_tenant on tenant_trust_anchors using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select on tenant_trust_anchors to lumatrace_app;
+
 create table tenants (
   tenant_id uuid not null,
   name text not null,

@@ -15,6 +15,8 @@ export interface VerifyRoom {
   watermarkKeys: WatermarkKeys;
   manifestCredentials(): Promise<ManifestCredentials>;
   images: Images;
+  /** PEM of roots that a tenant believes about signers besides ours; they change nobody else's verdict. */
+  tenantAnchorsPem?(tenantId: string): Promise<string>;
 }
 
 export interface Verification extends Decision {
@@ -47,13 +49,22 @@ export async function verify(
     height: protection.height,
     fingerprint: protection.fingerprint,
   };
-  const credentials = await room.manifestCredentials();
+  const credentials = await believedBy(room, tenantId);
   const seen = await room.images.examine({ image: image.bytes, marked }, credentials, signal);
   const evidence =
     'unexamined' in seen
       ? unexaminedEvidence(seen, header, protection)
       : evidenceOf(seen, protection, await otherPhoto(room, tenantId, seen));
   return { ...decide(evidence), tenantId };
+}
+
+/** What signs here, with the roots of the tenant: about signers alone, never about the time. */
+async function believedBy(room: VerifyRoom, tenantId: string): Promise<ManifestCredentials> {
+  const credentials = await room.manifestCredentials();
+  const pem = (await room.tenantAnchorsPem?.(tenantId)) ?? '';
+  if (pem === '') return credentials;
+  const { trustAnchorsPem, timestampAnchorsPem = trustAnchorsPem } = credentials;
+  return { ...credentials, trustAnchorsPem: `${trustAnchorsPem}\n${pem}`, timestampAnchorsPem };
 }
 
 /** The photo whose mark was read instead of the one asked for; null when there is none or it is not kept any more. */
