@@ -89,6 +89,16 @@ test('a photo of which less is there than was protected is a crop, by the scale 
   assert.deepEqual([classOf(0.8), classOf(0.99), classOf(null)], ['CROP', 'COMPRESSION', 'COMPRESSION']);
 });
 
+test('a photo with something around it is altered, whatever size the file has', () => {
+  const watermark = { ...TESTED.DETECTED, verdict: 'DETECTED' as const, missing: [], coverage: 1.49 };
+  const evidence = { ...base, c2pa: { status: 'MISSING' as const, findings: [] }, manifestMatches: null, watermark };
+  for (const picture of [
+    { decoded: true, width: 1020, height: 885, quality: null, fingerprintDistance: 53 },
+    { decoded: true, width: 4000, height: 3000, quality: 90, fingerprintDistance: 2 },
+  ])
+    assert.equal(tamperClassOf({ ...evidence, picture }), 'STRUCTURAL_ALTERATION');
+});
+
 test('an own photo shrunk to 1080 px and saved as JPEG 75 is a resized one without credentials', () => {
   const decision = decide({
     ...base,

@@ -166,6 +166,8 @@ const RESAVED_DISTANCE = 3;
 const RESIZED_DISTANCE = 9;
 /** The mark's scale is known to a few in a thousand. */
 const CROPPED_COVERAGE = 0.97;
+/** More is in the file than was protected: a frame, an interface around a screenshot, corners of a turned picture. */
+const FRAMED_COVERAGE = 1.03;
 
 /**
  * The class of the change, from the weakest claim that explains what was seen. It is a hint for people and decides
@@ -178,7 +180,9 @@ export function tamperClassOf(evidence: Evidence): TamperClass {
   if (watermark?.verdict !== 'DETECTED' && distance > SAME_PICTURE_DISTANCE) return null; // another picture
   if (evidence.manifestMatches === true && hasIntactBytes(c2pa)) return 'NONE';
   if ((watermark?.missing ?? []).length > 0) return 'STRUCTURAL_ALTERATION';
-  if ((watermark?.coverage ?? 1) < CROPPED_COVERAGE) return 'CROP';
+  const coverage = watermark?.coverage ?? 1;
+  if (coverage > FRAMED_COVERAGE) return 'STRUCTURAL_ALTERATION';
+  if (coverage < CROPPED_COVERAGE) return 'CROP';
   const sameSize = picture.width === recorded.width && picture.height === recorded.height;
   if (sameSize) return sameSizeClass(evidence, distance);
   return distance > RESIZED_DISTANCE ? 'CROP' : 'RESIZE';
