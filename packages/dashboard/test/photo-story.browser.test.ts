@@ -162,3 +162,39 @@ test('pictures that name no photo are found by their watermark', async () => {
   assert.equal(await page.getByText(photoId).count(), 1);
   await context.close();
 });
+
+for (const [width, colorScheme] of [
+  [1440, 'dark'],
+  [390, 'light'],
+] as const) {
+  test(`a photo shows its place in the log, proved in the browser, at ${width} pixels, ${colorScheme}`, async () => {
+    const context = await browser.newContext({ storageState: state, colorScheme, viewport: { width, height: 900 } });
+    const watch = new Watch(context, instance.url);
+    const page = await context.newPage();
+    await page.goto(`${instance.url}/photos/${photoId}`);
+    const card = page.locator('section', { has: page.getByRole('heading', { name: 'In the transparency log' }) });
+    await card
+      .getByText(/^Entry \d+ of \d+; /)
+      .first()
+      .waitFor({ timeout: 20_000 });
+    assert.match(await card.innerText(), /Protected/);
+    await card.scrollIntoViewIfNeeded();
+    await looksRight(page, `log-card-${width}`);
+    watch.assertQuiet();
+    await context.close();
+  });
+}
+
+test('a proof that does not lead to the root is told', async () => {
+  const context = await browser.newContext({ storageState: state });
+  const page = await context.newPage();
+  await page.route('**/log-proof', async (route) => {
+    const answer = await route.fetch();
+    const json = (await answer.json()) as { data: { entry: string }[] };
+    for (const receipt of json.data) receipt.entry = receipt.entry.replace('photo.protect', 'photo.register');
+    await route.fulfill({ response: answer, json });
+  });
+  await page.goto(`${instance.url}/photos/${photoId}`);
+  await page.getByText('Its proof does not lead to the log’s root.').first().waitFor();
+  await context.close();
+});

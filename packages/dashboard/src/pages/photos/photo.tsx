@@ -15,6 +15,7 @@ import { bytes } from '../../format/number.ts';
 import { exactMoment } from '../../format/time.ts';
 import { DropZone } from './drop-zone.tsx';
 import { Glyph } from './glyph.tsx';
+import { LogCard } from './log-card.tsx';
 import { ModelCall } from './model-call.tsx';
 import { PhotoState } from './photos.tsx';
 import { Publication } from './publication.tsx';
@@ -121,6 +122,7 @@ function Detail({ photo }: { photo: PhotoDetail }) {
           </Card>
         )}
         {protection && <Publication photo={photo} />}
+        <LogCard photoId={photo.photoId} />
         <Card title="History">
           <ol className="flex flex-col gap-3">
             <Step name="Registered" iso={String(registration.record['registeredAt'] ?? photo.createdAt)}>
