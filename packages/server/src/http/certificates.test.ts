@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { Timestamper } from '@lumatrace/provenance/c2pa/cose.ts';
+import { signImage } from '@lumatrace/provenance/c2pa/sign.ts';
+import { verifyC2pa } from '@lumatrace/provenance/c2pa/verify.ts';
+import { createOwnAuthority } from '../timestamps/authority.ts';
+import { createTimestamps } from '../timestamps/timestamps.ts';
 import { asProblem, problemResponse } from './errors.ts';
 import { certificateRoutes } from './certificates.ts';
 import type { Role } from '../access/principal.ts';
@@ -123,6 +128,49 @@ test('refused, without a trace: roots, unknown ids, moments to come, other roles
   );
   assert.equal((await audited()).length, lines);
   assert.equal((await credentials.manifest()).kid, kid);
+});
+
+test('what a trusted stamp puts before the moment stays VALID; what comes after it, or has no stamp, is INVALID', async () => {
+  const { database } = db;
+  const authority = createOwnAuthority({ database, signer, organization: 'Test', nowMs: () => nowMs });
+  const timestamps = createTimestamps({
+    source: { own: authority },
+    ownAnchorsPem: async () => (await credentials.manifest()).ownAnchorsPem,
+    furtherAnchorsPem: '',
+    nowMs: () => nowMs,
+  });
+  await timestamps.renew();
+  const { kid, signer: door, trustAnchorsPem } = await credentials.manifest();
+  const trust = { anchorsPem: trustAnchorsPem, timestampAnchorsPem: await timestamps.anchorsPem() };
+  const source = new Uint8Array(await readFile(new URL('../../../../fixtures/photos/sunset.jpg', import.meta.url)));
+  const signed = async (timestamper?: Timestamper): Promise<Uint8Array> => {
+    const { bytes } = await signImage({
+      bytes: new Uint8Array(source),
+      format: 'jpeg',
+      signer: door,
+      trust,
+      photoId: randomUUID(),
+      softBinding: { alg: 'org.lumatrace.watermark.1', value: Uint8Array.of(1, 2, 3) },
+      signedAt: new Date(nowMs),
+      generatorVersion: '0.1.0',
+      ...(timestamper && { timestamper }),
+    });
+    return bytes;
+  };
+  const { stamp, maxTokenBytes } = timestamps.stamper!;
+  const stamper = { stamp, maxTokenBytes: await maxTokenBytes() };
+  const [stamped, bare] = [await signed(stamper), await signed()];
+  const judge = async (bytes: Uint8Array): Promise<string> => {
+    const { revocations } = await credentials.manifest();
+    return (await verifyC2pa({ bytes, format: 'jpeg', trust, revocations })).status;
+  };
+  assert.deepEqual([await judge(stamped), await judge(bare)], ['VALID', 'VALID']);
+  const stampedAtMs = nowMs;
+  nowMs += 2 * HOUR_MS;
+  await revoke(kid, { at: new Date(stampedAtMs + HOUR_MS).toISOString() });
+  assert.deepEqual([await judge(stamped), await judge(bare)], ['VALID', 'INVALID']);
+  await revoke(kid, { at: new Date(stampedAtMs - HOUR_MS).toISOString() });
+  assert.deepEqual([await judge(stamped), await judge(bare)], ['INVALID', 'INVALID']);
 });
 
 test('without its audit line there is no revocation', async () => {
