@@ -39,6 +39,8 @@ export interface HttpOptions {
   tls?: { cert: string; key: string };
   /** packages/dashboard/dist. */
   dashboardDir?: string;
+  /** Most connections of one listener, idle ones included; further ones are closed unanswered. */
+  maxConnections?: number;
   /** A JSON body that has not come by then is answered with 408. */
   bodyTimeoutMs?: number;
   /** Tests: every JSON answer is compared with what its route declares, and a difference is answered with 500. */
@@ -61,6 +63,8 @@ const BODY_TIMEOUT_MS = 20_000;
 const HEADERS_TIMEOUT_MS = 15_000;
 /** 25 MB over a slow line take minutes; routes with smaller bodies have limits of their own. */
 const REQUEST_TIMEOUT_MS = 300_000;
+/** An idle socket costs some 10 kB; the usual limit of open files is higher. */
+const MAX_CONNECTIONS = 10_000;
 const KEEP_ALIVE_MS = 65_000;
 const CONNECTIONS_CHECK_MS = 5_000;
 const STOP_GRACE_MS = 10_000;
@@ -255,7 +259,8 @@ export async function createHttp(options: HttpOptions): Promise<Http> {
   });
   return {
     fetch: (request, env) => handled(request, env ?? {}),
-    listen: ({ host, port }) => listen(listener, servers, { host, port, tls }),
+    listen: ({ host, port }) =>
+      listen(listener, servers, { host, port, tls, maxConnections: options.maxConnections ?? MAX_CONNECTIONS }),
     replaceCertificate(pair) {
       tls = pair;
       for (const server of servers) if (server instanceof TlsServer) server.setSecureContext({ ...pair, ...TLS });
@@ -269,7 +274,7 @@ type Listener = ReturnType<typeof getRequestListener>;
 async function listen(
   listener: Listener,
   servers: Set<Server>,
-  { host, port, tls }: { host: string; port: number; tls: HttpOptions['tls'] },
+  { host, port, tls, maxConnections }: { host: string; port: number; tls: HttpOptions['tls']; maxConnections: number },
 ): Promise<{ host: string; port: number }> {
   const timeouts = {
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -280,6 +285,7 @@ async function listen(
   const take = (incoming: IncomingMessage, outgoing: ServerResponse): void => void listener(incoming, outgoing);
   const server =
     tls === undefined ? createServer(timeouts, take) : createTlsServer({ ...timeouts, ...tls, ...TLS }, take);
+  server.maxConnections = maxConnections;
   server.on('clientError', answerBroken);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
