@@ -99,6 +99,16 @@ test('a photo with something around it is altered, whatever size the file has', 
     assert.equal(tamperClassOf({ ...evidence, picture }), 'STRUCTURAL_ALTERATION');
 });
 
+const messageAt = (fingerprintDistance: number | null): string => {
+  const picture = { ...base.picture, fingerprintDistance };
+  return decide({ ...base, c2pa: { status: 'MISSING', findings: [] }, manifestMatches: null, picture }).message;
+};
+
+test('a mark in a picture that is no likeness is not said to show the photo', () => {
+  assert.match(messageAt(134), /does not look like it/);
+  for (const distance of [0, 53, null]) assert.match(messageAt(distance), /shows this photo/);
+});
+
 test('an own photo shrunk to 1080 px and saved as JPEG 75 is a resized one without credentials', () => {
   const decision = decide({
     ...base,

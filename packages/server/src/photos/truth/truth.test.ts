@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { openCast, type Cast } from './cast.fixture.ts';
 import { assertAnswer } from './answer.fixture.ts';
+import { guide } from './guide.fixture.ts';
 import { HISTORIES } from './histories.fixture.ts';
 
 const CLI = fileURLToPath(new URL('../../../../cli/src/main.ts', import.meta.url));
@@ -100,3 +101,8 @@ function run(args: readonly string[]): Promise<{ code: number; stdout: string; s
     );
   });
 }
+
+test('the guide holds the tables as the code has them', async () => {
+  const { present, expected } = await guide();
+  assert.equal(present, expected);
+});
