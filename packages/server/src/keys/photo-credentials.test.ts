@@ -133,6 +133,18 @@ test('a leaf is replaced on day sixty, not before, by whoever signs then; severa
   assert.equal((await credentials().manifest()).kid, next, 'on day 61 nothing more is due');
 });
 
+test('processes with different settings, as in a rolling restart, do not replace each other’s leaf while they serve', async () => {
+  nowMs += 1_000;
+  const [elliptic, rsa] = [credentials(), credentials('ps256')];
+  await rsa.renew();
+  const { kid } = await rsa.manifest();
+  for (let minute = 0; minute < 5; minute++) {
+    nowMs += 61_000;
+    assert.deepEqual([(await elliptic.manifest()).kid, (await rsa.manifest()).kid], [kid, kid]);
+  }
+  await elliptic.renew();
+});
+
 test('a rotation under load loses no request: who holds the old leaf signs on with it', async () => {
   const running = credentials();
   const seen = new Set<string>();

@@ -95,9 +95,9 @@ export function createPhotoCredentials(options: PhotoCredentialsOptions): PhotoC
   // a renewal that fails stops nobody while there is a certificate that still may sign
   async function load(): Promise<Loaded> {
     let rows = await database.inSystem(listPhotoKeys);
-    if (isDue(rows, options.alg ?? 'es256', nowMs()))
+    if (isDue(rows, null, nowMs()))
       rows = await database
-        .inSystem((sql) => renew(sql, options, new Date(nowMs())))
+        .inSystem((sql) => renew(sql, options, null, new Date(nowMs())))
         .catch((error: unknown) => {
           if (signing(rows) === undefined) throw error;
           return rows;
@@ -158,31 +158,39 @@ export function createPhotoCredentials(options: PhotoCredentialsOptions): PhotoC
       return (await current()).registration;
     },
     async renew() {
-      await database.inSystem((sql) => renew(sql, options, new Date(nowMs())));
+      await database.inSystem((sql) => renew(sql, options, options.alg ?? 'es256', new Date(nowMs())));
       loaded = undefined;
       await current();
     },
   };
 }
 
-/** Makes what is missing or due, one process after the other. @returns all keys as they are then */
-async function renew(sql: Sql, options: PhotoCredentialsOptions, now: Date): Promise<PhotoKeyRow[]> {
+/**
+ * Makes what is missing or due, one process after the other. A leaf that does not sign as `wanted` is due; null while
+ * serving, or processes with different settings (a rolling restart) would replace each other's leaf every minute.
+ * @returns all keys as they are then
+ */
+async function renew(
+  sql: Sql,
+  options: PhotoCredentialsOptions,
+  wanted: ClaimAlgorithm | null,
+  now: Date,
+): Promise<PhotoKeyRow[]> {
   await lockPhotoKeys(sql);
   const rows = await listPhotoKeys(sql);
-  if (!isDue(rows, options.alg ?? 'es256', now.getTime())) return rows;
+  if (!isDue(rows, wanted, now.getTime())) return rows;
   if (newest(rows, 'registration') === undefined) await makeRegistrationKey(sql, options.signer, now);
-  if (isLeafDue(rows, options.alg ?? 'es256', now.getTime()))
-    await makeLeaf(sql, options, await caFor(sql, options, rows, now), now);
+  if (isLeafDue(rows, wanted, now.getTime())) await makeLeaf(sql, options, await caFor(sql, options, rows, now), now);
   return listPhotoKeys(sql);
 }
 
-function isDue(rows: readonly PhotoKeyRow[], alg: ClaimAlgorithm, nowMs: number): boolean {
-  return newest(rows, 'registration') === undefined || isLeafDue(rows, alg, nowMs);
+function isDue(rows: readonly PhotoKeyRow[], wanted: ClaimAlgorithm | null, nowMs: number): boolean {
+  return newest(rows, 'registration') === undefined || isLeafDue(rows, wanted, nowMs);
 }
 
-function isLeafDue(rows: readonly PhotoKeyRow[], alg: ClaimAlgorithm, nowMs: number): boolean {
+function isLeafDue(rows: readonly PhotoKeyRow[], wanted: ClaimAlgorithm | null, nowMs: number): boolean {
   const { leaf } = signing(rows) ?? {};
-  if (leaf === undefined || algorithmOf(leaf) !== alg) return true;
+  if (leaf === undefined || (wanted !== null && algorithmOf(leaf) !== wanted)) return true;
   return nowMs >= leaf.createdAt.getTime() + CERTIFICATE_DAYS.rotateLeafAfter * DAY_MS;
 }
 
