@@ -104,3 +104,17 @@ test('what is shown says of a secret only that it is set', () => {
 test('the guide is made from the tables', async () => {
   assert.equal(await readFile(GUIDE_FILE, 'utf8'), guide(), 'run: node packages/server/src/config.ts --write');
 });
+
+function proxiesOf(text: string): readonly string[] {
+  return readConfig({ LUMATRACE_TRUSTED_PROXIES: text }).trustedProxies;
+}
+
+test('proxies that are trusted are addresses or blocks, and nothing else', () => {
+  assert.deepEqual(proxiesOf('10.0.0.0/8, ::1,fd00::/8'), ['10.0.0.0/8', '::1', 'fd00::/8']);
+  for (const wrong of ['proxy.example', '10.0.0.0/33', '10.0.0.0/', '10.0.0.1/8/8', '*', '::/129', '10.0.0.0/-1'])
+    assert.throws(
+      () => proxiesOf(`127.0.0.1,${wrong}`),
+      /LUMATRACE_TRUSTED_PROXIES: Expected addresses or blocks/,
+      wrong,
+    );
+});

@@ -1,6 +1,7 @@
 // What an operator may set: one table of environment variables, one of flags. Help texts and the guide are made from them.
 // `node packages/server/src/config.ts --write` refreshes docs/guides/configuration.md; a test says when that was forgotten.
 import { readFile, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -74,6 +75,17 @@ function asHostsWithPort(text: string): string[] {
   const wrong = asList(text).find((item) => !/^(\[[0-9A-Fa-f:]+\]|[^\s:/@]+):\d{1,5}$/.test(item));
   if (wrong === undefined) return asList(text);
   throw new Fault(`Expected host:port,host:port but received "${wrong}"`);
+}
+
+function asBlocks(text: string): string[] {
+  const wrong = asList(text).find((item) => {
+    const [address = '', bits, ...more] = item.split('/');
+    const most = isIP(address) === 4 ? 32 : 128;
+    const isBlock = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
+    return isIP(address) === 0 || !isBlock || more.length > 0;
+  });
+  if (wrong === undefined) return asList(text);
+  throw new Fault(`Expected addresses or blocks such as 10.0.0.0/8 but received "${wrong}"`);
 }
 
 const asPort = asInteger(0, 65_535);
@@ -170,7 +182,7 @@ const VARIABLES = {
     name: 'LUMATRACE_TRUSTED_PROXIES',
     kind: 'address or block, …',
     description: 'Proxies whose `X-Forwarded-For` is believed.',
-    read: asList,
+    read: asBlocks,
   }),
   logLevel: withDefault('warn', {
     name: 'LUMATRACE_LOG_LEVEL',
