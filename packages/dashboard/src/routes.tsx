@@ -178,6 +178,12 @@ export const verifyRoute = createRoute({
   component: lazyRouteComponent(() => import('./pages/photos/verify.tsx'), 'VerifyPage'),
 });
 
+const photoKeysRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: '/photos/keys',
+  component: lazyRouteComponent(() => import('./pages/photos/keys.tsx'), 'PhotoKeysPage'),
+});
+
 export const photoRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: '/photos/$photoId',
@@ -215,6 +221,7 @@ const routeTree = root.addChildren([
     photosRoute,
     protectRoute,
     verifyRoute,
+    photoKeysRoute,
     photoRoute,
     settingsRoute,
     sectionRoute,

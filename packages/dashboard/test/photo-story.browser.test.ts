@@ -198,3 +198,24 @@ test('a proof that does not lead to the root is told', async () => {
   await page.getByText('Its proof does not lead to the log’s root.').first().waitFor();
   await context.close();
 });
+
+for (const [width, colorScheme] of [
+  [1440, 'light'],
+  [390, 'dark'],
+] as const) {
+  test(`keys stand on a year with what comes next at ${width} pixels, ${colorScheme}`, async () => {
+    const context = await browser.newContext({ storageState: state, colorScheme, viewport: { width, height: 900 } });
+    const watch = new Watch(context, instance.url);
+    const page = await context.newPage();
+    await page.goto(`${instance.url}/photos/keys`);
+    const row = page.getByRole('row', { name: /Key for credentials/ });
+    await row.waitFor();
+    assert.match(await row.innerText(), /in use/);
+    assert.match(await row.innerText(), /Made .*, rotates .*, ends /);
+    assert.ok((await page.locator('[data-bar="c2pa-leaf"]').boundingBox())?.width);
+    await page.getByText(/Key for credentials rotates/).waitFor();
+    await looksRight(page, `keys-${width}`);
+    watch.assertQuiet();
+    await context.close();
+  });
+}

@@ -1,6 +1,7 @@
 // Photos: list, one photo, protect and verify. Images go up once and are kept nowhere.
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { ApiError, fetchBytes, fetchJson } from './client.ts';
+import type { KeyShown } from '../pages/photos/rotation.ts';
 import type { Page } from './telemetry.ts';
 
 /** The contract's limits, checked before an upload starts. */
@@ -57,6 +58,12 @@ export const photosQuery = infiniteQueryOptions({
     fetchJson<Page<Photo>>('/api/v1/photos', { query: { limit: 100, cursor: pageParam }, signal }),
   initialPageParam: undefined as string | undefined,
   getNextPageParam: (last) => last.pagination.nextCursor ?? undefined,
+});
+
+/** Every key with its dates; never a key itself. */
+export const keyInventoryQuery = queryOptions({
+  queryKey: ['key-inventory'],
+  queryFn: ({ signal }) => fetchJson<{ data: KeyShown[] }>('/api/v1/key-inventory', { signal }),
 });
 
 export function photoQuery(photoId: string) {

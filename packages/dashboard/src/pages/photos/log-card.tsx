@@ -87,9 +87,14 @@ function InclusionLine({ receipt }: { receipt: Receipt }) {
       <CircleCheck size={14} className="mt-0.5 shrink-0 text-ok" aria-hidden />
       <span>
         Entry {count((receipt.leafIndex ?? 0) + 1)} of {count(inclusion.treeSize)};{' '}
-        {plural(receipt.proof?.length ?? 0, 'hash', 'hashes')} lead to the root of the log. Whether the log signed that
-        root, the saved receipt tells with <code className="font-mono text-xs">verify --proof</code>.
+        {wayToRoot(receipt.proof?.length ?? 0)} Whether the log signed that root, the saved receipt tells with{' '}
+        <code className="font-mono text-xs">verify --proof</code>.
       </span>
     </p>
   );
+}
+
+function wayToRoot(hashes: number): string {
+  if (hashes === 0) return 'its hash is the root of the log.';
+  return `${plural(hashes, 'hash leads', 'hashes lead')} to the root of the log.`;
 }

@@ -1,10 +1,11 @@
-// The three pages about photos.
+// The pages about photos.
 import { Link } from '@tanstack/react-router';
 
 const PAGES = [
   ['/photos', 'All'],
   ['/photos/protect', 'Protect'],
   ['/photos/verify', 'Verify'],
+  ['/photos/keys', 'Keys'],
 ] as const;
 
 export function PhotoTabs() {
