@@ -42,7 +42,7 @@ test('a file that names no photo asks for one', () => {
 test('the CSV report is RFC 4180 in the order of the files, and no name becomes a formula', () => {
   const [head, first, second, third, end] = csvReport(TASKS).split('\r\n');
   assert.match(head ?? '', /^file,bytes,group,authentic,/);
-  assert.equal(first, 'a.jpg,3,authentic,true,VALID,DETECTED,31.5,NONE,,p,12,Authentic. No change was seen.');
+  assert.equal(first, 'a.jpg,3,authentic,true,VALID,DETECTED,31.5,NONE,,p,12,No change was seen.');
   assert.match(second ?? '', /^cut\.jpg,3,derived,false,MISSING,DETECTED,31\.5,CROP,/);
   assert.equal(third, `"'=HYPERLINK(""x"").jpg",3,unchecked,,,,,,,,,"No, ""broken"""`);
   assert.equal(end, '');

@@ -46,8 +46,8 @@ export function reasonOf({ state, input }: Pick<CheckTask, 'state' | 'input'>): 
     case 'failed':
       return state.error.message;
     case 'done': {
-      const { headline } = spoken(state.result.verdict);
-      return state.result.verdict.authentic ? `${headline}. ${changeSeen(state.result.verdict)}` : headline;
+      const { verdict } = state.result;
+      return verdict.authentic ? changeSeen(verdict) : spoken(verdict).explanation;
     }
   }
 }

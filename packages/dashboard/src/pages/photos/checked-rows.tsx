@@ -108,7 +108,7 @@ function Row({ task, index, top, isOpen, onOpen }: RowProps) {
       <span role="gridcell" className={`truncate font-medium ${LOOKS[group]}`}>
         {state.name === 'working' ? 'Checking…' : GROUP_NAMES[group]}
       </span>
-      <code role="gridcell" className="truncate font-mono text-xs text-ink-2">
+      <code role="gridcell" className="truncate font-mono text-xs text-ink-2" title={verdict?.tamperClass ?? ''}>
         {verdict?.tamperClass ?? '–'}
       </code>
       <span role="gridcell" className="truncate text-ink-2" title={reason}>
