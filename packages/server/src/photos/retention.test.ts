@@ -10,6 +10,7 @@ import pg from 'pg';
 import sharp from 'sharp';
 import { clusterFolder } from '../test/harness.ts';
 import { testRoom, type TestRoom } from './fixtures/room.ts';
+import { identify } from './identify.ts';
 import { protect, type ProtectedImage } from './protect.ts';
 import { verify } from './verify.ts';
 
@@ -55,7 +56,7 @@ test('no window of an image, marked or not, and none of its pixels is on disk af
   assert.equal(found.canaries, 0);
 });
 
-/** Protect, the same again by key, verify as it is and cut short. */
+/** Protect, the same again by key, verify as it is and cut short, identify. */
 async function everyStory(source: Buffer): Promise<ProtectedImage> {
   const caller = { tenantId, actor: 'key:test', requestId: 'canary' };
   const sha256 = createHash('sha256').update(source).digest();
@@ -68,6 +69,8 @@ async function everyStory(source: Buffer): Promise<ProtectedImage> {
   for (const bytes of [made.image, made.image.slice(0, made.image.length / 2)]) {
     await verify(room, caller, { bytes: new Uint8Array(bytes) }, made.photoId, signal);
   }
+  const viewer = { tenantId, canReadTraces: true };
+  await identify(room, viewer, { bytes: new Uint8Array(made.image) }, signal);
   return made;
 }
 
