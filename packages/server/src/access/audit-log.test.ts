@@ -12,9 +12,20 @@ import { createAuditLog } from './audit-log.ts';
 
 const db = await testDatabase();
 const directory = await mkdtemp(join(tmpdir(), 'lumatrace-audit-'));
-const thief = new pg.Pool({ ...db.superuser, max: 1 });
+// a connection per theft, closed before the next step: a pool's end does not wait for its sockets, and the database is
+// dropped by force
+const thief = {
+  async query(statement: string, values: readonly unknown[]): Promise<void> {
+    const client = new pg.Client(db.superuser);
+    await client.connect();
+    try {
+      await client.query(statement, [...values]);
+    } finally {
+      await client.end();
+    }
+  },
+};
 after(async () => {
-  await thief.end();
   await db.close();
   await rm(directory, { recursive: true, force: true });
 });
