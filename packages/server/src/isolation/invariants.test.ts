@@ -8,6 +8,8 @@ import { findBreaches, INVARIANTS } from './invariants.ts';
 
 const db = await testDatabase();
 const admin = new pg.Pool({ ...db.superuser, max: 1 });
+// its end does not wait for the socket, which the forced drop of the database may then cut
+admin.on('connect', (client) => client.on('error', () => {}));
 after(async () => {
   await admin.end();
   await db.close();
