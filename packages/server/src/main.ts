@@ -71,7 +71,7 @@ import { createEgress } from './egress/egress.ts';
 import { ImageThreads } from './photos/images.ts';
 import { createOwnAuthority } from './timestamps/authority.ts';
 import { createTimestampClient } from './timestamps/client.ts';
-import { createTimestamps, readAnchors, type Timestamps } from './timestamps/timestamps.ts';
+import { createTimestamps, type Timestamps } from './timestamps/timestamps.ts';
 import { createPrices, type Prices } from './prices/prices.ts';
 import { createRecost, type Recost } from './prices/recost.ts';
 import { installTable } from './prices/table.ts';
@@ -537,10 +537,17 @@ function broughtCertificate(
   return createBrought({ chainFile, alsoWatched: [], open, onWarning });
 }
 
-async function startTimestamps({ config, storage, signer }: House, credentials: PhotoCredentials): Promise<Timestamps> {
+async function startTimestamps(
+  { config, storage, signer, log }: House,
+  credentials: PhotoCredentials,
+): Promise<Timestamps> {
   const { tsa, tsaAnchorsFile, organization, egressAllow } = config;
   if (tsa !== 'own' && tsa !== 'off' && tsaAnchorsFile === undefined)
     throw new UsageError('LUMATRACE_TSA: an address needs LUMATRACE_TSA_ANCHORS_FILE, the roots of that authority.');
+  const warn = ({ message }: { message: string }): void => log.warn(message);
+  const further = tsaAnchorsFile && watchAnchors(tsaAnchorsFile, warn);
+  // a file that cannot be used is told at the start, not at the first photograph
+  if (further) await further();
   const timestamps = createTimestamps({
     source:
       tsa === 'off'
@@ -549,7 +556,9 @@ async function startTimestamps({ config, storage, signer }: House, credentials: 
           ? { own: createOwnAuthority({ database: storage.database, signer, organization }) }
           : { ask: createTimestampClient(tsa, createEgress({ allow: egressAllow })) },
     ownAnchorsPem: async () => (await credentials.manifest()).ownAnchorsPem,
-    furtherAnchorsPem: await readAnchors(tsaAnchorsFile),
+    ...(further && { furtherAnchorsPem: further }),
+    revoked: async () =>
+      new Set((await credentials.manifest()).revocations.map(({ certificateSha256 }) => certificateSha256)),
   });
   await timestamps.renew();
   return timestamps;

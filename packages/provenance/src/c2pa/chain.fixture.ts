@@ -1,7 +1,6 @@
 // Certificate chains for tests: root → issuing CA → leaf, with a knob for everything that can be wrong with one.
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
-import { webcrypto } from 'node:crypto';
 import type { Signer, SigningAlgorithm } from '../signer.ts';
 import { CLAIM_SIGNING_EKU, type TrustAnchors } from './wasm.ts';
 
@@ -62,11 +61,11 @@ const CA_KEY = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 /** A fresh chain; without options one that is trusted. */
 export async function makeChain(options: ChainOptions = {}): Promise<TestChain> {
   const { alg = 'es256', eku = CLAIM_SIGNING_EKU, name = 'Test' } = options;
-  x509.cryptoProvider.set(webcrypto);
+  x509.cryptoProvider.set(crypto);
   const now = Date.now();
-  const rootKeys = await webcrypto.subtle.generateKey(CA_KEY, true, ['sign', 'verify']);
-  const caKeys = await webcrypto.subtle.generateKey(CA_KEY, true, ['sign', 'verify']);
-  const leafKeys = await webcrypto.subtle.generateKey(KEY_ALGORITHMS[alg], true, ['sign', 'verify']);
+  const rootKeys = await crypto.subtle.generateKey(CA_KEY, true, ['sign', 'verify']);
+  const caKeys = await crypto.subtle.generateKey(CA_KEY, true, ['sign', 'verify']);
+  const leafKeys = await crypto.subtle.generateKey(KEY_ALGORITHMS[alg], true, ['sign', 'verify']);
   if (!('privateKey' in leafKeys)) throw new Error('Expected a key pair');
   const rootName = `C=ES, O=${name}, CN=${name} Root`;
   const caName = `C=ES, O=${name}, CN=${name} Issuing CA`;
@@ -118,7 +117,7 @@ export async function makeChain(options: ChainOptions = {}): Promise<TestChain> 
     certificateChainDer: [new Uint8Array(leaf.rawData), new Uint8Array(ca.rawData)],
     async sign(tbs) {
       signatures++;
-      return new Uint8Array(await webcrypto.subtle.sign(SIGN_PARAMETERS[alg], leafKeys.privateKey, tbs));
+      return new Uint8Array(await crypto.subtle.sign(SIGN_PARAMETERS[alg], leafKeys.privateKey, new Uint8Array(tbs)));
     },
   };
   return { signer, trust: { anchorsPem: root.toString('pem') }, signatures: () => signatures };

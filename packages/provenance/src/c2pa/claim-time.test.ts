@@ -90,6 +90,17 @@ test('a leaf that was revoked later is VALID by its stamp; revoked before it, or
   assert.equal((await judged(unstamped, trusting(chain), revokedAt(10))).status, 'INVALID');
 });
 
+test('a stamp under a revoked certificate proves no time: whoever holds its key can write any', async () => {
+  const chain = await makeChain();
+  const bytes = await signed(chain, stamping(authority));
+  for (const der of [authority.rootDer, ...authority.authority.certificatesDer]) {
+    const certificateSha256 = createHash('sha256').update(der).digest('hex');
+    const revocations = [{ certificateSha256, revokedAt: ago(-1) }];
+    const result = await judged(bytes, trusting(chain), { revocations });
+    assert.deepEqual([result.status, failures(result)], ['INVALID', ['timeStamp.untrusted']]);
+  }
+});
+
 const flip = (digest: Uint8Array): Uint8Array => digest.map((byte, at) => (at === 0 ? byte ^ 1 : byte));
 
 test('a stamp of something else is never VALID', async () => {

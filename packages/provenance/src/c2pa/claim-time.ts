@@ -21,18 +21,20 @@ export interface ClaimTimeTerms {
   /** CBOR of the claim. */
   readonly claim: Uint8Array;
   readonly anchors: readonly X509Certificate[];
+  /** SHA-256 (hex). */
+  readonly revoked: ReadonlySet<string>;
   readonly nowMs: number;
 }
 
 /** Null without a time stamp, a finding for one that is not to be believed. */
 export function claimTime(
   { timestamp, protectedHeader, signature }: ClaimSignature,
-  { claim, anchors, nowMs }: ClaimTimeTerms,
+  { claim, anchors, revoked, nowMs }: ClaimTimeTerms,
 ): ClaimTime | Finding | null {
   if (timestamp === null) return null;
   const anchorsDer = anchors.map(({ raw }) => raw);
   const payload = timestamp.version === 1 ? claim : encodeCbor(signature);
-  const terms = { digest: sha256(countersignedBytes(protectedHeader, payload)), anchorsDer, nowMs };
+  const terms = { digest: sha256(countersignedBytes(protectedHeader, payload)), anchorsDer, revoked, nowMs };
   // the first version holds the authority's whole answer
   const judge = timestamp.version === 1 ? verifyTimestampResponse : verifyTimestampToken;
   const verdict = judge(timestamp.bytes, terms);

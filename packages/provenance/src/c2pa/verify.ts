@@ -142,6 +142,7 @@ function readStrictly(embedded: EmbeddedManifest, { trust, revocations = [] }: V
     const time = claimTime(signature, {
       claim: payloadOf(embedded.store, boxes.claim),
       anchors: certificatesOf(trust.timestampAnchorsPem ?? trust.anchorsPem),
+      revoked: new Set(revocations.map(({ certificateSha256 }) => certificateSha256)),
       nowMs: Date.now(),
     });
     const timestamp = time !== null && 'at' in time ? time : null;

@@ -1,7 +1,7 @@
 // A time-stamping authority for tests: a root, a certificate with every knob, and `answerTimestampRequest` behind it.
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
-import { createPrivateKey, randomBytes, sign, webcrypto } from 'node:crypto';
+import { createPrivateKey, randomBytes, sign } from 'node:crypto';
 import { answerTimestampRequest, type TimestampAuthority } from './reply.ts';
 import { encodeTimestampRequest } from './request.ts';
 
@@ -27,12 +27,12 @@ export interface TestAuthority {
 }
 
 export async function makeAuthority(options: AuthorityOptions = {}): Promise<TestAuthority> {
-  x509.cryptoProvider.set(webcrypto);
+  x509.cryptoProvider.set(crypto);
   const { purposes = ['1.3.6.1.5.5.7.3.8'], critical = true, weak = false } = options;
   const now = Date.now();
   const long = { notBefore: new Date(now - 3650 * DAY_MS), notAfter: new Date(now + 3650 * DAY_MS) };
-  const rootKeys = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
-  const keys = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
+  const rootKeys = await crypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
+  const keys = await crypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
   const root = await x509.X509CertificateGenerator.createSelfSigned({
     name: 'C=ES, O=Time, CN=Time Root',
     keys: rootKeys,
@@ -60,7 +60,7 @@ export async function makeAuthority(options: AuthorityOptions = {}): Promise<Tes
       await x509.AuthorityKeyIdentifierExtension.create(rootKeys.publicKey),
     ],
   });
-  const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
+  const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey));
   const key = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
   const authority: TimestampAuthority = {
     certificatesDer: [new Uint8Array(certificate.rawData)],

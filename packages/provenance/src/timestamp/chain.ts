@@ -1,5 +1,5 @@
 // The TSA's certificate and its way to a trusted anchor, judged at the time that was stamped (RFC 3161 §2.3, RFC 5280 §6).
-import { X509Certificate } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import { BasicConstraints, Certificate, ExtendedKeyUsage } from '@peculiar/asn1-x509';
 import { TimestampError } from './failure.ts';
@@ -25,6 +25,11 @@ const STRONG_SIGNATURES: ReadonlySet<string> = new Set([
 export interface Period {
   readonly earliestMs: number;
   readonly latestMs: number;
+}
+
+export interface ChainTerms extends Period {
+  /** SHA-256 (hex) of certificates that nothing may lead through. */
+  readonly revoked?: ReadonlySet<string>;
 }
 
 function untrusted(reason: string, message: string): TimestampError {
@@ -78,12 +83,14 @@ export function requireTrustedChain(
   leaf: X509Certificate,
   others: readonly X509Certificate[],
   anchors: readonly X509Certificate[],
-  period: Period,
+  { revoked, ...period }: ChainTerms,
 ): void {
   let current = leaf;
   for (let depth = 0; depth < LONGEST_CHAIN; depth++) {
     requireValidity(current, period);
     const at = current;
+    if (revoked?.has(createHash('sha256').update(at.raw).digest('hex')) === true)
+      throw untrusted('revoked', 'A certificate behind the TSA was revoked.');
     if (anchors.some((anchor) => anchor.raw.equals(at.raw))) return;
     requireStrong(current);
     const issuer = [...anchors, ...others].find((candidate) => issued(candidate, at));

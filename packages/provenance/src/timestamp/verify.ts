@@ -53,6 +53,8 @@ export interface TimestampTerms {
   readonly policy?: string;
   /** DER certificates that are trusted for time stamping, and nothing else is. */
   readonly anchorsDer: readonly Uint8Array[];
+  /** SHA-256 (hex) of certificates that were revoked, whenever: the time of a stamp under one cannot be known. */
+  readonly revoked?: ReadonlySet<string>;
   readonly nowMs: number;
 }
 
@@ -125,7 +127,7 @@ function checkToken(bytes: Uint8Array, terms: TimestampTerms): Timestamp {
   const info = parsed(content, TSTInfo);
   requireAnswer(info, terms);
   const period = periodOf(info, terms.nowMs);
-  const signer = requireSignature(signed, content, period, terms.anchorsDer);
+  const signer = requireSignature(signed, content, period, terms);
   return {
     genTimeMs: info.genTime.getTime(),
     accuracyMs: period.latestMs - info.genTime.getTime(),
@@ -166,7 +168,7 @@ function requireSignature(
   signed: SignedData,
   content: ArrayBuffer,
   period: { earliestMs: number; latestMs: number },
-  anchorsDer: readonly Uint8Array[],
+  { anchorsDer, revoked }: Pick<TimestampTerms, 'anchorsDer' | 'revoked'>,
 ): X509Certificate {
   const [signer, ...more] = signed.signerInfos;
   if (signer === undefined || more.length > 0) throw malformed('signers', 'Expected exactly one signer.');
@@ -190,7 +192,7 @@ function requireSignature(
     certificate,
     others.map(x509),
     anchorsDer.map((der) => new X509Certificate(der)),
-    period,
+    { ...period, ...(revoked && { revoked }) },
   );
   return certificate;
 }

@@ -136,7 +136,6 @@ test('what a trusted stamp puts before the moment stays VALID; what comes after 
   const timestamps = createTimestamps({
     source: { own: authority },
     ownAnchorsPem: async () => (await credentials.manifest()).ownAnchorsPem,
-    furtherAnchorsPem: '',
     nowMs: () => nowMs,
   });
   await timestamps.renew();

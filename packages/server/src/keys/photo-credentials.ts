@@ -5,7 +5,13 @@ import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Signer } from '@lumatrace/provenance/signer.ts';
 import type { Database, Sql } from '../storage/database.ts';
-import { insertPhotoKey, listPhotoKeys, lockPhotoKeys, type PhotoKeyRow } from '../storage/postgres/photo-keys.ts';
+import {
+  insertPhotoKey,
+  listPhotoKeys,
+  lockPhotoKeys,
+  newestPhotoKey,
+  type PhotoKeyRow,
+} from '../storage/postgres/photo-keys.ts';
 import type { BroughtSource } from './brought.ts';
 import { CERTIFICATE_DAYS, createRoot, issueCa, issueLeaf, type Root } from './certificates.ts';
 import type { SignerProcess } from './signer/client.ts';
@@ -103,7 +109,7 @@ export function createPhotoCredentials(options: PhotoCredentialsOptions): PhotoC
           return rows;
         });
     const { leaf, ca } = signing(rows) ?? {};
-    const registration = newest(rows, 'registration');
+    const registration = newestPhotoKey(rows, 'registration');
     if (leaf === undefined || ca === undefined || registration === undefined)
       throw new KeyExpired('There is no key that may sign photographs.');
     await signer.load(leaf.kid, leaf.wrappedPrivate as Buffer);
@@ -179,13 +185,13 @@ async function renew(
   await lockPhotoKeys(sql);
   const rows = await listPhotoKeys(sql);
   if (!isDue(rows, wanted, now.getTime())) return rows;
-  if (newest(rows, 'registration') === undefined) await makeRegistrationKey(sql, options.signer, now);
+  if (newestPhotoKey(rows, 'registration') === undefined) await makeRegistrationKey(sql, options.signer, now);
   if (isLeafDue(rows, wanted, now.getTime())) await makeLeaf(sql, options, await caFor(sql, options, rows, now), now);
   return listPhotoKeys(sql);
 }
 
 function isDue(rows: readonly PhotoKeyRow[], wanted: ClaimAlgorithm | null, nowMs: number): boolean {
-  return newest(rows, 'registration') === undefined || isLeafDue(rows, wanted, nowMs);
+  return newestPhotoKey(rows, 'registration') === undefined || isLeafDue(rows, wanted, nowMs);
 }
 
 function isLeafDue(rows: readonly PhotoKeyRow[], wanted: ClaimAlgorithm | null, nowMs: number): boolean {
@@ -211,10 +217,11 @@ async function caFor(
   now: Date,
 ): Promise<PhotoKeyRow> {
   const outlives = now.getTime() + (CERTIFICATE_DAYS.leaf + 1) * DAY_MS;
-  const known = newest(rows, 'issuing-ca');
+  const known = newestPhotoKey(rows, 'issuing-ca');
   if (known !== undefined && (known.expiresAt as Date).getTime() > outlives) return known;
   const root =
-    (await rootOfKit(recoveryKitDir, newest(rows, 'root'))) ?? (await makeRoot(sql, organization, recoveryKitDir, now));
+    (await rootOfKit(recoveryKitDir, newestPhotoKey(rows, 'root'))) ??
+    (await makeRoot(sql, organization, recoveryKitDir, now));
   const { publicKeySpki, wrappedPrivate } = await signer.generate('es256');
   const certificatePem = await issueCa({ root, publicKeySpki, organization, now });
   return insertCertificate(sql, 'issuing-ca', certificatePem, publicKeySpki, wrappedPrivate, now);
@@ -310,10 +317,6 @@ function kidOf(publicSpki: Uint8Array): string {
 function algorithmOf({ publicSpki }: PhotoKeyRow): ClaimAlgorithm {
   const { asymmetricKeyType } = createPublicKey({ key: publicSpki, format: 'der', type: 'spki' });
   return asymmetricKeyType === 'rsa' ? 'ps256' : 'es256';
-}
-
-function newest(rows: readonly PhotoKeyRow[], purpose: PhotoKeyRow['purpose']): PhotoKeyRow | undefined {
-  return rows.find((row) => row.purpose === purpose && row.revokedAt === null);
 }
 
 function issued(ca: PhotoKeyRow, leaf: PhotoKeyRow): boolean {

@@ -5,7 +5,13 @@ import { answerTimestampRequest, type TimestampAuthority } from '@lumatrace/prov
 import { issueTimestampingCertificate } from '../keys/certificates.ts';
 import type { SignerProcess } from '../keys/signer/client.ts';
 import type { Database, Sql } from '../storage/database.ts';
-import { insertPhotoKey, listPhotoKeys, lockPhotoKeys, type PhotoKeyRow } from '../storage/postgres/photo-keys.ts';
+import {
+  insertPhotoKey,
+  listPhotoKeys,
+  lockPhotoKeys,
+  newestPhotoKey,
+  type PhotoKeyRow,
+} from '../storage/postgres/photo-keys.ts';
 import { TimestampUnavailable } from './stamper.ts';
 
 export interface OwnAuthorityOptions {
@@ -30,15 +36,24 @@ export interface OwnAuthority {
 export const OWN_POLICY = '2.25.1512035744';
 const DAY_MS = 86_400_000;
 const RENEW_BEFORE_MS = 30 * DAY_MS;
+/** A revoked CA is noticed after this long; until then its stamps are refused, and nothing is signed. */
+const RELOAD_AFTER_MS = 5_000;
 const SERIAL_BYTES = 16;
 
 export function createOwnAuthority(options: OwnAuthorityOptions): OwnAuthority {
   const { database, signer, nowMs = Date.now } = options;
   let loaded: Promise<TimestampAuthority> | undefined;
+  let loadedAtMs = 0;
 
   async function load(): Promise<TimestampAuthority> {
-    const rows = await database.inSystem(listPhotoKeys);
-    const own = newest(rows, 'time-stamping');
+    const rows = await database.inSystem(async (sql) => {
+      const known = await listPhotoKeys(sql);
+      const own = newestPhotoKey(known, 'time-stamping');
+      if (own === undefined || isGood(own, known, new Date(nowMs()))) return known;
+      await renew(sql, options, new Date(nowMs()));
+      return listPhotoKeys(sql);
+    });
+    const own = newestPhotoKey(rows, 'time-stamping');
     const ca = own && issuerOf(own, rows);
     if (own === undefined || ca === undefined) throw new TimestampUnavailable('There is no key for time stamps yet.');
     await signer.load(own.kid, own.wrappedPrivate as Buffer);
@@ -50,6 +65,8 @@ export function createOwnAuthority(options: OwnAuthorityOptions): OwnAuthority {
   }
 
   async function current(): Promise<TimestampAuthority> {
+    if (nowMs() - loadedAtMs > RELOAD_AFTER_MS) loaded = undefined;
+    if (loaded === undefined) loadedAtMs = nowMs();
     const loading = (loaded ??= load());
     loading.catch(() => {
       if (loaded === loading) loaded = undefined;
@@ -75,9 +92,9 @@ export function createOwnAuthority(options: OwnAuthorityOptions): OwnAuthority {
 async function renew(sql: Sql, { signer, organization }: OwnAuthorityOptions, now: Date): Promise<void> {
   await lockPhotoKeys(sql);
   const rows = await listPhotoKeys(sql);
-  const known = newest(rows, 'time-stamping');
-  if (known !== undefined && (known.expiresAt as Date).getTime() - now.getTime() > RENEW_BEFORE_MS) return;
-  const ca = newest(rows, 'issuing-ca');
+  const known = newestPhotoKey(rows, 'time-stamping');
+  if (known !== undefined && isGood(known, rows, now)) return;
+  const ca = newestPhotoKey(rows, 'issuing-ca');
   if (ca === undefined) throw new TimestampUnavailable('There is no issuing authority for the key of time stamps.');
   await signer.load(ca.kid, ca.wrappedPrivate as Buffer);
   const { publicKeySpki, wrappedPrivate } = await signer.generate('es256-der');
@@ -99,12 +116,14 @@ async function renew(sql: Sql, { signer, organization }: OwnAuthorityOptions, no
   });
 }
 
+// whoever holds the key of a revoked CA could stamp as we do: such stamps are not believed, so none are made
+function isGood(row: PhotoKeyRow, rows: readonly PhotoKeyRow[], now: Date): boolean {
+  const endsInMs = (row.expiresAt as Date).getTime() - now.getTime();
+  return endsInMs > RENEW_BEFORE_MS && issuerOf(row, rows)?.revokedAt === null;
+}
+
 const certificateOf = (row: PhotoKeyRow): X509Certificate => new X509Certificate(row.certificatePem as string);
 
 function issuerOf(row: PhotoKeyRow, rows: readonly PhotoKeyRow[]): PhotoKeyRow | undefined {
   return rows.find((one) => one.purpose === 'issuing-ca' && certificateOf(row).checkIssued(certificateOf(one)));
-}
-
-function newest(rows: readonly PhotoKeyRow[], purpose: PhotoKeyRow['purpose']): PhotoKeyRow | undefined {
-  return rows.find((row) => row.purpose === purpose && row.revokedAt === null);
 }

@@ -1,5 +1,6 @@
 // Asks an authority for time stamps and believes none that does not check out: what a job gets is a verified token.
-import { randomBytes, X509Certificate } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { certificatesOf } from '@lumatrace/provenance/c2pa/anchors.ts';
 import { encodeTimestampRequest } from '@lumatrace/provenance/timestamp/request.ts';
 import { verifyTimestampResponse } from '@lumatrace/provenance/timestamp/verify.ts';
 
@@ -20,6 +21,8 @@ export interface StamperOptions {
   ask(request: Uint8Array): Promise<Uint8Array>;
   /** PEM of the roots that its certificate must lead to; asked for each time, because they are renewed. */
   anchorsPem(): Promise<string>;
+  /** SHA-256 (hex) of revoked certificates. */
+  revoked?(): Promise<ReadonlySet<string>>;
   nowMs?: () => number;
 }
 
@@ -27,9 +30,13 @@ const NONCE_BYTES = 16;
 // integers without leading zeros, signatures in DER: tokens of one authority differ by a few bytes
 const SPREAD_BYTES = 16;
 const DIGEST_BYTES = 32;
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-export function createStamper({ ask, anchorsPem, nowMs = Date.now }: StamperOptions): Stamper {
+export function createStamper({
+  ask,
+  anchorsPem,
+  revoked = async () => new Set<string>(),
+  nowMs = Date.now,
+}: StamperOptions): Stamper {
   let longest: Promise<number> | undefined;
 
   async function tokenOver(digest: Uint8Array): Promise<Uint8Array> {
@@ -40,8 +47,13 @@ export function createStamper({ ask, anchorsPem, nowMs = Date.now }: StamperOpti
     } catch (cause) {
       throw new TimestampUnavailable('The time-stamping authority does not answer.', { cause });
     }
-    const anchorsDer = [...(await anchorsPem()).matchAll(CERTIFICATE)].map(([pem]) => new X509Certificate(pem).raw);
-    const verdict = verifyTimestampResponse(response, { ...question, anchorsDer, nowMs: nowMs() });
+    const anchorsDer = certificatesOf(await anchorsPem()).map(({ raw }) => raw);
+    const verdict = verifyTimestampResponse(response, {
+      ...question,
+      anchorsDer,
+      revoked: await revoked(),
+      nowMs: nowMs(),
+    });
     if (verdict.ok) return verdict.timestamp.token;
     throw new TimestampUnavailable(`The time-stamping authority's answer is refused: ${verdict.finding.message}`);
   }

@@ -8,6 +8,7 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { certificatesOf } from '@lumatrace/provenance/c2pa/anchors.ts';
 import { makeAuthority, type TestAuthority } from '@lumatrace/provenance/timestamp/authority.fixture.ts';
 import { answerTimestampRequest } from '@lumatrace/provenance/timestamp/reply.ts';
 import { verifyTimestampToken } from '@lumatrace/provenance/timestamp/verify.ts';
@@ -18,7 +19,7 @@ import { wrappingKeyFrom } from '../keys/signer/protocol.ts';
 import { testDatabase, type TestDatabase } from '../test/harness.ts';
 import { createOwnAuthority, OWN_POLICY, type OwnAuthority } from './authority.ts';
 import { createTimestampClient } from './client.ts';
-import { createTimestamps, readAnchors, type Timestamps } from './timestamps.ts';
+import { createTimestamps, type Timestamps } from './timestamps.ts';
 
 const DAY_MS = 86_400_000;
 const digest = createHash('sha256').update('a signature').digest();
@@ -60,7 +61,6 @@ async function ours(): Promise<Timestamps> {
   const timestamps = createTimestamps({
     source: { own: authority() },
     ownAnchorsPem,
-    furtherAnchorsPem: '',
     nowMs: () => nowMs,
   });
   await timestamps.renew();
@@ -108,6 +108,27 @@ test('its key is renewed before its certificate ends, and what the old one stamp
   assert.equal(Number(rows[0]?.n), 2);
 });
 
+test('a revoked issuing CA takes the certificate of the authority with it', async () => {
+  const before = await ours();
+  const old = await before.stamper!.stamp(digest);
+  await db.database.inSystem((sql) =>
+    sql.query("update photo_keys set revoked_at = $1 where purpose = 'issuing-ca'", [new Date(nowMs)]),
+  );
+  await credentialsNow().renew();
+  nowMs += 6_000;
+  const after = before;
+  const fresh = await after.stamper!.stamp(digest);
+  const { rows } = await db.database.inSystem((sql) =>
+    sql.query<{ pem: string }>('select certificate_pem as pem from photo_keys where revoked_at is not null'),
+  );
+  const revoked = new Set(
+    rows.map(({ pem }) => createHash('sha256').update(new X509Certificate(pem).raw).digest('hex')),
+  );
+  const anchorsDer = certificatesOf(await after.anchorsPem()).map(({ raw }) => raw);
+  const accepted = [old, fresh].map((token) => verifyTimestampToken(token, { digest, anchorsDer, revoked, nowMs }).ok);
+  assert.deepEqual(accepted, [false, true]);
+});
+
 interface Elsewhere {
   server: Server;
   url: string;
@@ -138,7 +159,7 @@ const stampsOf = (url: string, peer: TestAuthority, allow = [new URL(url).host])
   createTimestamps({
     source: { ask: createTimestampClient(url, createEgress({ allow })) },
     ownAnchorsPem: async () => '',
-    furtherAnchorsPem: peer.rootPem,
+    furtherAnchorsPem: async () => peer.rootPem,
   });
 
 test('an authority elsewhere is asked by HTTP, and only believed when its answer checks out', async () => {
@@ -189,12 +210,4 @@ test('an authority on a private address is not asked unless it is allowed', asyn
   const { stamper } = stampsOf(there.url, peer, []);
   await assert.rejects(stamper!.maxTokenBytes(), { code: 'UNAVAILABLE' });
   there.server.close();
-});
-
-test('a file of anchors that holds none is refused', async () => {
-  writeFileSync(at('none.pem'), 'hello');
-  writeFileSync(at('good.pem'), (await makeAuthority()).rootPem);
-  await assert.rejects(readAnchors(at('none.pem')), /Expected root certificates/);
-  assert.match(await readAnchors(at('good.pem')), /BEGIN CERTIFICATE/);
-  assert.equal(await readAnchors(undefined), '');
 });

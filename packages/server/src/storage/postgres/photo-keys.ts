@@ -40,6 +40,11 @@ export async function listPhotoKeys(sql: Sql): Promise<PhotoKeyRow[]> {
   return rows;
 }
 
+/** The newest of a purpose that was not revoked, from rows with the newest first. */
+export function newestPhotoKey(rows: readonly PhotoKeyRow[], purpose: PhotoKeyPurpose): PhotoKeyRow | undefined {
+  return rows.find((row) => row.purpose === purpose && row.revokedAt === null);
+}
+
 /** As the owner. */
 export async function insertPhotoKey(sql: Sql, key: Omit<PhotoKeyRow, 'revokedAt'>): Promise<void> {
   await sql.query(
