@@ -10,6 +10,8 @@ import { startInstance, type Instance } from '../../server/src/test/instance.ts'
 import { launch } from './browser.ts';
 
 const PASSWORD = 'a quiet harbour at noon';
+const OTHER_MANIFEST = 'org.lumatrace.registration.manifestDiffers';
+const UNLIKE = 'org.lumatrace.registration.looksUnlike';
 const CHANGED_PARTS = 'org.lumatrace.watermark.missingParts';
 
 let cast: Cast;
@@ -78,5 +80,8 @@ function headlineOf(history: History): string {
   if (history.findings.includes(CHANGED_PARTS)) return 'Not authentic: parts of this photo were changed';
   if (history.c2pa === 'TAMPERED') return 'Not authentic: the file was changed';
   if (history.c2pa === 'INVALID') return 'Not authentic: its credentials cannot be trusted';
+  if (history.findings.includes(OTHER_MANIFEST)) return 'Not authentic: its credentials are those of another picture';
+  if (history.watermark === 'DETECTED' && history.findings.includes(UNLIKE))
+    return 'Not authentic: it does not look like this photo';
   return history.watermark === 'DETECTED' ? 'Not authentic, but it comes from this photo' : 'Not authentic';
 }

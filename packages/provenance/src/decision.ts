@@ -267,5 +267,6 @@ function pictureFindings(evidence: Evidence): readonly Finding[] {
       recordedHeight: recorded.height,
       fingerprintDistance: picture.fingerprintDistance,
     }),
+    ...(looksUnlike(picture) ? [ownFinding('org.lumatrace.registration.looksUnlike', 'failure', 'registration')] : []),
   ];
 }

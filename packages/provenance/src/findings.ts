@@ -42,6 +42,7 @@ export const OWN_CODES = {
   'org.lumatrace.registration.manifestDiffers': 'The manifest is a valid one, but not the one issued for this photo.',
   'org.lumatrace.registration.manifestMatches': 'The manifest is the one issued for this photo.',
   'org.lumatrace.registration.pixelsDiffer': 'The picture differs from what was recorded when it was protected.',
+  'org.lumatrace.registration.looksUnlike': 'The picture does not look like the one that was protected.',
   'org.lumatrace.log.included':
     'The transparency log holds this entry: the proof leads to a checkpoint that it signed.',
   'org.lumatrace.log.pending': 'The receipt holds no proof yet: ask for it again when the log has taken the entry in.',

@@ -14,6 +14,7 @@ const SYSTEM_NEEDS = [
     because: 'text in screenshots',
     paths: ['/usr/share/fonts/truetype/liberation', '/usr/share/fonts/truetype/liberation2'],
   },
+  { package: 'strace', because: 'the proof that no picture is written to a file', paths: ['/usr/bin/strace'] },
 ] as const;
 
 const TESTS = ['rooms.test.ts', 'bench/**/*.test.ts', 'emitters/*.test.ts', 'packages/*/{src,test}/**/*.test.ts'];

@@ -35,6 +35,21 @@ test('a stripped copy is told apart from a stranger’s picture', () => {
   assert.equal(spoken(VERDICT).tone, 'error');
 });
 
+const coded = (code: string): Verdict['findings'] => [{ ...finding('c2pa'), code }];
+
+test('credentials of another picture, and a copied watermark, are not called this photo', () => {
+  const foreign = coded('org.lumatrace.registration.manifestDiffers');
+  for (const watermarkStatus of ['DETECTED', 'NOT_FOUND'] as const) {
+    const said = spoken({ ...VERDICT, c2paStatus: 'VALID', watermarkStatus, findings: foreign });
+    assert.match(said.headline, /credentials are those of another picture/);
+    assert.equal(said.tone, 'error');
+  }
+  const copied = coded('org.lumatrace.registration.looksUnlike');
+  const said = spoken({ ...VERDICT, watermarkStatus: 'DETECTED', findings: copied });
+  assert.deepEqual([said.tone, said.headline], ['error', 'Not authentic: it does not look like this photo']);
+  assert.equal(spoken({ ...VERDICT, findings: copied }).headline, 'Not authentic');
+});
+
 test('the score is told with its probability, and nothing is told where nothing was measured', () => {
   assert.equal(chanceOf(VERDICT), undefined);
   assert.match(

@@ -12,7 +12,8 @@ export interface Spoken {
 }
 
 /** Fail closed: only `authentic: true` is ever good news. */
-export function spoken({ authentic, c2paStatus, watermarkStatus, changedRegions }: Verdict): Spoken {
+export function spoken({ authentic, c2paStatus, watermarkStatus, changedRegions, findings }: Verdict): Spoken {
+  const isFound = (code: string): boolean => findings.some((finding) => finding.code === code);
   if (authentic) {
     return {
       tone: 'ok',
@@ -39,6 +40,24 @@ export function spoken({ authentic, c2paStatus, watermarkStatus, changedRegions 
       tone: 'error',
       headline: 'Not authentic: its credentials cannot be trusted',
       explanation: 'They can be read, but their signer or their form does not stand the checks.',
+    };
+  }
+  if (isFound('org.lumatrace.registration.manifestDiffers')) {
+    return {
+      tone: 'error',
+      headline: 'Not authentic: its credentials are those of another picture',
+      explanation:
+        watermarkStatus === 'DETECTED'
+          ? 'They are intact and trusted, and were not issued for this photo, though its watermark is in the picture.'
+          : 'They are intact and trusted, and were not issued for this photo.',
+    };
+  }
+  if (watermarkStatus === 'DETECTED' && isFound('org.lumatrace.registration.looksUnlike')) {
+    return {
+      tone: 'error',
+      headline: 'Not authentic: it does not look like this photo',
+      explanation:
+        'The watermark of this photo is in it, but the picture is another one, or was turned or mirrored. A watermark can be copied.',
     };
   }
   if (watermarkStatus === 'DETECTED') {

@@ -55,6 +55,7 @@ const VOUCHED = ['org.lumatrace.decision.authentic', 'org.lumatrace.registration
 const NO_MARK = 'org.lumatrace.watermark.notFound';
 const NO_MANIFEST = 'org.lumatrace.c2pa.missing';
 const OTHER_MANIFEST = 'org.lumatrace.registration.manifestDiffers';
+const UNLIKE = ['org.lumatrace.registration.pixelsDiffer', 'org.lumatrace.registration.looksUnlike'];
 const BAD_HASH = 'assertion.dataHash.mismatch';
 const STRANGER = 'signingCredential.untrusted';
 const REVOKED = 'signingCredential.ocsp.revoked';
@@ -173,21 +174,21 @@ export const HISTORIES: readonly History[] = [
     'its watermark copied to another picture',
     ({ own, stage }) => copiedMark(stage.photo.sunset, own.image, stage.photo.stream),
     ['MISSING', 'DETECTED', 'STRUCTURAL_ALTERATION'],
-    [NO_MANIFEST, 'org.lumatrace.registration.pixelsDiffer'],
+    [NO_MANIFEST, ...UNLIKE],
   ),
   row(
     'its watermark copied, with credentials of a stranger',
     async ({ own, stage }) =>
       signedBy(stage.stranger, await copiedMark(stage.photo.sunset, own.image, stage.photo.stream)),
     ['INVALID', 'DETECTED', 'STRUCTURAL_ALTERATION'],
-    [STRANGER, OTHER_MANIFEST, 'org.lumatrace.registration.pixelsDiffer'],
+    [STRANGER, OTHER_MANIFEST, ...UNLIKE],
   ),
   row(
     'its watermark copied, with trusted credentials',
     async ({ own, stage }) =>
       signedBy(stage.chain, await copiedMark(stage.photo.sunset, own.image, stage.photo.stream)),
     ['VALID', 'DETECTED', 'STRUCTURAL_ALTERATION'],
-    [OTHER_MANIFEST, 'org.lumatrace.registration.pixelsDiffer'],
+    [OTHER_MANIFEST, ...UNLIKE],
   ),
   row(
     'its pixels under credentials of a stranger',

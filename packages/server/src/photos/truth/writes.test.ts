@@ -2,7 +2,6 @@
 // the process with all its threads, and a planted write, from the main thread and from a worker, that must be seen.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,7 +15,6 @@ const STORIES = fileURLToPath(new URL('../retention.test.ts', import.meta.url));
 const WRITES = /\b(?:creat|memfd_create)\(|O_WRONLY|O_RDWR|O_CREAT|O_TMPFILE/;
 const CALLS = 'trace=open,openat,openat2,creat,memfd_create';
 const LIMIT_MS = 120_000;
-const skip = existsSync(STRACE) ? false : 'strace is not installed';
 
 let folder: string | undefined;
 let database: TestDatabase | undefined;
@@ -46,7 +44,7 @@ async function writesOf(args: readonly string[], read: string, env: NodeJS.Proce
   return lines.filter((line) => WRITES.test(line) && !line.includes(clusterFolder()));
 }
 
-test('a planted write is seen, of the main thread and of a worker', { skip }, async () => {
+test('a planted write is seen, of the main thread and of a worker', async () => {
   const planted = join(folder ?? '', 'planted');
   const write = `require('node:fs').writeFileSync(process.env.PLANTED, 'x')`;
   const inWorker = `new (require('node:worker_threads').Worker)(${JSON.stringify(write)}, { eval: true })`;
@@ -59,6 +57,6 @@ test('a planted write is seen, of the main thread and of a worker', { skip }, as
   }
 });
 
-test('protect, verify and identify open no file for writing', { skip }, async () => {
+test('protect, verify and identify open no file for writing', async () => {
   assert.deepEqual(await writesOf(['--test', '--test-isolation=none', STORIES], 'photos/picture.ts'), []);
 });
