@@ -1,14 +1,13 @@
 // Who may do what, drawn from the policies that routes declare and the one table of roles: the guide is made from it.
 import { ROLES, SCOPES, type Role } from '../access/principal.ts';
 import { ROLE_SCOPES } from '../access/roles.ts';
-import type { Policy, Route } from './route.ts';
+import { enoughScopes, isScopeHeld, type Policy, type Route } from './route.ts';
 
 export const ROLES_GUIDE_FILE = new URL('../../../../docs/guides/roles.md', import.meta.url);
 
 /** Whether a person of this role, the password changed already, may call a route of this policy. */
 export function permits(role: Role, policy: Policy): boolean {
-  if (policy.kind !== 'scope') return true;
-  return [policy.scope, ...(policy.or ?? [])].some((scope) => ROLE_SCOPES[role].has(scope));
+  return policy.kind !== 'scope' || isScopeHeld(policy, ROLE_SCOPES[role]);
 }
 
 /** One line of the matrix: `GET /api/keys`, what it needs in words, and a cell per role in the order of ROLES. */
@@ -63,7 +62,7 @@ ${actions.join('\n')}
 function needsOf(policy: Policy): string {
   if (policy.kind === 'person') return 'a person';
   if (policy.kind !== 'scope') return 'anyone known';
-  return [policy.scope, ...(policy.or ?? [])].map(code).join(' or ');
+  return enoughScopes(policy).map(code).join(' or ');
 }
 
 function pathFirst(action: string): string {

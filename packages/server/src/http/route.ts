@@ -5,11 +5,23 @@ import type { Principal, Scope } from '../access/principal.ts';
 import type { Problem } from './errors.ts';
 
 /** Who may call: anyone (with the reason why), any logged-in person, or whoever holds the scope (or one of the others named). */
-export type Policy =
-  | { kind: 'public'; because: string }
-  | { kind: 'person' }
-  | { kind: 'authenticated' }
-  | { kind: 'scope'; scope: Scope; or?: readonly Scope[] };
+export type Policy = { kind: 'public'; because: string } | { kind: 'person' } | { kind: 'authenticated' } | ScopePolicy;
+
+export interface ScopePolicy {
+  kind: 'scope';
+  scope: Scope;
+  or?: readonly Scope[];
+}
+
+/** The scopes of which one is enough. */
+export function enoughScopes({ scope, or = [] }: ScopePolicy): readonly Scope[] {
+  return [scope, ...or];
+}
+
+/** The one rule of who may: the frame refuses by it, and the table of roles is drawn by it. */
+export function isScopeHeld(policy: ScopePolicy, held: ReadonlySet<Scope>): boolean {
+  return enoughScopes(policy).some((scope) => held.has(scope));
+}
 
 /**
  * Which counter a request falls under: `v1` per tenant and hour with X-RateLimit headers; `person` per person for

@@ -22,7 +22,7 @@ import {
   sourceOf,
 } from './origin.ts';
 import { bodyOf, paramsOf, queryOf, refuseRawBody } from './request.ts';
-import type { Route, RouteContext } from './route.ts';
+import { enoughScopes, isScopeHeld, type Route, type RouteContext } from './route.ts';
 import { setSecurityHeaders } from './security-headers.ts';
 import { staticFiles } from './static.ts';
 
@@ -361,10 +361,9 @@ function refuseByPolicy({ policy, path }: Route, principal: Principal): void {
   if (policy.kind === 'person' && principal.kind !== 'person') {
     throw new Problem('FORBIDDEN', 'Only a person who is logged in may do this.', { action: 'Log in.' });
   }
-  if (policy.kind === 'scope') {
-    const enough = [policy.scope, ...(policy.or ?? [])];
-    if (enough.some((scope) => principal.scopes.has(scope))) return;
-    throw new Problem('FORBIDDEN', `These credentials do not hold the scope ${enough.join(' or ')}.`);
+  if (policy.kind === 'scope' && !isScopeHeld(policy, principal.scopes)) {
+    const wanted = enoughScopes(policy).join(' or ');
+    throw new Problem('FORBIDDEN', `These credentials do not hold the scope ${wanted}.`);
   }
 }
 
