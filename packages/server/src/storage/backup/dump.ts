@@ -67,7 +67,9 @@ async function* dumpedTable(client: pg.PoolClient, table: TableStart): AsyncGene
     heldBytes = 0;
   }
   yield encodeEntry({ type: 'copy', bytes: Buffer.concat(held, heldBytes) });
-  const rows = copy.rowCount ?? 0;
+  // the stream ends when the rows do; how many they were, or that something failed after all, comes in a later message
+  await client.query('select 1');
+  const rows = copy.rowCount;
   yield encodeEntry({ type: 'tableEnd', end: { rows } });
   return rows;
 }
