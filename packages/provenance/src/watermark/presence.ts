@@ -89,12 +89,14 @@ export function presenceMap(
 ): PresenceMap {
   const picture = analyse(luma);
   const pattern = payloadPattern(keys.payload, keys.sync);
-  const template = matchedTemplate(fold(picture, map), pattern, encodeId(id));
+  const codeword = encodeId(id);
+  const placed = refined(picture, map, matchedTemplate(fold(picture, map), pattern, codeword));
+  const template = matchedTemplate(fold(picture, placed), pattern, codeword);
   const grid = gridOf(picture);
-  const evidence = windowSums(products(picture, map, template, { x: 0, y: 0 }), grid);
+  const evidence = windowSums(products(picture, placed, template, { x: 0, y: 0 }), grid);
   standardise(
     evidence,
-    DECOYS.map((shift) => windowSums(products(picture, map, template, shift), grid)),
+    DECOYS.map((shift) => windowSums(products(picture, placed, template, shift), grid)),
   );
   const active = activity(luma, grid);
   const clipped = clippedShare(luma, grid);
@@ -154,19 +156,94 @@ function matchedTemplate(folded: Folded, payload: PayloadPattern, codeword: Int8
   return renderPattern(null, { ...payload, amplitude }, codeword);
 }
 
-/** Whitened pixel times the pattern at its canonical position (bilinear). */
+/** Pixels at a corner of the picture, tried in turn. */
+const CORNER_STEPS = [2, 1, 0.5] as const;
+const MOST_PASSES = 4;
+/** Every fourth pixel of every fourth row: 60,000 of a million are enough to say which of two maps is the better. */
+const SAMPLE_STRIDE = 4;
+
+/**
+ * The map under which the picture as a whole shows most of the mark. Of a crop the search knows the scale to a few in a
+ * thousand: enough to read an id, but three pixels at the far side, where the mark then seemed to be missing.
+ */
+function refined(picture: Analysis, map: Projection, template: Float32Array): Projection {
+  const score = (candidate: Projection): number => {
+    let sum = 0;
+    eachProduct(picture, candidate, template, { x: 0, y: 0 }, SAMPLE_STRIDE, (_at, value) => (sum += value));
+    return sum;
+  };
+  let [best, most] = [map, score(map)];
+  for (const step of CORNER_STEPS) {
+    for (let pass = 0, isBetter = true; isBetter && pass < MOST_PASSES; pass++) {
+      isBetter = false;
+      for (const corner of [0, 1, 2] as const) {
+        for (const [dx, dy] of [
+          [step, 0],
+          [-step, 0],
+          [0, step],
+          [0, -step],
+        ] as const) {
+          const candidate = pulled(best, picture, corner, dx, dy);
+          const reached = score(candidate);
+          if (reached <= most) continue;
+          [best, most, isBetter] = [candidate, reached, true];
+        }
+      }
+    }
+  }
+  return best;
+}
+
+/** The map with one corner of the picture (top left, top right, bottom left) moved and the two others held. */
+function pulled(map: Projection, { width, height }: Analysis, corner: 0 | 1 | 2, dx: number, dy: number): Projection {
+  // how much of the move a position takes: 1 at the corner, 0 at the others, linear in between
+  const [perX, perY, constant] = (
+    [
+      [-1 / width, -1 / height, 1],
+      [1 / width, 0, 0],
+      [0, 1 / height, 0],
+    ] as const
+  )[corner];
+  const { a, b, c, d, tx, ty, g = 0, h = 0 } = map;
+  const share = (x: number, y: number, w: number): number => perX * x + perY * y + constant * w;
+  return {
+    a: a + dx * share(a, c, g),
+    b: b + dx * share(b, d, h),
+    tx: tx + dx * share(tx, ty, 1),
+    c: c + dy * share(a, c, g),
+    d: d + dy * share(b, d, h),
+    ty: ty + dy * share(tx, ty, 1),
+    g,
+    h,
+  };
+}
+
+/** Whitened pixel times the pattern at its canonical position. */
 function products(
+  picture: Analysis,
+  map: Projection,
+  template: Float32Array,
+  shift: { x: number; y: number },
+): Float32Array {
+  const values = new Float32Array(picture.width * picture.height);
+  eachProduct(picture, map, template, shift, 1, (at, value) => (values[at] = value));
+  return values;
+}
+
+/** Tells `take` the product at every `stride`th pixel of every `stride`th row (the pattern bilinear). */
+function eachProduct(
   { width, height, pixels }: Analysis,
   map: Projection,
   template: Float32Array,
   shift: { x: number; y: number },
-) {
+  stride: number,
+  take: (at: number, value: number) => void,
+): void {
   const back = inverseProjection(map);
   const mask = PERIOD - 1;
-  const values = new Float32Array(width * height);
-  for (let y = 0, i = 0; y < height; y++) {
+  for (let y = 0; y < height; y += stride) {
     let [upX, upY, down] = [back.b * y + back.tx, back.d * y + back.ty, back.h * y + 1];
-    for (let x = 0; x < width; x++, i++, upX += back.a, upY += back.c, down += back.g) {
+    for (let x = 0; x < width; x += stride, upX += back.a * stride, upY += back.c * stride, down += back.g * stride) {
       const px = upX / down + shift.x;
       const py = upY / down + shift.y;
       const x0 = Math.floor(px);
@@ -177,10 +254,10 @@ function products(
       const [left, right] = [x0 & mask, (x0 + 1) & mask];
       const upper = (template[top + left] as number) * (1 - fx) + (template[top + right] as number) * fx;
       const lower = (template[bottom + left] as number) * (1 - fx) + (template[bottom + right] as number) * fx;
-      values[i] = (pixels[i] as number) * (upper + (lower - upper) * fy);
+      const at = y * width + x;
+      take(at, (pixels[at] as number) * (upper + (lower - upper) * fy));
     }
   }
-  return values;
 }
 
 /** Canonical from picture positions: the adjugate of the matrix, its last element brought to 1. */
