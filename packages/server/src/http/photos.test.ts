@@ -20,7 +20,7 @@ let stranger: string;
 let jpeg: Buffer;
 
 before(async () => {
-  room = await testRoom();
+  room = await testRoom({ sameMarks: true });
   served = await serve(photoRoutes(room));
   tenant = await room.newTenant();
   stranger = await room.newTenant();

@@ -16,6 +16,8 @@ import type { TenantKeys } from './tenant-key.ts';
 import { KeyError } from './kek.ts';
 
 export interface WatermarkKeys {
+  /** 64 random bits: unique in a tenant by a constraint of the database. */
+  newId(): bigint;
   /** What marks now; the first version is made on first use. */
   forMarking(tenantId: string): Promise<{ sync: SyncKey; payload: PayloadKey }>;
   /** What may have marked: newest first, bounded. What marked a known photo stands first, unless it was retired. */
@@ -51,9 +53,6 @@ function firstOf<Row extends { version: number }>(newestFirst: readonly Row[], v
   return [...named, ...newestFirst.filter((row) => row.version !== version)].slice(0, READ_VERSIONS);
 }
 
-/** 64 random bits: unique in a tenant by a constraint of the database. */
-export const randomWatermarkId = (): bigint => randomBytes(8).readBigUInt64BE();
-
 export function createWatermarkKeys({ database, tenantKeys, installationKeys }: WatermarkKeysOptions): WatermarkKeys {
   const versionsOf = (tenantId: string): Promise<WatermarkKeyRow[]> =>
     database.inTenant(tenantId, async (sql) => {
@@ -67,6 +66,7 @@ export function createWatermarkKeys({ database, tenantKeys, installationKeys }: 
     return { tenantId, version, secret: key.derive('watermark', `payload|${version}`) };
   };
   return {
+    newId: () => randomBytes(8).readBigUInt64BE(),
     async forMarking(tenantId) {
       const active = (await versionsOf(tenantId)).find(({ state }) => state === 'active');
       if (active === undefined) throw new KeyError('KEY_DESTROYED', 'The tenant has no watermark key in force.');

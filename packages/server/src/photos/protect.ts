@@ -5,7 +5,7 @@ import { readImageHeader, requireProtectable } from '@lumatrace/provenance/image
 import { disclosureOf, ProfileError, type Disclosure, type Profile } from '@lumatrace/provenance/profiles.ts';
 import { audit } from '../access/audit.ts';
 import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
-import { randomWatermarkId, type WatermarkKeys } from '../keys/watermark-keys.ts';
+import type { WatermarkKeys } from '../keys/watermark-keys.ts';
 import type { Database, Sql } from '../storage/database.ts';
 import type { RecordedAnswer } from '../storage/postgres/idempotency.ts';
 import {
@@ -154,7 +154,7 @@ async function protectOnce(
   const photoId = registered ?? randomUUID();
   try {
     const credentials = await room.manifestCredentials();
-    const mark = { ...(await room.watermarkKeys.forMarking(tenantId)), id: randomWatermarkId() };
+    const mark = { ...(await room.watermarkKeys.forMarking(tenantId)), id: room.watermarkKeys.newId() };
     const registering = registered ? null : signedRegistration(room, photoId, tenantId, request);
     const picturing = room.images.protect(
       {

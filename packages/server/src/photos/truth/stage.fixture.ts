@@ -47,7 +47,7 @@ const photograph = async (name: string): Promise<Buffer> =>
     .toBuffer();
 
 export async function openStage(): Promise<Stage> {
-  const room = await testRoom();
+  const room = await testRoom({ sameMarks: true });
   const tenantId = await room.newTenant();
   const [chain, stranger, authority] = [await makeChain(), await makeChain(), await makeAuthority()];
   const stage = {
