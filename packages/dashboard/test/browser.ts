@@ -82,3 +82,21 @@ export async function settled(page: Page): Promise<void> {
   await page.waitForLoadState('networkidle');
   await page.waitForFunction(() => document.querySelector('[aria-label="Loading"], [aria-busy="true"]') === null);
 }
+
+/** What a person types who comes first; every browser test logs in with it afterwards. */
+export const PASSWORD = 'a quiet harbour at noon';
+
+/** Logs the first person in by the API and chooses a password: the cookies are the context's. */
+export async function firstLogin({ request }: BrowserContext, instance: StartedInstance): Promise<void> {
+  const { email, password } = instance.firstRun.admin;
+  const headers = { origin: new URL(instance.url).origin };
+  const login = await request.post(`${instance.url}/auth/login`, { data: { email, password }, headers });
+  assert.equal(login.status(), 200, await login.text());
+  const change = { currentPassword: password, newPassword: PASSWORD };
+  assert.ok((await request.post(`${instance.url}/auth/change-password`, { data: change, headers })).ok());
+}
+
+interface StartedInstance {
+  readonly url: string;
+  readonly firstRun: { readonly admin: { readonly email: string; readonly password: string } };
+}

@@ -6,9 +6,8 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { startInstance, type Instance } from '../../server/src/test/instance.ts';
-import { assertAccessible, assertFits, launch, settled, Watch } from './browser.ts';
+import { assertAccessible, assertFits, firstLogin, launch, settled, Watch } from './browser.ts';
 
-const PASSWORD = 'a quiet harbour at noon';
 const FIGS = fileURLToPath(new URL('../../../fixtures/photos/fig-bowl.jpg', import.meta.url));
 const VERIFY = '**/api/v1/photos/verify';
 
@@ -36,11 +35,7 @@ before(async () => {
   browser = await launch();
   await protectFigs();
   const context = await browser.newContext();
-  const { email, password } = instance.firstRun.admin;
-  const headers = { origin: new URL(instance.url).origin };
-  assert.ok((await context.request.post(`${instance.url}/auth/login`, { data: { email, password }, headers })).ok());
-  const change = { currentPassword: password, newPassword: PASSWORD };
-  assert.ok((await context.request.post(`${instance.url}/auth/change-password`, { data: change, headers })).ok());
+  await firstLogin(context, instance);
   state = await context.storageState();
   await context.close();
 });

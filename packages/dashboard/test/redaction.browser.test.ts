@@ -5,10 +5,9 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { startInstance, type Instance } from '../../server/src/test/instance.ts';
-import { assertAccessible, assertFits, launch, settled, Watch } from './browser.ts';
+import { assertAccessible, assertFits, firstLogin, launch, settled, Watch } from './browser.ts';
 import { sendAgent } from './traffic.ts';
 
-const PASSWORD = 'a quiet harbour at noon';
 const PICTURES = process.env['LUMATRACE_REDACTION_PICTURES'];
 
 let instance: Instance;
@@ -22,11 +21,7 @@ before(async () => {
   browser = await launch();
   context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
   watch = new Watch(context, new URL(instance.url).origin);
-  const { email, password } = instance.firstRun.admin;
-  const headers = { origin: new URL(instance.url).origin };
-  await context.request.post(`${instance.url}/auth/login`, { data: { email, password }, headers });
-  const change = { currentPassword: password, newPassword: PASSWORD };
-  assert.ok((await context.request.post(`${instance.url}/auth/change-password`, { data: change, headers })).ok());
+  await firstLogin(context, instance);
   await sendAgent({ otlpUrl: instance.otlpUrl, apiKey: instance.firstRun.apiKey });
   page = await context.newPage();
   await page.goto(`${instance.url}/settings/redaction`);

@@ -3,9 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Browser, BrowserContext } from 'playwright-core';
 import { startInstance, type Instance } from '../../server/src/test/instance.ts';
-import { assertAccessible, assertFits, launch, settled, Watch } from './browser.ts';
+import { assertAccessible, assertFits, firstLogin, launch, settled, Watch } from './browser.ts';
 
-const PASSWORD = 'a quiet harbour at noon';
 const TRACE_ID = '5b8efff798038103d269b633813fc60c';
 const ROOT_ID = 'eee19b7ec3c1b173';
 const CALL_ID = 'eee19b7ec3c1b174';
@@ -98,12 +97,7 @@ before(async () => {
   browser = await launch();
   await sendTrace();
   const context = await browser.newContext();
-  const { email, password } = instance.firstRun.admin;
-  const headers = { origin: new URL(instance.url).origin };
-  const login = await context.request.post(`${instance.url}/auth/login`, { data: { email, password }, headers });
-  assert.equal(login.status(), 200, await login.text());
-  const change = { currentPassword: password, newPassword: PASSWORD };
-  assert.ok((await context.request.post(`${instance.url}/auth/change-password`, { data: change, headers })).ok());
+  await firstLogin(context, instance);
   state = await context.storageState();
   await context.close();
 });

@@ -7,9 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { startInstance, type Instance } from '../../server/src/test/instance.ts';
-import { assertAccessible, assertFits, launch, settled, Watch } from './browser.ts';
+import { assertAccessible, assertFits, firstLogin, launch, settled, Watch } from './browser.ts';
 
-const PASSWORD = 'a quiet harbour at noon';
 const SUNSET = fileURLToPath(new URL('../../../fixtures/photos/sunset.jpg', import.meta.url));
 const TRACE_ID = '7b8efff798038103d269b633813fc60c';
 const [STEP_ID, CALL_ID, LIAR_ID] = ['eee19b7ec3c1b173', 'eee19b7ec3c1b174', 'eee19b7ec3c1b175'];
@@ -86,12 +85,7 @@ before(async () => {
   photoId = await protectSunset();
   await sendTrace();
   const context = await browser.newContext();
-  const { email, password } = instance.firstRun.admin;
-  const headers = { origin: new URL(instance.url).origin };
-  const login = await context.request.post(`${instance.url}/auth/login`, { data: { email, password }, headers });
-  assert.equal(login.status(), 200, await login.text());
-  const change = { currentPassword: password, newPassword: PASSWORD };
-  assert.ok((await context.request.post(`${instance.url}/auth/change-password`, { data: change, headers })).ok());
+  await firstLogin(context, instance);
   state = await context.storageState();
   await context.close();
 });

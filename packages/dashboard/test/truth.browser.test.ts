@@ -7,9 +7,8 @@ import { isAuthentic } from '../../server/src/photos/truth/answer.fixture.ts';
 import { openCast, type Cast } from '../../server/src/photos/truth/cast.fixture.ts';
 import { HISTORIES, type History } from '../../server/src/photos/truth/histories.fixture.ts';
 import { startInstance, type Instance } from '../../server/src/test/instance.ts';
-import { launch } from './browser.ts';
+import { firstLogin, launch } from './browser.ts';
 
-const PASSWORD = 'a quiet harbour at noon';
 const OTHER_MANIFEST = 'org.lumatrace.registration.manifestDiffers';
 const UNLIKE = 'org.lumatrace.registration.looksUnlike';
 const CHANGED_PARTS = 'org.lumatrace.watermark.missingParts';
@@ -25,12 +24,7 @@ before(async () => {
   instance = await startInstance();
   browser = await launch();
   const context = await browser.newContext();
-  const { email, password } = instance.firstRun.admin;
-  const headers = { origin: new URL(instance.url).origin };
-  const login = await context.request.post(`${instance.url}/auth/login`, { data: { email, password }, headers });
-  assert.equal(login.status(), 200, await login.text());
-  const change = { currentPassword: password, newPassword: PASSWORD };
-  assert.ok((await context.request.post(`${instance.url}/auth/change-password`, { data: change, headers })).ok());
+  await firstLogin(context, instance);
   page = await context.newPage();
   await page.route('**/api/v1/photos/verify', async (route) => {
     if (asked === undefined) throw new Error('Expected a history to be asked about');

@@ -1,14 +1,13 @@
 // The public detector: what a picture says about itself, for anybody who sees it. No login, and nothing is kept.
-import { X } from 'lucide-react';
 import { useEffect } from 'react';
 import { detectImage, type Detected, type SaidGenerator } from '../api/photos.ts';
-import { IconButton } from '../elements/button.tsx';
 import { ProblemNotice } from '../elements/notice.tsx';
-import { bytes, probability } from '../format/number.ts';
+import { probability } from '../format/number.ts';
 import { Mark } from '../shell/mark.tsx';
 import { DropZone } from './photos/drop-zone.tsx';
 import { useTasks, type Task } from './photos/tasks.ts';
 import { Thumb } from './photos/thumb.tsx';
+import { TaskTitle } from './photos/task-title.tsx';
 import { WithPowers } from './photos/with-powers.tsx';
 
 export function DetectPage() {
@@ -54,16 +53,7 @@ function Card({ task: { file, state }, onRetry, onRemove }: CardProps) {
     <div className="flex flex-col gap-4 sm:flex-row">
       <Thumb image={file} alt={`The picture ${file.name}`} className="h-36 w-full shrink-0 rounded-sm sm:w-52" />
       <div className="flex min-w-0 flex-1 flex-col gap-2">
-        <p className="flex items-center gap-2">
-          <span className="truncate font-medium">{file.name}</span>
-          <span className="text-xs whitespace-nowrap text-ink-3">{bytes(file.size)}</span>
-          <span className="flex-1" />
-          {state.name !== 'working' && (
-            <IconButton label={`Take ${file.name} off the list`} className="!h-6 !w-6" onClick={onRemove}>
-              <X size={14} />
-            </IconButton>
-          )}
-        </p>
+        <TaskTitle file={file} isWorking={state.name === 'working'} onRemove={onRemove} />
         {state.name === 'waiting' && <p className="text-ink-3">Waits for its turn.</p>}
         {state.name === 'working' && (
           <progress aria-label={`Looking at ${file.name}`} className="h-1.5 w-full accent-accent" />

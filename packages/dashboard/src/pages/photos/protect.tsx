@@ -1,10 +1,10 @@
 // Protect by drag and drop: each picture comes back marked and signed, to be saved.
 import { useQueryClient } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { Download, ShieldCheck, X } from 'lucide-react';
+import { Download, ShieldCheck } from 'lucide-react';
 import { useState } from 'react';
 import { protectedName, protectImage, photosQuery, type Disclosure, type ProtectedImage } from '../../api/photos.ts';
-import { Button, IconButton } from '../../elements/button.tsx';
+import { Button } from '../../elements/button.tsx';
 import { ShortId } from '../../elements/copy.tsx';
 import { ProblemNotice } from '../../elements/notice.tsx';
 import { Page } from '../../elements/page.tsx';
@@ -15,6 +15,7 @@ import { DropZone } from './drop-zone.tsx';
 import { PhotoTabs } from './photo-tabs.tsx';
 import { useTasks, type Task } from './tasks.ts';
 import { saveBlob, Thumb } from './thumb.tsx';
+import { TaskTitle } from './task-title.tsx';
 
 const NOTHING_SAID: Disclosure = { profile: '', aiProvider: '', aiSystem: '', aiSystemVersion: '' };
 
@@ -67,16 +68,7 @@ function ProtectedCard({ task, onRetry, onRemove }: CardProps) {
     <div className="flex flex-col gap-3 sm:flex-row">
       <Thumb image={file} alt={`The picture ${file.name}`} className="h-20 w-28 shrink-0 rounded-sm" />
       <div className="flex min-w-0 flex-1 flex-col gap-1.5">
-        <p className="flex items-center gap-2">
-          <span className="truncate font-medium">{file.name}</span>
-          <span className="text-xs whitespace-nowrap text-ink-3">{bytes(file.size)}</span>
-          <span className="flex-1" />
-          {state.name !== 'working' && (
-            <IconButton label={`Take ${file.name} off the list`} className="!h-6 !w-6" onClick={onRemove}>
-              <X size={14} />
-            </IconButton>
-          )}
-        </p>
+        <TaskTitle file={file} isWorking={state.name === 'working'} onRemove={onRemove} />
         {state.name === 'waiting' && <p className="text-ink-3">Waits for its turn.</p>}
         {state.name === 'working' && (
           <>

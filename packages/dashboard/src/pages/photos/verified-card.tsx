@@ -1,16 +1,16 @@
 // One checked picture: the verdict first, in words and with its probability; then how it came about.
-import { CircleCheck, CircleX, Info, ShieldAlert, ShieldCheck, ShieldX, X, type LucideIcon } from 'lucide-react';
+import { CircleCheck, CircleX, Info, ShieldAlert, ShieldCheck, ShieldX, type LucideIcon } from 'lucide-react';
 import { useState, type FormEvent } from 'react';
 import type { Finding, Verdict } from '../../api/photos.ts';
-import { Button, IconButton } from '../../elements/button.tsx';
+import { Button } from '../../elements/button.tsx';
 import { CopyButton } from '../../elements/copy.tsx';
 import { TextField } from '../../elements/field.tsx';
 import { ProblemNotice } from '../../elements/notice.tsx';
-import { bytes } from '../../format/number.ts';
 import { duration } from '../../format/time.ts';
 import { ChangeMap } from './change-map.tsx';
 import { BY_WATERMARK, type CheckTask, type Wanted } from './checked-list.ts';
 import { Thumb } from './thumb.tsx';
+import { TaskTitle } from './task-title.tsx';
 import { chanceOf, changeSeen, spoken, timelineOf, type Tone } from './verdict.ts';
 import { WithPowers } from './with-powers.tsx';
 
@@ -29,16 +29,7 @@ export function VerifiedCard({ task, onPhoto, onRetry, onRemove }: CardProps) {
       <div className="flex flex-col gap-4 p-4 sm:flex-row">
         <Thumb image={file} alt={`The picture ${file.name}`} className="h-36 w-full shrink-0 rounded-sm sm:w-52" />
         <div className="flex min-w-0 flex-1 flex-col gap-2">
-          <p className="flex items-center gap-2">
-            <span className="truncate font-medium">{file.name}</span>
-            <span className="text-xs whitespace-nowrap text-ink-3">{bytes(file.size)}</span>
-            <span className="flex-1" />
-            {state.name !== 'working' && (
-              <IconButton label={`Take ${file.name} off the list`} className="!h-6 !w-6" onClick={onRemove}>
-                <X size={14} />
-              </IconButton>
-            )}
-          </p>
+          <TaskTitle file={file} isWorking={state.name === 'working'} onRemove={onRemove} />
           {state.name === 'waiting' && input === '' && <AskForPhoto onPhoto={onPhoto} />}
           {state.name === 'waiting' && input !== '' && <p className="text-ink-3">Waits for its turn.</p>}
           {state.name === 'working' && (
