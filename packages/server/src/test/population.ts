@@ -8,7 +8,7 @@ import { ROLES, SCOPES, type Role } from '../access/principal.ts';
 import { kekPath, readKek } from '../data-folder.ts';
 import { createInstallationKeys } from '../keys/installation-keys.ts';
 import { kekFromBytes } from '../keys/kek.ts';
-import { APP_ROLE, Database } from '../storage/database.ts';
+import { APP_ROLE, Database, type Sql } from '../storage/database.ts';
 import { existingCluster, runningSocketDir } from '../storage/embedded/cluster.ts';
 import { DATABASE_NAME, OWNER_ROLE } from '../storage/embedded/provision.ts';
 import { actAsAccount, insertAccount, insertMembership } from '../storage/postgres/accounts.ts';
@@ -34,6 +34,11 @@ export interface Population {
   settle(name: string, options?: { requestsPerHour?: number }): Promise<Settlement>;
   /** Those of the request ids that have a line in the tenant's audit log. */
   audited(tenantId: string, requestIds: readonly string[]): Promise<Set<string>>;
+  /** One more person of a tenant; without a password that anybody knows. */
+  addPerson(tenantId: string, person: { email: string; name: string }): Promise<void>;
+  /** In a transaction of the owner, who sees every tenant's rows as a backup does. */
+  asOwner<T>(work: (sql: Sql) => Promise<T>): Promise<T>;
+  ownerPool: Database['ownerPool'];
   close(): Promise<void>;
 }
 
@@ -74,6 +79,20 @@ export async function openPopulation(dataDir: string): Promise<Population> {
       );
       return new Set(rows.map(({ id }) => id));
     },
+    async addPerson(tenantId, person) {
+      const accountId = randomUUID();
+      await database.inTenant(tenantId, async (sql) => {
+        await actAsAccount(sql, accountId);
+        await insertAccount(sql, { ...person, accountId, mustChangePassword: false, argon2id: '$argon2id$none' });
+        await insertMembership(sql, { tenantId, accountId, role: 'viewer' });
+      });
+    },
+    asOwner: (work) =>
+      database.inSystem(async (sql) => {
+        await sql.query(`select set_config('app.backup', 'on', true)`);
+        return work(sql);
+      }),
+    ownerPool: database.ownerPool,
     close: () => database.close(),
   };
 }
