@@ -14,6 +14,11 @@ const SYSTEM_NEEDS = [
     because: 'text in screenshots',
     paths: ['/usr/share/fonts/truetype/liberation', '/usr/share/fonts/truetype/liberation2'],
   },
+  {
+    package: 'pgbouncer',
+    because: 'tenants behind a pooler',
+    paths: ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer', '/usr/local/bin/pgbouncer'],
+  },
   { package: 'strace', because: 'the proof that no picture is written to a file', paths: ['/usr/bin/strace'] },
 ] as const;
 

@@ -42,6 +42,9 @@ const MAX_ATTEMPTS = 3;
 /** The role that row level security binds: no BYPASSRLS, no DDL, no TRUNCATE. Made by the first migration. */
 export const APP_ROLE = 'lumatrace_app';
 
+/** What policies read to know on whose behalf a transaction asks. */
+const IDENTITIES = ['app.tenant', 'app.lookup', 'app.account'] as const;
+
 type Setting = readonly [name: string, value: string];
 
 export class Database {
@@ -77,7 +80,7 @@ export class Database {
    * when it throws. A deadlock or serialization failure is retried up to twice, so `work` must not have other effects.
    */
   inTenant<T>(tenantId: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return transaction(this.#app, [...this.#asApp, ['app.tenant', tenantId]], work, this, this.#keepsStatements);
+    return transaction(this.#app, this.#as('app.tenant', tenantId), work, this, this.#keepsStatements);
   }
 
   /**
@@ -85,12 +88,12 @@ export class Database {
    * look-up column (a key's hash, a session's hash, an e-mail address), so nothing can be listed or guessed.
    */
   inLookup<T>(value: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return transaction(this.#app, [...this.#asApp, ['app.lookup', value]], work, this);
+    return transaction(this.#app, this.#as('app.lookup', value), work, this);
   }
 
   /** Runs `work` as one account across the tenants it belongs to (login, switching tenants). */
   inAccount<T>(accountId: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-    return transaction(this.#app, [...this.#asApp, ['app.account', accountId]], work, this);
+    return transaction(this.#app, this.#as('app.account', accountId), work, this);
   }
 
   /**
@@ -99,6 +102,11 @@ export class Database {
    */
   inSystem<T>(work: (sql: Sql) => Promise<T>): Promise<T> {
     return transaction(this.#owner, [], work, this);
+  }
+
+  /** Every name that a policy reads is set, the others to nothing: what an earlier borrower left on the session is covered. */
+  #as(identity: (typeof IDENTITIES)[number], value: string): readonly Setting[] {
+    return [...this.#asApp, ...IDENTITIES.map((name): Setting => [name, name === identity ? value : ''])];
   }
 
   /** The pool of the owner, for graphile-worker and the migration runner. */
