@@ -57,7 +57,9 @@ import { openTransit } from './keys/transit.ts';
 import { watchAnchors } from './keys/trust-anchors.ts';
 import { createKeyInventory } from './keys/key-inventory.ts';
 import { createPhotoCredentials, type PhotoCredentials } from './keys/photo-credentials.ts';
+import { createPeopleSeal } from './keys/people-seal.ts';
 import { createRevocations } from './keys/revocation.ts';
+import { sealOpenRows } from './keys/sealing.ts';
 import { SignerProcess } from './keys/signer/client.ts';
 import { wrappingKeyFrom } from './keys/signer/protocol.ts';
 import type { TenantKeys } from './keys/tenant-key.ts';
@@ -80,6 +82,7 @@ import { existingCluster } from './storage/embedded/cluster.ts';
 import type { FolderLock } from './storage/lock.ts';
 import { migrate, readMigrations } from './storage/migrate.ts';
 import { openStorage, type Storage } from './storage/open.ts';
+import { keepSeals } from './storage/seals.ts';
 import { openLog, type Log } from './transparency/log.ts';
 import { keepSequencing, type Sequencing } from './transparency/sequencing.ts';
 import { dropExpiredPartitions, ensureDayPartitions, prepareDayPartitions } from './storage/postgres/partitions.ts';
@@ -296,6 +299,9 @@ function access(house: House): Part {
       house.grpcPort = config.grpcPort === 0 ? await freePort() : config.grpcPort;
       house.tenantKeys = createTenantKeys({ database, kek });
       const installationKeys = createInstallationKeys({ database, kek });
+      keepSeals(database, { people: createPeopleSeal(installationKeys) });
+      const sealed = await sealOpenRows(database);
+      if (sealed > 0) log.info({ sealed }, 'rows that stood in clear were sealed');
       house.watermarkKeys = createWatermarkKeys({ database, tenantKeys: house.tenantKeys, installationKeys });
       house.cursorKey = (await installationKeys.secret('cursor')).secret;
       house.access = await createAccess({

@@ -5,9 +5,9 @@ import { insertInstallationKey, listInstallationKeys } from '../storage/postgres
 import type { Kek } from './kek.ts';
 
 /** Each has one use: the pepper of API keys, the HMAC of session cookies, that of list cursors, the watermark's lines,
- * the macs of audit lines, and the seed of the key that signs checkpoints of them. */
+ * the macs of audit lines, the seed of the key that signs checkpoints of them, and addresses and names of people. */
 export type InstallationKeyName =
-  'api-key-pepper' | 'session' | 'cursor' | 'watermark-sync' | 'audit-chain' | 'audit-checkpoint';
+  'api-key-pepper' | 'session' | 'cursor' | 'watermark-sync' | 'audit-chain' | 'audit-checkpoint' | 'people';
 
 export interface InstallationKey {
   version: number;
@@ -25,7 +25,7 @@ export interface InstallationKeys {
 }
 
 /** Those whose old versions go on reading what they made. */
-export type RotatedKeyName = 'watermark-sync';
+export type RotatedKeyName = 'watermark-sync' | 'people';
 
 const SECRET_BYTES = 32;
 /** A process reads them again so often. */

@@ -16,24 +16,33 @@ grant insert, select, update on account_passwords to lumatrace_app;
 
 create table accounts (
   account_id uuid not null,
-  email text not null,
-  name text not null,
+  email text,
+  name text,
   must_change_password boolean not null default false,
   created_at timestamp with time zone not null default now(),
-  last_login_at timestamp with time zone
+  last_login_at timestamp with time zone,
+  email_index text,
+  email_sealed bytea,
+  name_sealed bytea
 );
+alter table accounts add constraint accounts_check CHECK (((email_sealed IS NULL) = (email IS NOT NULL)));
+alter table accounts add constraint accounts_check1 CHECK (((name_sealed IS NULL) = (name IS NOT NULL)));
+alter table accounts add constraint accounts_check2 CHECK (((email_index IS NULL) = (email_sealed IS NULL)));
 alter table accounts add constraint accounts_email_check CHECK (((email = lower(email)) AND ((length(email) >= 3) AND (length(email) <= 254))));
+alter table accounts add constraint accounts_email_index_check CHECK ((length(email_index) = 43));
+alter table accounts add constraint accounts_email_index_key UNIQUE (email_index);
 alter table accounts add constraint accounts_email_key UNIQUE (email);
 alter table accounts add constraint accounts_name_check CHECK ((length(name) <= 200));
 alter table accounts add constraint accounts_pkey PRIMARY KEY (account_id);
 alter table accounts enable row level security;
 alter table accounts force row level security;
-create policy account_by_email on accounts for select using ((email = NULLIF(current_setting('app.lookup'::text, true), ''::text)));
+create policy account_by_email on accounts for select using ((email_index = NULLIF(current_setting('app.lookup'::text, true), ''::text)));
 create policy account_itself on accounts using ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid)) with check ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid));
 create policy account_of_tenant on accounts for select using (((NULLIF(current_setting('app.tenant'::text, true), ''::text) IS NOT NULL) AND (EXISTS ( SELECT 1 FROM memberships m WHERE (m.account_id = accounts.account_id)))));
 create policy backup on accounts for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy sealing on accounts to <owner> using ((current_setting('app.sealing'::text, true) = 'on'::text)) with check ((current_setting('app.sealing'::text, true) = 'on'::text));
 grant insert, select on accounts to lumatrace_app;
-grant update (name), update (must_change_password), update (last_login_at) on accounts to lumatrace_app;
+grant update (must_change_password), update (last_login_at), update (name_sealed) on accounts to lumatrace_app;
 
 create table api_keys (
   tenant_id uuid not null,

@@ -12,8 +12,10 @@ import { Database } from '../storage/database.ts';
 import { SUPERUSER } from '../storage/embedded/cluster.ts';
 import { DATABASE_NAME, OWNER_ROLE } from '../storage/embedded/provision.ts';
 import { keepAuditChain } from '../access/audit.ts';
+import { peopleSealOf } from '../keys/people-seal.ts';
 import { APP_ROLE } from '../storage/database.ts';
 import { migrate, readMigrations, schemaDigest } from '../storage/migrate.ts';
+import { keepSeals } from '../storage/seals.ts';
 
 export interface TestDatabase {
   /** The program's own door, as the app role and the owner. */
@@ -69,6 +71,8 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
   const database = new Database({ ...configs, maxConnections: options.maxConnections ?? 10 });
   // rooms are tested without access too, and write lines all the same
   keepAuditChain(database, randomBytes(32));
+  const people = peopleSealOf([{ version: 1, secret: randomBytes(32) }]);
+  keepSeals(database, { people: async () => people });
   return {
     database,
     ...configs,

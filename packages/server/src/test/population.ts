@@ -8,10 +8,12 @@ import { ROLES, SCOPES, type Role } from '../access/principal.ts';
 import { kekPath, readKek } from '../data-folder.ts';
 import { createInstallationKeys } from '../keys/installation-keys.ts';
 import { kekFromBytes } from '../keys/kek.ts';
+import { createPeopleSeal } from '../keys/people-seal.ts';
 import { APP_ROLE, Database, type Sql } from '../storage/database.ts';
 import { existingCluster, runningSocketDir } from '../storage/embedded/cluster.ts';
 import { DATABASE_NAME, OWNER_ROLE } from '../storage/embedded/provision.ts';
 import { actAsAccount, insertAccount, insertMembership } from '../storage/postgres/accounts.ts';
+import { keepSeals } from '../storage/seals.ts';
 import { insertTenant } from '../storage/postgres/tenants.ts';
 
 export interface Settler {
@@ -50,6 +52,7 @@ export async function openPopulation(dataDir: string): Promise<Population> {
   const installationKeys = createInstallationKeys({ database, kek: kekFromBytes(kek) });
   const pepper = await installationKeys.secret('api-key-pepper');
   keepAuditChain(database, (await installationKeys.secret('audit-chain')).secret);
+  keepSeals(database, { people: createPeopleSeal(installationKeys) });
   const apiKeys = createApiKeys({ database, pepper, nowMs: Date.now, onError: () => {} });
   return {
     async settle(name, { requestsPerHour } = {}) {

@@ -1,5 +1,7 @@
-// SQL of people: accounts, their password hashes, and their memberships in tenants.
-import type { Sql } from '../database.ts';
+// SQL of people: accounts, their password hashes, and their memberships in tenants. Addresses and names are sealed here
+// on their way in and opened on their way out: no caller sees a sealed one, no row holds one in clear.
+import type { Database, Sql } from '../database.ts';
+import { sealsOf, type PeopleSeal } from '../seals.ts';
 
 export interface AccountRow {
   accountId: string;
@@ -22,17 +24,57 @@ export async function actAsAccount(sql: Sql, accountId: string): Promise<void> {
   await sql.query(`select set_config('app.account', $1, true)`, [accountId]);
 }
 
-/** In a look-up transaction for exactly this address. */
+/** As it stands in the row, before it is opened. */
+export interface SealedPerson {
+  accountId: string;
+  emailSealed: Buffer;
+  nameSealed: Buffer;
+}
+
+/** The row with address and name in clear. */
+export function openedPerson<Row extends SealedPerson>(
+  seal: PeopleSeal,
+  { emailSealed, nameSealed, ...row }: Row,
+): Omit<Row, 'emailSealed' | 'nameSealed'> & { email: string; name: string } {
+  const { accountId } = row;
+  return {
+    ...row,
+    email: seal.open('email', accountId, emailSealed),
+    name: seal.open('name', accountId, nameSealed),
+  };
+}
+
+/** In any transaction, which afterwards looks up nothing else: the policy shows the one account of this address. */
 export async function findAccountByEmail(sql: Sql, email: string): Promise<string | undefined> {
+  const seal = await sealsOf(sql).people();
+  for (const index of seal.indexes(email)) {
+    const accountId = await findAccountByIndex(sql, index);
+    if (accountId !== undefined) return accountId;
+  }
+  return undefined;
+}
+
+async function findAccountByIndex(sql: Sql, index: string): Promise<string | undefined> {
+  await sql.query(`select set_config('app.lookup', $1, true)`, [index]);
   const { rows } = await sql.query<{ accountId: string }>(
     `
       select account_id as "accountId"
       from accounts
-      where email = $1
+      where email_index = $1
     `,
-    [email],
+    [index],
   );
   return rows[0]?.accountId;
+}
+
+/** The index to write: while two versions are in use, an address that is there under the other one must clash with it. */
+async function indexToInsert(sql: Sql, [index, ...others]: readonly [string, ...string[]]): Promise<string> {
+  if (others.length === 0) return index;
+  // of all versions the same one, whichever is in use here
+  const lock = [index, ...others].toSorted()[0];
+  await sql.query('select pg_advisory_xact_lock(hashtextextended($1, 0))', [lock]);
+  for (const other of others) if ((await findAccountByIndex(sql, other)) !== undefined) return other;
+  return index;
 }
 
 /** In an account transaction: the account, its password hash, and the membership it made first. */
@@ -40,12 +82,15 @@ export async function findLogin(
   sql: Sql,
   accountId: string,
 ): Promise<(AccountRow & { argon2id: string; tenantId: string | null; role: string | null }) | undefined> {
-  const { rows } = await sql.query<AccountRow & { argon2id: string; tenantId: string | null; role: string | null }>(
+  const seal = await sealsOf(sql).people();
+  const { rows } = await sql.query<
+    SealedPerson & { mustChangePassword: boolean; argon2id: string; tenantId: string | null; role: string | null }
+  >(
     `
       select
         a.account_id as "accountId",
-        a.email,
-        a.name,
+        a.email_sealed as "emailSealed",
+        a.name_sealed as "nameSealed",
         a.must_change_password as "mustChangePassword",
         p.argon2id,
         m.tenant_id as "tenantId",
@@ -63,17 +108,25 @@ export async function findLogin(
     `,
     [accountId],
   );
-  return rows[0];
+  return rows[0] && openedPerson(seal, rows[0]);
 }
 
-/** In an account transaction. */
+/** In an account transaction. An address that is there already violates a unique constraint, as in any other table. */
 export async function insertAccount(sql: Sql, account: AccountRow & { argon2id: string }): Promise<void> {
+  const seal = await sealsOf(sql).people();
+  const { accountId, email, name } = account;
   await sql.query(
     `
-      insert into accounts (account_id, email, name, must_change_password)
-      values ($1, $2, $3, $4)
+      insert into accounts (account_id, email_index, email_sealed, name_sealed, must_change_password)
+      values ($1, $2, $3, $4, $5)
     `,
-    [account.accountId, account.email, account.name, account.mustChangePassword],
+    [
+      accountId,
+      await indexToInsert(sql, seal.indexes(email)),
+      seal.seal('email', accountId, email),
+      seal.seal('name', accountId, name),
+      account.mustChangePassword,
+    ],
   );
   await sql.query(
     `
@@ -136,12 +189,13 @@ export async function recordLogin(sql: Sql, accountId: string, at: Date): Promis
 
 /** In a tenant transaction: its members, longest first; at most 1,000. */
 export async function listMembers(sql: Sql, tenantId: string): Promise<MemberRow[]> {
-  const { rows } = await sql.query<MemberRow>(
+  const seal = await sealsOf(sql).people();
+  const { rows } = await sql.query<SealedPerson & Omit<MemberRow, 'email' | 'name'>>(
     `
       select
         m.account_id as "accountId",
-        a.email,
-        a.name,
+        a.email_sealed as "emailSealed",
+        a.name_sealed as "nameSealed",
         m.role,
         m.created_at as "createdAt",
         a.last_login_at as "lastLoginAt"
@@ -153,5 +207,46 @@ export async function listMembers(sql: Sql, tenantId: string): Promise<MemberRow
     `,
     [tenantId],
   );
+  return rows.map((row) => openedPerson(seal, row));
+}
+
+/** As the owner: at most `limit` accounts whose address and name stand in clear, as earlier versions wrote them. */
+export async function listAccountsToSeal(
+  sql: Sql,
+  limit: number,
+): Promise<Array<{ accountId: string; email: string; name: string }>> {
+  await sql.query(`select set_config('app.sealing', 'on', true)`);
+  const { rows } = await sql.query<{ accountId: string; email: string; name: string }>(
+    `
+      select account_id as "accountId", email, name
+      from accounts
+      where email_sealed is null
+      order by account_id
+      limit $1
+      for update
+    `,
+    [limit],
+  );
   return rows;
+}
+
+/** As the owner, in the transaction that listed it. */
+export async function sealAccount(
+  sql: Sql,
+  { accountId, email, name }: { accountId: string; email: string; name: string },
+): Promise<void> {
+  const seal = await sealsOf(sql).people();
+  await sql.query(
+    `
+      update accounts
+      set email_index = $2, email_sealed = $3, name_sealed = $4, email = null, name = null
+      where account_id = $1
+    `,
+    [accountId, seal.indexes(email)[0], seal.seal('email', accountId, email), seal.seal('name', accountId, name)],
+  );
+}
+
+/** Writes the file of the table anew, without the rows that are no more. Everybody else waits meanwhile. */
+export async function rewriteAccounts(database: Database): Promise<void> {
+  await database.ownerPool.query('vacuum full accounts');
 }

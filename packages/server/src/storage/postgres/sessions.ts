@@ -1,5 +1,7 @@
 // SQL of sessions: rows hold the HMAC of the cookie, never the cookie.
 import type { Sql } from '../database.ts';
+import { sealsOf } from '../seals.ts';
+import { openedPerson, type SealedPerson } from './accounts.ts';
 
 export interface SessionRow {
   tenantId: string;
@@ -53,11 +55,13 @@ export async function findSession(sql: Sql, sessionHash: string): Promise<(Sessi
   const session = rows[0];
   if (session === undefined) return undefined;
   await sql.query(`select set_config('app.tenant', $1, true)`, [session.tenantId]);
-  const people = await sql.query<SessionPerson>(
+  const seal = await sealsOf(sql).people();
+  const people = await sql.query<SealedPerson & Omit<SessionPerson, 'email' | 'name'>>(
     `
       select
-        a.email,
-        a.name,
+        a.account_id as "accountId",
+        a.email_sealed as "emailSealed",
+        a.name_sealed as "nameSealed",
         m.role,
         a.must_change_password as "mustChangePassword"
       from memberships m
@@ -67,7 +71,7 @@ export async function findSession(sql: Sql, sessionHash: string): Promise<(Sessi
     [session.tenantId, session.accountId],
   );
   const person = people.rows[0];
-  return person === undefined ? undefined : { ...session, ...person };
+  return person && { ...session, ...openedPerson(seal, person) };
 }
 
 export async function touchSession(
