@@ -163,7 +163,7 @@ const VARIABLES = {
     name: 'LUMATRACE_TLS',
     kind: 'off, generated or files',
     description:
-      'TLS 1.3 on the HTTP ports: none, a certificate of our own making (`tls/ca.pem` in the data folder is what clients trust), or yours. OTLP over gRPC then stays on loopback. See docs/guides/hardening.md.',
+      'TLS 1.3 on all ports: none, a certificate of our own making (`tls/ca.pem` in the data folder is what clients trust), or yours. See docs/guides/hardening.md.',
     read: asChoice('off', 'generated', 'files'),
   }),
   tlsCertFile: optional({

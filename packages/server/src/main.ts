@@ -627,32 +627,35 @@ function listeners(house: House): Part {
     async start() {
       house.bytesInFlight = new BytesInFlight();
       const files = await tlsFiles(config);
+      const tls = files === undefined ? {} : { tls: await readKeyPair(files) };
       const http = await createHttp({
         routes: watched(routesOf(house), house.watch),
         access: house.access,
         log,
         metrics: house.metrics,
         publicUrl: publicUrlOf(house),
-        ...(files !== undefined && { tls: await readKeyPair(files) }),
+        ...tls,
         trustedProxies: config.trustedProxies,
         dashboardDir: DASHBOARD,
       });
       const { access, metrics: registry, bytesInFlight } = house;
-      const grpc = createGrpc({ ...otlpRooms(house), access, log, registry, bytesInFlight });
+      const grpc = createGrpc({ ...otlpRooms(house), access, log, registry, bytesInFlight, ...tls });
       house.http = http;
       house.grpc = grpc;
       try {
         await listenEverywhere(http, config.host, house.port, '--port');
         await listenEverywhere(http, config.host, house.otlpPort, '--otlp-port');
-        // gRPC has no TLS of ours yet: what is meant to be encrypted does not leave this machine through it
-        await listenEverywhere(grpc, files === undefined ? config.host : undefined, house.grpcPort, '--grpc-port');
+        await listenEverywhere(grpc, config.host, house.grpcPort, '--grpc-port');
       } catch (error) {
         await Promise.all([http.stop(0), grpc.stop(0)]);
         throw error;
       }
       if (files !== undefined)
         stopWatching = watchKeyPair(files, {
-          onChange: (pair) => http.replaceCertificate(pair),
+          onChange(pair) {
+            http.replaceCertificate(pair);
+            grpc.replaceCertificate(pair);
+          },
           onRefused: (error) => log.error({ error: error.message }, 'the new certificate was refused, the old stays'),
         });
     },

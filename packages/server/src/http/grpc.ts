@@ -19,6 +19,7 @@ import type { Logger } from 'pino';
 import { encodeExportResponse, encodeStatus, RPC_CODE } from '@lumatrace/telemetry';
 import type { Access } from '../access/access.ts';
 import type { Principal } from '../access/principal.ts';
+import type { KeyPair } from '../tls/tls.ts';
 import { asProblem, Problem } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 import { RPC_CODES } from './otlp.ts';
@@ -38,11 +39,15 @@ export interface GrpcOptions extends OtlpRooms {
   bytesInFlight?: BytesInFlight;
   /** A call whose message has not come by then is ended. */
   messageTimeoutMs?: number;
+  /** PEM: the port speaks TLS 1.3 and nothing else. Absent: plain HTTP/2. */
+  tls?: KeyPair;
 }
 
 export interface Grpc {
   /** Listens and resolves with the port that was taken. Rejects with the code of the system (EADDRINUSE, …). */
   listen(address: { host: string; port: number }): Promise<{ host: string; port: number }>;
+  /** Serves another certificate to connections from now on; only where `tls` was given. */
+  replaceCertificate(pair: KeyPair): void;
   /** Stops accepting, waits for the calls that run, at most so long, then cuts them. */
   stop(graceMs?: number): Promise<void>;
 }
@@ -143,22 +148,42 @@ export function createGrpc(options: GrpcOptions): Grpc {
   }
 
   const servers = new Set<Server>();
+  const tls = options.tls === undefined ? undefined : new Tls13(options.tls);
   const signals = otlpSignals(options);
   return {
     async listen({ host, port }) {
       // one server per address: a second one that cannot listen must not touch the first
       const server = new Server({ ...LIMITS, interceptors: [admission] });
       for (const signal of signals) server.addService(definitionOf(signal), { Export: handlerOf(signal) });
-      const taken = await bind(server, host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+      const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+      const taken = await bind(server, address, tls ?? ServerCredentials.createInsecure());
       servers.add(server);
       return { host, port: taken };
     },
+    replaceCertificate: (pair) => tls?.replace(pair),
     async stop(graceMs = STOP_GRACE_MS) {
       await Promise.all([...servers].map((server) => stop(server, graceMs)));
       servers.clear();
     },
   };
 }
+
+/** `createSsl` of grpc-js takes neither a lowest version nor another certificate later; the class below it takes both. */
+class Tls13 extends ServerCredentials {
+  constructor(pair: KeyPair) {
+    super({}, contextOf(pair));
+  }
+
+  replace(pair: KeyPair): void {
+    this.updateSecureContextOptions(contextOf(pair));
+  }
+
+  override _equals(other: ServerCredentials): boolean {
+    return other === this;
+  }
+}
+
+const contextOf = ({ cert, key }: KeyPair) => ({ cert, key, minVersion: 'TLSv1.3' as const });
 
 const asSent = (bytes: Buffer): Buffer => bytes;
 
@@ -225,9 +250,9 @@ function statusOf(problem: Problem): StatusObject {
 const SYSTEM_CODES = ['EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES', 'EAFNOSUPPORT', 'EINVAL'] as const;
 
 /** grpc-js says why only in its sentence. */
-function bind(server: Server, address: string): Promise<number> {
+function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+    server.bindAsync(address, credentials, (error, port) => {
       if (error === null) return resolve(port);
       const code = SYSTEM_CODES.find((each) => error.message.includes(each));
       reject(Object.assign(new Error(error.message, { cause: error }), code === undefined ? {} : { code }));

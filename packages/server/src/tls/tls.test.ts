@@ -10,6 +10,9 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type SecureVersion, type TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
+import { credentials, Metadata } from '@grpc/grpc-js';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-grpc';
+import { SimpleSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import { startInstance, type Instance } from '../test/instance.ts';
 import { generatedFiles, readKeyPair } from './tls.ts';
 
@@ -41,9 +44,26 @@ function handshake(port: number, maxVersion: SecureVersion): Promise<string> {
   });
 }
 
-function ask(port: number, trusted: string): Promise<{ status: number; fingerprint: string; hsts: boolean }> {
+function fingerprintAt(port: number, trusted: string): Promise<string> {
   return new Promise((done, fail) => {
-    const request = get({ host: 'localhost', port, path: '/api/v1/health', ca: trusted, agent: false }, (response) => {
+    const socket: TLSSocket = connect({ host: '127.0.0.1', port, ca: trusted, servername: 'localhost' }, () => {
+      done(socket.getPeerCertificate().fingerprint256);
+      socket.destroy();
+    });
+    socket.on('error', fail);
+  });
+}
+
+interface Answer {
+  status: number;
+  fingerprint: string;
+  hsts: boolean;
+}
+
+function ask(port: number, trusted: string, path = '/api/v1/health', apiKey?: string): Promise<Answer> {
+  const headers = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
+  return new Promise((done, fail) => {
+    const request = get({ host: 'localhost', port, path, ca: trusted, agent: false, headers }, (response) => {
       const { fingerprint256 } = (response.socket as TLSSocket).getPeerCertificate();
       const hsts = response.headers['strict-transport-security'] !== undefined;
       response.resume().on('end', () => done({ status: response.statusCode ?? 0, fingerprint: fingerprint256, hsts }));
@@ -51,6 +71,8 @@ function ask(port: number, trusted: string): Promise<{ status: number; fingerpri
     request.on('error', fail);
   });
 }
+
+const caOf = ({ certFile }: { certFile: string }): string => certFile.replace('cert.pem', 'ca.pem');
 
 test('both HTTP ports speak TLS 1.3 and nothing older, and no plain HTTP', async () => {
   assert.match(instance.url, /^https:/);
@@ -63,9 +85,37 @@ test('both HTTP ports speak TLS 1.3 and nothing older, and no plain HTTP', async
   assert.equal((await ask(instance.ports.http, ca)).hsts, false, 'localhost is never pinned to https');
 });
 
+/** One span over gRPC by the official exporter. @returns the status of reading its trace afterwards */
+async function exported(trusted: string): Promise<number> {
+  const { apiKey } = instance.firstRun;
+  const metadata = new Metadata();
+  metadata.set('authorization', `Bearer ${apiKey}`);
+  const exporter = new OTLPTraceExporter({
+    url: `https://localhost:${instance.ports.grpc}`,
+    credentials: credentials.createSsl(Buffer.from(trusted)),
+    metadata,
+    timeoutMillis: 2_000,
+  });
+  const tracing = new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] });
+  const span = tracing.getTracer('tests').startSpan('chat');
+  span.end();
+  await tracing.forceFlush().catch(() => undefined);
+  await tracing.shutdown().catch(() => undefined);
+  return (await ask(instance.ports.http, ca, `/api/traces/${span.spanContext().traceId}`, apiKey)).status;
+}
+
+test('the official exporter sends over gRPC with TLS 1.3 and the same certificate, and nothing older is spoken', async () => {
+  const { grpc } = instance.ports;
+  assert.equal(await handshake(grpc, 'TLSv1.3'), 'TLSv1.3');
+  assert.match(await handshake(grpc, 'TLSv1.2'), /^refused .*PROTOCOL_VERSION/);
+  assert.equal(await exported(ca), 200);
+  const other = await generatedFiles(join(folder, 'stranger'), ['localhost']);
+  assert.equal(await exported(await readFile(caOf(other), 'utf8')), 404);
+});
+
 test('the generated certificate is believed through its authority only, and its key is private', async () => {
   const other = await generatedFiles(join(folder, 'other'), ['localhost']);
-  const stranger = await readFile(other.certFile.replace('cert.pem', 'ca.pem'), 'utf8');
+  const stranger = await readFile(caOf(other), 'utf8');
   await assert.rejects(ask(instance.ports.http, stranger));
   const key = join(instance.dataDir, 'tls', 'key.pem');
   assert.equal((await stat(key)).mode & 0o777, 0o600);
@@ -82,7 +132,7 @@ test('new files are served without a restart, and a pair that does not match is 
   await sleep(2_500);
   assert.equal((await ask(instance.ports.http, ca)).fingerprint, before.fingerprint);
   await cp(next.keyFile, join(own, 'key.pem'));
-  const nextCa = await readFile(next.certFile.replace('cert.pem', 'ca.pem'), 'utf8');
+  const nextCa = await readFile(caOf(next), 'utf8');
   const untilMs = performance.now() + 10_000;
   let served = await ask(instance.ports.http, nextCa).catch(() => undefined);
   while (served === undefined && performance.now() < untilMs) {
@@ -91,6 +141,7 @@ test('new files are served without a restart, and a pair that does not match is 
   }
   assert.equal(served?.status, 200);
   assert.notEqual(served?.fingerprint, before.fingerprint);
+  assert.equal(await fingerprintAt(instance.ports.grpc, nextCa), served?.fingerprint, 'gRPC serves the same one');
 });
 
 test('a pair is made anew when it ends soon or lacks a name, else kept', async () => {
