@@ -7,7 +7,7 @@ import { createApiKeys, type ApiKeys } from './api-keys.ts';
 import { audit, keepAuditChain } from './audit.ts';
 import { createAuditLog, type AuditLog } from './audit-log.ts';
 import { bootstrap, deleteFirstRunFile, firstRunFile, type Bootstrap } from './bootstrap.ts';
-import { createCredentials, type Credentials } from './credentials.ts';
+import { createCredentials, sessionCookieName, type Credentials } from './credentials.ts';
 import { createLimits, DEFAULT_LIMITS, type Limits, type LimitSettings } from './limits.ts';
 import { createMachines, type Machines } from './machines.ts';
 import { createMachineTokens, type MachineTokens } from './machine-tokens.ts';
@@ -85,7 +85,12 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
   const signingKeys = createSigningKeys({ database, signer, nowMs });
   const tokens = createMachineTokens({ database, signingKeys, issuer: publicUrl, audience: `${publicUrl}/api`, nowMs });
   return {
-    credentials: createCredentials({ apiKeys, tokens, sessions }),
+    credentials: createCredentials({
+      apiKeys,
+      tokens,
+      sessions,
+      cookieName: sessionCookieName(publicUrl.startsWith('https:')),
+    }),
     limits,
     people: createPeople({ database, sessions, passwords, limits, nowMs }),
     machines: createMachines({ database, tokens, passwords, limits }),

@@ -6,7 +6,15 @@ import type { Principal } from './principal.ts';
 import { Refusal } from './refusal.ts';
 import type { Sessions } from './sessions.ts';
 
-export const SESSION_COOKIE = 'lumatrace_session';
+const SESSION_COOKIE = 'lumatrace_session';
+
+/**
+ * Over https the name carries `__Host-`: browsers then take the cookie from this very host over https alone, so that
+ * neither a sibling domain nor plain HTTP can plant one. Over plain HTTP they would refuse it (RFC 6265bis, section 4.1.3.2).
+ */
+export function sessionCookieName(isTls: boolean): string {
+  return isTls ? `__Host-${SESSION_COOKIE}` : SESSION_COOKIE;
+}
 
 /** What carries a credential in a request: headers, and the address, where none may stand. */
 export interface Carrier {
@@ -26,15 +34,22 @@ export interface CredentialsOptions {
   apiKeys: ApiKeys;
   tokens: MachineTokens;
   sessions: Sessions;
+  /** The one name of the session cookie; one under the other name is no credential. */
+  cookieName?: string;
 }
 
 type Found = { kind: 'key' | 'token' | 'session'; text: string };
 
-export function createCredentials({ apiKeys, tokens, sessions }: CredentialsOptions): Credentials {
+export function createCredentials({
+  apiKeys,
+  tokens,
+  sessions,
+  cookieName = SESSION_COOKIE,
+}: CredentialsOptions): Credentials {
   return {
     async authenticate(carrier) {
       refuseKeyInAddress(carrier.url);
-      const found = findCredential(carrier);
+      const found = findCredential(carrier, cookieName);
       if (found === undefined) throw new Refusal('AUTH_MISSING', 'Expected an API key, a token or a session.');
       switch (found.kind) {
         case 'key':
@@ -65,14 +80,14 @@ function decoded(url: string): string {
 }
 
 // A header wins over a cookie: browsers attach cookies by themselves, headers are always meant.
-function findCredential(carrier: Carrier): Found | undefined {
+function findCredential(carrier: Carrier, cookieName: string): Found | undefined {
   const fromHeaders = [authorization(carrier.header('authorization')), apiKeyHeader(carrier.header('x-api-key'))];
   const [first, second] = fromHeaders.filter((found) => found !== undefined);
   if (first !== undefined && second !== undefined && first.text !== second.text) {
     throw new Refusal('AUTH_INVALID', 'Expected one credential but received two different ones.');
   }
   if (first !== undefined) return first;
-  const cookie = cookieValue(carrier.header('cookie'), SESSION_COOKIE);
+  const cookie = cookieValue(carrier.header('cookie'), cookieName);
   return cookie === undefined ? undefined : { kind: 'session', text: cookie };
 }
 

@@ -1,7 +1,7 @@
 // Routes of logging in and out: people by session cookie, machines by token.
 import { z } from 'zod';
 import type { Access } from '../access/access.ts';
-import { SESSION_COOKIE } from '../access/credentials.ts';
+import { sessionCookieName } from '../access/credentials.ts';
 import { ROLES } from '../access/principal.ts';
 import { SESSION_LIFE_MS, type OpenedSession } from '../access/sessions.ts';
 import { json, route, type Route } from './route.ts';
@@ -163,5 +163,5 @@ export function authRoutes({ access, isTls }: AuthRoutesOptions): Route[] {
 function sessionCookie(secret: string, isTls: boolean, maxAgeSeconds: number): string {
   const age = Math.max(0, Math.min(maxAgeSeconds, SESSION_LIFE_MS / 1_000));
   const attributes = ['Path=/', 'HttpOnly', 'SameSite=Lax', `Max-Age=${age}`, ...(isTls ? ['Secure'] : [])];
-  return [`${SESSION_COOKIE}=${secret}`, ...attributes].join('; ');
+  return [`${sessionCookieName(isTls)}=${secret}`, ...attributes].join('; ');
 }

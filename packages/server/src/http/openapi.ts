@@ -35,7 +35,12 @@ const SECURITY_SCHEMES = {
   },
   apiKeyHeader: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'An API key.' },
   basic: { type: 'http', scheme: 'basic', description: 'Any user, and an API key as the password.' },
-  session: { type: 'apiKey', in: 'cookie', name: 'lumatrace_session', description: 'Set by POST /auth/login.' },
+  session: {
+    type: 'apiKey',
+    in: 'cookie',
+    name: 'lumatrace_session',
+    description: 'Set by POST /auth/login; over https it is `__Host-lumatrace_session`.',
+  },
 } as const;
 const ANY_CREDENTIAL = Object.keys(SECURITY_SCHEMES).map((name) => ({ [name]: [] }));
 

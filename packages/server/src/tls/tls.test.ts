@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { get } from 'node:https';
+import { get, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -111,6 +111,31 @@ test('the official exporter sends over gRPC with TLS 1.3 and the same certificat
   assert.equal(await exported(ca), 200);
   const other = await generatedFiles(join(folder, 'stranger'), ['localhost']);
   assert.equal(await exported(await readFile(caOf(other), 'utf8')), 404);
+});
+
+/** @returns the status and the cookie that was set */
+function person(path: string, { cookie, body }: { cookie?: string; body?: object } = {}): Promise<[number, string]> {
+  const headers = { 'content-type': 'application/json', ...(cookie === undefined ? {} : { cookie }) };
+  const method = body === undefined ? 'GET' : 'POST';
+  const target = { host: 'localhost', port: instance.ports.http, path, method, ca, agent: false, headers } as const;
+  return new Promise((done, fail) => {
+    const outgoing = request(target, (response) => {
+      const [set = ''] = response.headers['set-cookie'] ?? [];
+      response.resume().on('end', () => done([response.statusCode ?? 0, set]));
+    });
+    outgoing.on('error', fail);
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+test('over https the session cookie belongs to this host alone, and one under the plain name is none', async () => {
+  const [status, set] = await person('/auth/login', { body: instance.firstRun.admin });
+  assert.equal(status, 200);
+  assert.match(set, /^__Host-lumatrace_session=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=\d+; Secure$/);
+  const [pair = ''] = set.split(';');
+  assert.equal((await person('/auth/me', { cookie: pair }))[0], 200);
+  assert.equal((await person('/auth/me', { cookie: pair.replace('__Host-', '') }))[0], 401);
+  assert.equal((await person('/auth/me', { cookie: `lumatrace_session=planted; ${pair}` }))[0], 200);
 });
 
 test('the generated certificate is believed through its authority only, and its key is private', async () => {
