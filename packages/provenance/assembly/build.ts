@@ -1,22 +1,25 @@
-// Compiles these sources: `node packages/provenance/assembly/build.ts` writes ../src/watermark/native.wasm.
+// Compiles these sources: `node packages/provenance/assembly/build.ts` writes the modules of ../src/watermark.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-// 64 KiB each; the last region of memory.ts ends below
-const PAGES = '640';
+/** Each module with its memory in pages of 64 KiB, enough for its last region: `memory.ts` and `place.ts`. */
+export const MODULES = [
+  { entry: 'index.ts', file: 'native.wasm', pages: 640 },
+  { entry: 'place.ts', file: 'place.wasm', pages: 88 },
+] as const;
 
-/** The module, from source. @throws Error with the compiler's words */
-export async function compile(): Promise<Uint8Array> {
+/** A module, from source. @throws Error with the compiler's words */
+export async function compile({ entry, file, pages }: (typeof MODULES)[number]): Promise<Uint8Array> {
   const { main } = await import('assemblyscript/asc');
   const folder = fileURLToPath(new URL('.', import.meta.url));
   let binary: Uint8Array | null = null;
   const { error, stderr } = await main(
     // no runtime: nothing is allocated, all addresses are fixed
-    ['index.ts', '-o', 'native.wasm', '-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd'].concat([
+    [entry, '-o', file, '-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd'].concat([
       '--initialMemory',
-      PAGES,
+      String(pages),
       '--maximumMemory',
-      PAGES,
+      String(pages),
       '--baseDir',
       folder,
     ]),
@@ -31,5 +34,7 @@ export async function compile(): Promise<Uint8Array> {
 }
 
 if (import.meta.main) {
-  writeFileSync(new URL('../src/watermark/native.wasm', import.meta.url), await compile());
+  for (const module of MODULES) {
+    writeFileSync(new URL(`../src/watermark/${module.file}`, import.meta.url), await compile(module));
+  }
 }

@@ -79,6 +79,14 @@ export async function decodeLuma(bytes: Uint8Array, width: number, height: numbe
   return { width, height, data: lumaOf(data, info.channels, width * height) };
 }
 
+/** As `decodeLuma`, for a grey picture at its own size: the same values in half the time. */
+export async function decodeGrey(bytes: Uint8Array): Promise<Luma> {
+  const { data, info } = await decoding(bytes, () =>
+    open(bytes).toColourspace('b-w').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true }),
+  );
+  return { width: info.width, height: info.height, data: new Float32Array(data) };
+}
+
 function lumaOf(data: Uint8Array, channels: number, count: number): Float32Array {
   const luma = new Float32Array(count);
   if (channels < 3) {
@@ -105,18 +113,25 @@ export async function encode(pixels: Pixels, header: ImageHeader, metadata: Meta
   return attachMetadata(encoded, metadata);
 }
 
-/** A JPEG of the luma alone: the simulated journey of our own check. */
-export async function encodeLumaJpeg(luma: Luma, quality: number): Promise<Uint8Array> {
-  return lumaImage(luma).toColourspace('b-w').jpeg({ quality, optimiseCoding: false }).toBuffer();
+/** Luma as bytes in row order. */
+export interface GreyBytes {
+  width: number;
+  height: number;
+  data: Uint8ClampedArray;
+}
+
+/** A JPEG of the luma alone: the simulated journey of our own check. `grey` is read until this is answered. */
+export async function encodeGreyJpeg(grey: GreyBytes, quality: number): Promise<Uint8Array> {
+  return greyImage(grey).toColourspace('b-w').jpeg({ quality, optimiseCoding: false }).toBuffer();
 }
 
 /** A lossy WebP of the luma alone, at the quality that `encode` uses. */
-export async function encodeLumaWebp(luma: Luma): Promise<Uint8Array> {
-  return lumaImage(luma).webp({ quality: WEBP_QUALITY }).toBuffer();
+export async function encodeGreyWebp(grey: GreyBytes): Promise<Uint8Array> {
+  return greyImage(grey).webp({ quality: WEBP_QUALITY }).toBuffer();
 }
 
-function lumaImage({ width, height, data }: Luma): Sharp {
-  return sharp(Uint8ClampedArray.from(data), { raw: { width, height, channels: 1 } });
+function greyImage({ width, height, data }: GreyBytes): Sharp {
+  return sharp(data, { raw: { width, height, channels: 1 } });
 }
 
 /** The quality that `encode` uses for a JPEG source. */

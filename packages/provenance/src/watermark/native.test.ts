@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { compile } from '../../assembly/build.ts';
+import { compile, MODULES } from '../../assembly/build.ts';
 
-test('native.wasm is what its source compiles to', async () => {
-  const stored = readFileSync(new URL('native.wasm', import.meta.url));
-  assert.ok(stored.equals(await compile()), 'run node packages/provenance/assembly/build.ts');
-});
+for (const module of MODULES) {
+  const stored = readFileSync(new URL(module.file, import.meta.url));
 
-test('native.wasm needs nothing from outside', () => {
-  const module = new WebAssembly.Module(readFileSync(new URL('native.wasm', import.meta.url)));
-  assert.deepEqual(WebAssembly.Module.imports(module), []);
-});
+  test(`${module.file} is what its source compiles to`, async () => {
+    assert.ok(stored.equals(await compile(module)), 'run node packages/provenance/assembly/build.ts');
+  });
+
+  test(`${module.file} needs nothing from outside`, () => {
+    assert.deepEqual(WebAssembly.Module.imports(new WebAssembly.Module(stored)), []);
+  });
+}

@@ -1,6 +1,14 @@
 // The closed loop: our own detector looks at the mark after a simulated journey, symbol by symbol, and power goes where the
 // picture itself works against a symbol. Then the whole mark becomes as strong as it must be, and no stronger.
-import { decodeLuma, encodeLumaJpeg, encodeLumaWebp, type Luma, type Pixels } from '../codec/codec.ts';
+import {
+  decodeGrey,
+  decodeLuma,
+  encodeGreyJpeg,
+  encodeGreyWebp,
+  type GreyBytes,
+  type Luma,
+  type Pixels,
+} from '../codec/codec.ts';
 import { ImageError, type ImageFormat } from '../image.ts';
 import { analyse } from './analyse.ts';
 import { fold, lineEvidence, readSymbols, type Evidence } from './fold.ts';
@@ -94,6 +102,9 @@ class Loop {
   readonly keys: MarkKeys;
   readonly id: bigint;
   readonly options: MarkOptions;
+  // megabytes outside of the heap, filled anew in each round: collecting them would take longer than filling them
+  readonly change: Float32Array;
+  readonly sent: Uint8ClampedArray;
 
   constructor(luma: Luma, mask: Float32Array, keys: MarkKeys, id: bigint, options: MarkOptions) {
     this.luma = luma;
@@ -101,6 +112,8 @@ class Loop {
     this.keys = keys;
     this.id = id;
     this.options = options;
+    this.change = new Float32Array(mask.length);
+    this.sent = new Uint8ClampedArray(mask.length);
     this.codeword = encodeId(id);
     this.pattern = this.render();
   }
@@ -110,17 +123,17 @@ class Loop {
     return renderPattern(syncPattern(sync), payloadPattern(payload, sync), this.codeword, this.symbolGain);
   }
 
-  /** The change at gain 1, grey levels on the canonical grid. */
+  /** The change at gain 1, grey levels on the canonical grid; the same array is filled by the next call. */
   delta(): Float32Array {
+    const { change, mask, pattern } = this;
     const { width, height } = this.luma;
-    const delta = new Float32Array(this.mask.length);
     for (let y = 0, i = 0; y < height; y++) {
       const row = (y & (PERIOD - 1)) * PERIOD;
       for (let x = 0; x < width; x++, i++) {
-        delta[i] = (this.mask[i] as number) * (this.pattern[row + (x & (PERIOD - 1))] as number);
+        change[i] = (mask[i] as number) * (pattern[row + (x & (PERIOD - 1))] as number);
       }
     }
-    return delta;
+    return change;
   }
 
   /** Evens out the symbols at one gain; answers z′ after the journey, 0 when the id is not read. */
@@ -134,17 +147,26 @@ class Loop {
   }
 
   async arrive(gain: number): Promise<Evidence> {
-    const delta = this.delta();
-    const data = new Float32Array(delta.length);
-    for (let i = 0; i < data.length; i++) data[i] = (this.luma.data[i] as number) + gain * (delta[i] as number);
-    const marked = { ...this.luma, data };
     const isLossyWebp = this.options.format === 'webp' && !this.options.lossless;
+    const marked = this.marked(gain);
     const picture = analyse(await (isLossyWebp ? afterWebp(marked) : afterJpeg(marked)));
     const sync = syncPattern(this.keys.sync);
     const folded = fold(picture, { a: 1, b: 0, c: 0, d: 1, tx: 0, ty: 0 });
     const placement = { dx: 0, dy: 0, isTurned: false };
     const lines = lineEvidence(folded, sync, placement);
     return readSymbols(folded, sync, payloadPattern(this.keys.payload, this.keys.sync), placement, lines);
+  }
+
+  /** The canonical picture with the change at this gain; the same array is filled by the next call. */
+  marked(gain: number): GreyBytes {
+    const { sent } = this;
+    const { width, height, data } = this.luma;
+    const change = this.delta();
+    for (let i = 0; i < sent.length; i++) {
+      // of single precision before it is rounded, as the picture that it stands for
+      sent[i] = Math.fround((data[i] as number) + gain * (change[i] as number));
+    }
+    return { width, height, data: sent };
   }
 
   /** Weak symbols get more, strong ones less, at the same power. */
@@ -168,17 +190,21 @@ class Loop {
   }
 }
 
-async function afterJpeg(luma: Luma, quality = JOURNEY_JPEG_QUALITY): Promise<Luma> {
-  return decodeLuma(await encodeLumaJpeg(luma, quality), luma.width, luma.height);
+async function afterJpeg(grey: GreyBytes, quality = JOURNEY_JPEG_QUALITY): Promise<Luma> {
+  return decodeGrey(await encodeGreyJpeg(grey, quality));
 }
 
-async function afterWebp(luma: Luma): Promise<Luma> {
-  const stored = await decodeLuma(await encodeLumaWebp(luma), luma.width, luma.height);
-  return afterJpeg(stored, JOURNEY_JPEG_QUALITY_AFTER_WEBP);
+async function afterWebp(grey: GreyBytes): Promise<Luma> {
+  const { width, height } = grey;
+  const stored = await decodeLuma(await encodeGreyWebp(grey), width, height);
+  return afterJpeg({ width, height, data: Uint8ClampedArray.from(stored.data) }, JOURNEY_JPEG_QUALITY_AFTER_WEBP);
 }
 
 function psnrOf(delta: Float32Array, gain: number): number {
   let squares = 0;
-  for (const value of delta) squares += (gain * value) ** 2;
+  for (let i = 0; i < delta.length; i++) {
+    const change = gain * (delta[i] as number);
+    squares += change * change;
+  }
   return squares === 0 ? Infinity : 10 * Math.log10((255 * 255 * delta.length) / squares);
 }
