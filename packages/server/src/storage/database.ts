@@ -45,6 +45,12 @@ export const APP_ROLE = 'lumatrace_app';
 /** What policies read to know on whose behalf a transaction asks. */
 const IDENTITIES = ['app.tenant', 'app.lookup', 'app.account'] as const;
 
+/** A server that is well answers `begin` within moments; one that takes bytes and never answers is found out by this. */
+const BEGIN_TIMEOUT_MS = 5_000;
+/** The server's own time limit strikes first; this one is for a server that does not answer at all. */
+const SILENCE_MARGIN_MS = 2_000;
+const SILENCE = 'Query read timeout';
+
 type Setting = readonly [name: string, value: string];
 
 export class Database {
@@ -57,11 +63,13 @@ export class Database {
 
   constructor(options: DatabaseOptions) {
     const limits = { connectionTimeoutMillis: 5_000, idleTimeoutMillis: 30_000 };
-    this.#app = new pg.Pool({ ...limits, max: options.maxConnections ?? 10, ...options.app });
+    const statementTimeoutMs = options.statementTimeoutMs ?? 30_000;
+    const silence = { query_timeout: statementTimeoutMs + SILENCE_MARGIN_MS };
+    this.#app = new pg.Pool({ ...limits, ...silence, max: options.maxConnections ?? 10, ...options.app });
     this.#owner = new pg.Pool({ ...limits, max: 4, ...options.owner });
     this.#keepsStatements = options.keepsStatements ?? false;
     // Set with the role, not when connecting: a pooler refuses start-up parameters that it does not know.
-    const timeoutMs = String(options.statementTimeoutMs ?? 30_000);
+    const timeoutMs = String(statementTimeoutMs);
     this.#asApp = [
       ['role', APP_ROLE],
       ['statement_timeout', timeoutMs],
@@ -152,7 +160,7 @@ async function attemptTransaction<T>(
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    await client.query('begin');
+    await client.query({ text: 'begin', query_timeout: BEGIN_TIMEOUT_MS } as pg.QueryConfig);
     if (settings.length > 0) {
       const calls = settings.map((_, i) => `set_config($${2 * i + 1}, $${2 * i + 2}, true)`).join(', ');
       await client.query(`select ${calls}`, settings.flat());
@@ -161,10 +169,14 @@ async function attemptTransaction<T>(
     await client.query('commit');
     return result;
   } catch (error) {
-    try {
-      await client.query('rollback');
-    } catch (rollbackError) {
-      broken = rollbackError as Error;
+    // on a silent connection the rollback would wait behind what was never answered: the server rolls back when it is cut
+    if (isSilence(error)) broken = error as Error;
+    else {
+      try {
+        await client.query('rollback');
+      } catch (rollbackError) {
+        broken = rollbackError as Error;
+      }
     }
     // After an error the connection is not trusted with session state: DISCARD would cost a round trip, a new
     // connection costs one fork; errors are rare, so destroy it unless it was a plain constraint violation.
@@ -193,11 +205,17 @@ export function sqlState(error: unknown): string | undefined {
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
+/** pg has no code for it. */
+function isSilence(error: unknown): boolean {
+  return error instanceof Error && error.message === SILENCE;
+}
+
 function unavailableOr(error: unknown): unknown {
   const code = (error as { code?: unknown } | null)?.code;
   const message = error instanceof Error ? error.message : '';
   const unreachable =
     (typeof code === 'string' && (UNAVAILABLE_ERRNO.has(code) || UNAVAILABLE_CLASSES.has(code.slice(0, 2)))) ||
+    isSilence(error) ||
     message.startsWith('timeout exceeded when trying to connect') ||
     message.startsWith('Connection terminated');
   if (!unreachable || code === 'UNAVAILABLE') return error;
