@@ -22,7 +22,7 @@ import {
   type Sum,
 } from '../storage/postgres/charts.ts';
 import type { Dimension } from '../storage/postgres/rollups.ts';
-import { blockAad, readBlocks } from '../storage/postgres/content.ts';
+import { readBlocks } from '../storage/postgres/content.ts';
 import { costOfMatching, findSpan, outlineOfTrace, spansOfTrace, type SpanRow } from '../storage/postgres/spans.ts';
 import { countListed, findTrace, hasTraces, listTraces, type TraceFilter } from '../storage/postgres/trace-list.ts';
 import { readCursor, writeCursor } from './cursor.ts';
@@ -41,6 +41,7 @@ import {
 
 export { LATENCY_GROUPS } from '../storage/postgres/charts.ts';
 import type { ListedTrace } from '../storage/postgres/trace-list.ts';
+import { blockAad } from '../storage/sealed.ts';
 export type { TraceFilter } from '../storage/postgres/trace-list.ts';
 
 export interface ExploreOptions {

@@ -13,7 +13,8 @@ import type { TenantKey } from '../keys/tenant-key.ts';
 import { spanIdText, statusName, type StoredComponent, type StoredPrice } from '../storage/content-block.ts';
 import type { OutlinedSpan, SpanRow } from '../storage/postgres/spans.ts';
 import type { ListedTrace } from '../storage/postgres/trace-list.ts';
-import { traceAad, type SealedSummary } from '../storage/postgres/traces.ts';
+import type { SealedSummary } from '../storage/postgres/traces.ts';
+import { traceAad } from '../storage/sealed.ts';
 
 type Status = 'ok' | 'error' | 'unset';
 

@@ -13,9 +13,10 @@ import type { TenantKey } from '../keys/tenant-key.ts';
 import { spanIdText } from '../storage/content-block.ts';
 import type { Sql } from '../storage/database.ts';
 import { decodeLogBlock, logFrom, type LogBlock } from '../storage/log-block.ts';
-import { blockAad, readBlocks } from '../storage/postgres/content.ts';
-import { logPreviewAad, logPreviews, logsOfTrace, type LogPreview, type TraceLog } from '../storage/postgres/logs.ts';
-import { scoreAad, scoresOfTraces, type ScoreSource, type StoredScore } from '../storage/postgres/scores.ts';
+import { readBlocks } from '../storage/postgres/content.ts';
+import { logPreviews, logsOfTrace, type LogPreview, type TraceLog } from '../storage/postgres/logs.ts';
+import { scoresOfTraces, type ScoreSource, type StoredScore } from '../storage/postgres/scores.ts';
+import { blockAad, logPreviewAad, scoreAad } from '../storage/sealed.ts';
 
 /** A score in answers. */
 export interface ScoreItem {

@@ -5,9 +5,10 @@ import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
 import { spanIdNumber } from '../storage/content-block.ts';
 import type { Sql } from '../storage/database.ts';
 import { encodeLogBlock } from '../storage/log-block.ts';
-import { blockAad, insertBlocks } from '../storage/postgres/content.ts';
-import { addSignalUsage, insertLogRecords, logPreviewAad, type LogRow } from '../storage/postgres/logs.ts';
+import { insertBlocks } from '../storage/postgres/content.ts';
+import { addSignalUsage, insertLogRecords, type LogRow } from '../storage/postgres/logs.ts';
 import { putScores, type ScoreRow } from '../storage/postgres/scores.ts';
+import { blockAad, logPreviewAad } from '../storage/sealed.ts';
 import { EVALUATION_RESULT, scoreOfRecord, scoreRows, type GivenScore } from './scores.ts';
 import { DAY_NS, SignalLane, SignalQuotaReached, withinRetention, type LaneOptions } from './signals-lane.ts';
 

@@ -3,7 +3,8 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { clip, type Attributes, type Json, type LogRecord } from '@lumatrace/telemetry';
 import type { TenantKey } from '../keys/tenant-key.ts';
 import { spanIdNumber } from '../storage/content-block.ts';
-import { scoreAad, type ScoreRow, type ScoreSource } from '../storage/postgres/scores.ts';
+import type { ScoreRow, ScoreSource } from '../storage/postgres/scores.ts';
+import { scoreAad } from '../storage/sealed.ts';
 
 export const EVALUATION_RESULT = 'gen_ai.evaluation.result';
 

@@ -2,7 +2,8 @@
 // out-of-order spans need no second look at the others.
 import { previewOf, type Json, type Preview, type Span } from '@lumatrace/telemetry';
 import type { TenantKey } from '../keys/tenant-key.ts';
-import { traceAad, type SealedSummary, type TraceRow, type TraceState } from '../storage/postgres/traces.ts';
+import type { SealedSummary, TraceRow, TraceState } from '../storage/postgres/traces.ts';
+import { traceAad } from '../storage/sealed.ts';
 import { looksLikeCall } from './billing.ts';
 import type { Recorded } from './record.ts';
 

@@ -2,7 +2,7 @@
 import type { TenantKey } from '../keys/tenant-key.ts';
 import { decodeBlock, spanFrom, spanWithoutContent, type ContentBlock } from '../storage/content-block.ts';
 import type { Database, Sql } from '../storage/database.ts';
-import { blockAad, insertBlocks, readBlocks, type BlockRow } from '../storage/postgres/content.ts';
+import { insertBlocks, readBlocks, type BlockRow } from '../storage/postgres/content.ts';
 import { insertRollups } from '../storage/postgres/rollups.ts';
 import {
   deleteSpans,
@@ -20,6 +20,7 @@ import {
   type TraceState,
 } from '../storage/postgres/traces.ts';
 import { addUsage } from '../storage/postgres/usage.ts';
+import { blockAad } from '../storage/sealed.ts';
 import { looksLikeCall, markBilled, MAX_SPANS_TO_BILL } from './billing.ts';
 import type { Delivery } from './delivery.ts';
 import type { Recorded } from './record.ts';

@@ -1,7 +1,9 @@
 // How many small previews and large blocks are sealed and opened per second: node packages/server/src/keys/tenant-keys.bench.ts
 import { randomBytes } from 'node:crypto';
+import type { Aad } from '../storage/sealed.ts';
 import { tenantKeyFromBytes } from './tenant-keys.ts';
 
+const aad = (text: string): Aad => text as Aad;
 const key = tenantKeyFromBytes('00000000-0000-4000-8000-000000000000', 1, new Map([[1, randomBytes(32)]]));
 const RUN_MS = 1_000;
 
@@ -18,8 +20,8 @@ function perSecond(work: () => unknown): number {
 
 for (const bytes of [300, 20_000, 200_000]) {
   const plain = randomBytes(bytes);
-  const sealed = key.seal('preview', 'traces|0', plain);
-  const sealsPerSecond = perSecond(() => key.seal('preview', 'traces|0', plain));
-  const opensPerSecond = perSecond(() => key.open('preview', 'traces|0', sealed));
+  const sealed = key.seal('preview', aad('traces|0'), plain);
+  const sealsPerSecond = perSecond(() => key.seal('preview', aad('traces|0'), plain));
+  const opensPerSecond = perSecond(() => key.open('preview', aad('traces|0'), sealed));
   process.stdout.write(`${JSON.stringify({ bytes, sealsPerSecond, opensPerSecond })}\n`);
 }

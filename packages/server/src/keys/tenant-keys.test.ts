@@ -4,9 +4,11 @@ import { createDecipheriv, hkdfSync, randomBytes, randomUUID } from 'node:crypto
 import { after, test } from 'node:test';
 import { testDatabase } from '../test/harness.ts';
 import { createInstallationKeys } from './installation-keys.ts';
+import type { Aad } from '../storage/sealed.ts';
 import { kekFromBytes } from './kek.ts';
 import { createTenantKeys, tenantKeyFromBytes } from './tenant-keys.ts';
 
+const aad = (text: string): Aad => text as Aad;
 const db = await testDatabase();
 after(() => db.close());
 const { database } = db;
@@ -26,13 +28,13 @@ const fixed = (secret = Buffer.alloc(32, 7), tenantId = 'tenant', version = 1): 
 test('what is sealed opens again, empty and large', () => {
   const key = fixed();
   for (const plain of [Buffer.alloc(0), Buffer.from('geheim'), randomBytes(5_000_000)]) {
-    assert.deepEqual(key.open('content', 'spans|1', key.seal('content', 'spans|1', plain)), plain);
+    assert.deepEqual(key.open('content', aad('spans|1'), key.seal('content', aad('spans|1'), plain)), plain);
   }
 });
 
 test('the layout is the documented one, and another implementation of the standard opens it', () => {
   const secret = Buffer.alloc(32, 7);
-  const sealed = fixed(secret).seal('preview', 'traces|row', Buffer.from('hello'));
+  const sealed = fixed(secret).seal('preview', aad('traces|row'), Buffer.from('hello'));
   assert.equal(sealed.length, 1 + 1 + 4 + 12 + 5 + 16);
   assert.deepEqual([...sealed.subarray(0, 6)], [1, 1, 0, 0, 0, 1]);
   const derived = Buffer.from(hkdfSync('sha256', secret, 'tenant', 'lumatrace|preview|seal', 32));
@@ -44,33 +46,34 @@ test('the layout is the documented one, and another implementation of the standa
 
 test('other purpose, row, tenant, secret, a changed or a missing byte: refused with a code', () => {
   const key = fixed();
-  const sealed = key.seal('content', 'row-1', Buffer.from('hello'));
+  const sealed = key.seal('content', aad('row-1'), Buffer.from('hello'));
   const refused = { code: 'KEY_REFUSED' };
-  assert.throws(() => key.open('preview', 'row-1', sealed), refused);
-  assert.throws(() => key.open('content', 'row-2', sealed), refused);
-  assert.throws(() => fixed(undefined, 'other').open('content', 'row-1', sealed), refused);
-  assert.throws(() => fixed(Buffer.alloc(32, 8)).open('content', 'row-1', sealed), refused);
+  assert.throws(() => key.open('preview', aad('row-1'), sealed), refused);
+  assert.throws(() => key.open('content', aad('row-2'), sealed), refused);
+  assert.throws(() => fixed(undefined, 'other').open('content', aad('row-1'), sealed), refused);
+  assert.throws(() => fixed(Buffer.alloc(32, 8)).open('content', aad('row-1'), sealed), refused);
   for (let at = 6; at < sealed.length; at++) {
     const changed = Buffer.from(sealed);
     changed[at] = (changed[at] ?? 0) ^ 1;
-    assert.throws(() => key.open('content', 'row-1', changed), refused, `byte ${at}`);
+    assert.throws(() => key.open('content', aad('row-1'), changed), refused, `byte ${at}`);
   }
   for (let length = 0; length < sealed.length; length++) {
     const code = length < 34 ? 'KEY_MALFORMED' : 'KEY_REFUSED';
-    assert.throws(() => key.open('content', 'row-1', sealed.subarray(0, length)), { code }, `${length} bytes`);
+    assert.throws(() => key.open('content', aad('row-1'), sealed.subarray(0, length)), { code }, `${length} bytes`);
   }
-  assert.throws(() => key.open('content', 'row-1', Buffer.concat([sealed, Buffer.alloc(1)])), refused);
+  assert.throws(() => key.open('content', aad('row-1'), Buffer.concat([sealed, Buffer.alloc(1)])), refused);
   for (const at of [0, 1]) {
     const changed = Buffer.from(sealed);
     changed[at] = 9;
-    assert.throws(() => key.open('content', 'row-1', changed), { code: 'KEY_MALFORMED' });
+    assert.throws(() => key.open('content', aad('row-1'), changed), { code: 'KEY_MALFORMED' });
   }
 });
 
 test('two seals of the same bytes share neither nonce nor text', () => {
   const key = fixed();
   const seen = new Set<string>();
-  for (let i = 0; i < 2_000; i++) seen.add(key.seal('content', 'a', Buffer.from('x')).subarray(6, 18).toString('hex'));
+  for (let i = 0; i < 2_000; i++)
+    seen.add(key.seal('content', aad('a'), Buffer.from('x')).subarray(6, 18).toString('hex'));
   assert.equal(seen.size, 2_000);
 });
 
@@ -79,12 +82,12 @@ test('old versions open, new ones seal, unknown ones are named', () => {
     [1, Buffer.alloc(32, 1)],
     [2, Buffer.alloc(32, 2)],
   ]);
-  const old = tenantKeyFromBytes('tenant', 1, versions).seal('content', 'a', Buffer.from('old'));
+  const old = tenantKeyFromBytes('tenant', 1, versions).seal('content', aad('a'), Buffer.from('old'));
   const key = tenantKeyFromBytes('tenant', 2, versions);
-  assert.equal(key.open('content', 'a', old).toString(), 'old');
-  const sealed = key.seal('content', 'a', Buffer.from('new'));
+  assert.equal(key.open('content', aad('a'), old).toString(), 'old');
+  const sealed = key.seal('content', aad('a'), Buffer.from('new'));
   assert.equal(sealed.readUInt32BE(2), 2);
-  assert.throws(() => fixed().open('content', 'a', sealed), { code: 'KEY_UNKNOWN_VERSION' });
+  assert.throws(() => fixed().open('content', aad('a'), sealed), { code: 'KEY_UNKNOWN_VERSION' });
 });
 
 test('derived keys differ by purpose and text, and stay when sealing rotates', () => {
@@ -110,9 +113,9 @@ test('twenty processes that need the first key at once get the same one', async 
   const keys = await Promise.all(
     Array.from({ length: 20 }, () => createTenantKeys({ database, kek }).forTenant(tenantId)),
   );
-  const sealed = keys[0]?.seal('content', 'a', Buffer.from('one'));
+  const sealed = keys[0]?.seal('content', aad('a'), Buffer.from('one'));
   assert.ok(sealed);
-  for (const key of keys) assert.equal(key.open('content', 'a', sealed).toString(), 'one');
+  for (const key of keys) assert.equal(key.open('content', aad('a'), sealed).toString(), 'one');
   const rows = await database.inTenant(tenantId, (sql) => sql.query('select from tenant_keys'));
   assert.equal(rows.rowCount, 1);
 });
@@ -145,10 +148,12 @@ test('a failed load is tried again, and a destroyed key is noticed within a minu
   await assert.rejects(keys.forTenant(tenantId), /gone/);
   Object.assign(database, { inTenant });
   await keys.forTenant(tenantId);
-  await database.inTenant(tenantId, (sql) => sql.query(`update tenant_keys set state = 'destroyed'`));
+  await database.inTenant(tenantId, (sql) =>
+    sql.query(`update tenant_keys set state = 'destroyed', wrapped = '', destroyed_at = now()`),
+  );
   await keys.forTenant(tenantId);
   nowMs += 60_000;
-  await assert.rejects(keys.forTenant(tenantId), { code: 'KEY_DESTROYED' });
+  await assert.rejects(keys.forTenant(tenantId), { code: 'TENANT_RESTRICTED' });
 });
 
 test('an unknown tenant has no key', async () => {

@@ -268,6 +268,7 @@ alter table log_records force row level security;
 create policy backup on log_records for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy tenant on log_records using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant delete, insert, select on log_records to lumatrace_app;
+grant update (preview) on log_records to lumatrace_app;
 
 create table log_records_1 partition of log_records FOR VALUES IN ('1') partition by RANGE (day);
 
@@ -416,6 +417,7 @@ alter table photos force row level security;
 create policy backup on photos for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy photos_of_tenant on photos using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant insert, select, update on photos to lumatrace_app;
+grant update (device_model), update (location) on photos to lumatrace_app;
 
 create table price_overrides (
   tenant_id uuid not null,
@@ -784,18 +786,46 @@ create table tenant_keys (
   version integer not null,
   wrapped bytea not null,
   state text not null,
-  activated_at timestamp with time zone not null default now()
+  activated_at timestamp with time zone not null default now(),
+  seals bigint not null default 0,
+  superseded_at timestamp with time zone,
+  destroyed_at timestamp with time zone
 );
+alter table tenant_keys add constraint tenant_keys_destroyed_at_check CHECK (((state = 'destroyed'::text) = (destroyed_at IS NOT NULL)));
+alter table tenant_keys add constraint tenant_keys_destroyed_check CHECK (((state = 'destroyed'::text) = (octet_length(wrapped) = 0)));
 alter table tenant_keys add constraint tenant_keys_pkey PRIMARY KEY (tenant_id, version);
-alter table tenant_keys add constraint tenant_keys_state_check CHECK ((state = ANY (ARRAY['active'::text, 'retired'::text, 'destroyed'::text])));
+alter table tenant_keys add constraint tenant_keys_root_check CHECK (((state = 'destroyed'::text) OR ((state = 'root'::text) = (version = 0))));
+alter table tenant_keys add constraint tenant_keys_seals_check CHECK ((seals >= 0));
+alter table tenant_keys add constraint tenant_keys_state_check CHECK ((state = ANY (ARRAY['root'::text, 'active'::text, 'decrypt_only'::text, 'destroyed'::text])));
 alter table tenant_keys add constraint tenant_keys_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
-alter table tenant_keys add constraint tenant_keys_version_check CHECK ((version > 0));
+alter table tenant_keys add constraint tenant_keys_version_check CHECK ((version >= 0));
 alter table tenant_keys enable row level security;
 alter table tenant_keys force row level security;
 create policy backup on tenant_keys for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy installation on tenant_keys to <owner> using (true) with check (true);
 create policy tenant on tenant_keys using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant insert, select, update on tenant_keys to lumatrace_app;
+
+create table tenant_reencryptions (
+  tenant_id uuid not null,
+  place text not null,
+  version integer not null,
+  started_at timestamp with time zone not null,
+  after text[],
+  rows_total bigint not null,
+  rows_seen bigint not null default 0,
+  rows_sealed bigint not null default 0,
+  rows_left bigint not null default 0,
+  done_at timestamp with time zone
+);
+alter table tenant_reencryptions add constraint tenant_reencryptions_pkey PRIMARY KEY (tenant_id, place);
+alter table tenant_reencryptions add constraint tenant_reencryptions_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
+alter table tenant_reencryptions add constraint tenant_reencryptions_version_check CHECK ((version > 0));
+alter table tenant_reencryptions enable row level security;
+alter table tenant_reencryptions force row level security;
+create policy backup on tenant_reencryptions for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant on tenant_reencryptions using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select, update on tenant_reencryptions to lumatrace_app;
 
 create table tenant_trust_anchors (
   tenant_id uuid not null,

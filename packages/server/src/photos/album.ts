@@ -1,6 +1,7 @@
 // The tenant's photos as they are shown: a list by age, and one photo with everything that is known about it.
 import { verify as verifySignature } from 'node:crypto';
 import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
+import { PHOTO_CURSOR_AAD } from '../storage/sealed.ts';
 import type { Database } from '../storage/database.ts';
 import { findPublished } from '../storage/postgres/published.ts';
 import { findPhoto, listPhotos, type PhotoCursor, type PhotoRow } from '../storage/postgres/photos.ts';
@@ -194,10 +195,8 @@ function placeOf(key: TenantKey, row: PhotoRow): { latitude?: number; longitude?
 const CURSOR = /^(\d{1,13})\.([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
 
 /** Sealed by the tenant's key: it says nothing to its holder, and only what this list gave is a cursor of it. */
-const CURSOR_AAD = 'photos|cursor';
-
 function writeCursor(key: TenantKey, { createdAt, photoId }: PhotoRow): string {
-  return key.seal('column', CURSOR_AAD, Buffer.from(`${createdAt.getTime()}.${photoId}`)).toString('base64url');
+  return key.seal('column', PHOTO_CURSOR_AAD, Buffer.from(`${createdAt.getTime()}.${photoId}`)).toString('base64url');
 }
 
 function readCursor(key: TenantKey, text: string): PhotoCursor {
@@ -209,7 +208,7 @@ function readCursor(key: TenantKey, text: string): PhotoCursor {
 
 function opened(key: TenantKey, text: string): string {
   try {
-    return key.open('column', CURSOR_AAD, Buffer.from(text, 'base64url')).toString('latin1');
+    return key.open('column', PHOTO_CURSOR_AAD, Buffer.from(text, 'base64url')).toString('latin1');
   } catch (cause) {
     throw notOurs(cause);
   }

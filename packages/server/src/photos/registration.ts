@@ -1,5 +1,6 @@
 // A registration: what is signed when somebody says "this file is mine", and how it is kept and read back.
 import type { TenantKey } from '../keys/tenant-key.ts';
+import { photoAad, type PhotoColumn } from '../storage/sealed.ts';
 import type { NewPhoto } from '../storage/postgres/photos.ts';
 
 /** Who asks, as far as a photo is concerned. `actor` goes into the audit line. */
@@ -102,14 +103,12 @@ export function registrationRow(
   };
 }
 
-export type SealedColumn = 'device_model' | 'location';
-
-export function sealColumn(key: TenantKey, column: SealedColumn, photoId: string, plain: Uint8Array): Buffer {
-  return key.seal('column', `photos|${column}|${photoId}`, plain);
+export function sealColumn(key: TenantKey, column: PhotoColumn, photoId: string, plain: Uint8Array): Buffer {
+  return key.seal('column', photoAad(column, photoId), plain);
 }
 
-export function openColumn(key: TenantKey, column: SealedColumn, photoId: string, sealed: Uint8Array): Buffer {
-  return key.open('column', `photos|${column}|${photoId}`, sealed);
+export function openColumn(key: TenantKey, column: PhotoColumn, photoId: string, sealed: Uint8Array): Buffer {
+  return key.open('column', photoAad(column, photoId), sealed);
 }
 
 /** A value of plain JSON, members that are undefined left out. */

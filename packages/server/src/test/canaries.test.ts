@@ -20,7 +20,7 @@ import { createTenantKeys } from '../keys/tenant-keys.ts';
 import { Database, APP_ROLE } from '../storage/database.ts';
 import { existingCluster, runningSocketDir, SUPERUSER } from '../storage/embedded/cluster.ts';
 import { DATABASE_NAME, OWNER_ROLE } from '../storage/embedded/provision.ts';
-import { blockAad } from '../storage/postgres/content.ts';
+import { blockAad } from '../storage/sealed.ts';
 import { startInstance, type Instance } from './instance.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));

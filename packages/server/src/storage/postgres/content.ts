@@ -11,11 +11,6 @@ export interface BlockRow {
   sealed: Uint8Array;
 }
 
-/** What binds a sealed block to its row. */
-export function blockAad(blockId: string): string {
-  return `content_blocks|sealed|${blockId}`;
-}
-
 export async function insertBlocks(sql: Sql, tenantId: string, blocks: readonly BlockRow[]): Promise<void> {
   if (blocks.length === 0) return;
   await sql.query(

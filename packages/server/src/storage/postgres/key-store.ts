@@ -2,16 +2,23 @@
 import type { Sql } from '../database.ts';
 
 export interface WrappedKeyRow {
+  /** 0: the root of what is derived. */
   version: number;
+  /** Empty once destroyed. */
   wrapped: Buffer;
-  state: string;
+  state: 'root' | 'active' | 'decrypt_only' | 'destroyed';
+  /** Since it came into use; negative before. */
+  ageMs: number;
+  seals: number;
 }
 
-/** In a tenant transaction: every version of its data key, newest first. */
+/** In a tenant transaction: every version of its data key, newest first, the root last. */
 export async function listTenantKeys(sql: Sql, tenantId: string): Promise<WrappedKeyRow[]> {
   const { rows } = await sql.query<WrappedKeyRow>(
     `
-      select version, wrapped, state
+      select
+        version, wrapped, state, seals::float8 as seals,
+        (1000 * extract(epoch from clock_timestamp() - activated_at))::float8 as "ageMs"
       from tenant_keys
       where tenant_id = $1
       order by version desc
@@ -24,15 +31,32 @@ export async function listTenantKeys(sql: Sql, tenantId: string): Promise<Wrappe
 /** In a tenant transaction. Does nothing when the version exists: the caller reads again and takes what is there. */
 export async function insertTenantKey(
   sql: Sql,
-  key: { tenantId: string; version: number; wrapped: Buffer; activatedAt: Date },
+  key: { tenantId: string; version: number; wrapped: Buffer; settledInMs: number },
 ): Promise<void> {
   await sql.query(
     `
       insert into tenant_keys (tenant_id, version, wrapped, state, activated_at)
-      values ($1, $2, $3, 'active', $4)
+      values (
+        $1, $2, $3, case when $2 = 0 then 'root' else 'active' end,
+        clock_timestamp() + $4 * interval '1 millisecond'
+      )
       on conflict (tenant_id, version) do nothing
     `,
-    [key.tenantId, key.version, key.wrapped, key.activatedAt],
+    [key.tenantId, key.version, key.wrapped, key.settledInMs],
+  );
+}
+
+/** In a tenant transaction: so many more seals by version. */
+export async function addSeals(sql: Sql, tenantId: string, seals: ReadonlyMap<number, number>): Promise<void> {
+  if (seals.size === 0) return;
+  await sql.query(
+    `
+      update tenant_keys
+      set seals = seals + n
+      from unnest($2::int[], $3::bigint[]) as sent (version_sealed, n)
+      where tenant_id = $1 and version = version_sealed
+    `,
+    [tenantId, [...seals.keys()], [...seals.values()]],
   );
 }
 

@@ -22,11 +22,6 @@ export interface LogRow {
   preview: Uint8Array | null;
 }
 
-/** What binds the sealed preview of a record to its row. */
-export function logPreviewAad(recordId: string): string {
-  return `log_records|preview|${recordId}`;
-}
-
 /** Writes the records that are not there yet and answers their ids. Every `recordId` once in `rows`. */
 export async function insertLogRecords(sql: Sql, tenantId: string, rows: readonly LogRow[]): Promise<Set<string>> {
   if (rows.length === 0) return new Set();

@@ -22,16 +22,6 @@ export interface ScoreRow {
   expires: number;
 }
 
-/** What binds the sealed part of a score to its row. */
-export function scoreAad({
-  traceId,
-  spanId,
-  name,
-  source,
-}: Pick<ScoreRow, 'traceId' | 'spanId' | 'name' | 'source'>): string {
-  return `scores|sealed|${traceId}|${spanId}|${source}|${name}`;
-}
-
 /**
  * Writes scores; one of the same trace, span, name and source is replaced unless the new one is older or the same. Answers
  * how many had an effect. Each such key once in `rows`.

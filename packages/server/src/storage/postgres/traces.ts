@@ -40,11 +40,6 @@ export interface TraceRow {
   sealed: Uint8Array;
 }
 
-/** What binds the sealed part of a summary to its row. */
-export function traceAad(traceId: string): string {
-  return `traces|sealed|${traceId}`;
-}
-
 /** What readers find in the sealed part, as JSON. */
 export interface SealedSummary {
   lead: { preview: Preview; metadata: { [key: string]: Json } | null };
