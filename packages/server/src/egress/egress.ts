@@ -34,6 +34,11 @@ export interface EgressRequest {
   readonly isPlainAllowed?: boolean;
   /** PEM of authorities to believe instead of the system's. */
   readonly ca?: string;
+  /**
+   * How many redirects of a GET are followed, none without it. Each hop is judged as the first was, and resolved anew; all
+   * hops share `timeoutMs`. https never leads to http, and another origin gets no header that could be a credential.
+   */
+  readonly maxRedirects?: number;
 }
 
 export interface EgressResponse {
@@ -47,13 +52,15 @@ export type Egress = (request: EgressRequest) => Promise<EgressResponse>;
 const DEFAULT_TIMEOUT_MS = 10_000;
 const DEFAULT_MAX_BYTES = 1_048_576;
 const MAX_HEADER_BYTES = 16_384;
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+/** What another origin may get too; every other header could be a credential under a name of its own. */
+const HARMLESS_HEADERS: ReadonlySet<string> = new Set(['accept', 'accept-language', 'user-agent']);
 
-/** @returns a function that makes one request without following redirects. It throws EgressError. */
+/** @returns a function that makes one request, and follows redirects only where it is asked to. It throws EgressError. */
 export function createEgress(policy: EgressPolicy): Egress {
   const allowed = new Set(policy.allow.map((target) => target.toLowerCase()));
   const resolve = policy.resolve ?? resolveBySystem;
-  return async (request) => {
-    const url = parsed(request.url);
+  const hop = async (url: URL, request: EgressRequest, signal: AbortSignal): Promise<EgressResponse | URL> => {
     const isAllowed = allowed.has(targetOf(url));
     if (url.protocol === 'http:' && !isAllowed && request.isPlainAllowed !== true)
       throw new EgressError('EGRESS_FORBIDDEN', 'Plain HTTP is not allowed for this request.');
@@ -61,8 +68,34 @@ export function createEgress(policy: EgressPolicy): Egress {
     // a literal address is never looked up, so it is judged here
     const literal = url.hostname.replace(/^\[|\]$/g, '');
     if (isIP(literal) !== 0) requirePublic(literal, isAllowed);
-    return send(url, request, lookup);
+    return send(url, request, { lookup, signal });
   };
+  return async (asked) => {
+    const signal = AbortSignal.timeout(asked.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    let url = parsed(asked.url);
+    let request = asked;
+    for (let left = redirectsOf(asked); ; left--) {
+      const answer = await hop(url, request, signal);
+      if (!(answer instanceof URL)) return answer;
+      if (left === 0)
+        throw new EgressError('EGRESS_REDIRECTED', 'The answer leads elsewhere, and that is not followed.');
+      request = forNextHop(request, url, answer);
+      url = answer;
+    }
+  };
+}
+
+/** Only a GET can go elsewhere: a body may hold secrets, and an effect may not happen twice. */
+function redirectsOf({ method = 'GET', maxRedirects = 0 }: EgressRequest): number {
+  return method === 'GET' ? maxRedirects : 0;
+}
+
+function forNextHop(request: EgressRequest, from: URL, to: URL): EgressRequest {
+  if (from.protocol === 'https:' && to.protocol === 'http:')
+    throw new EgressError('EGRESS_FORBIDDEN', 'The answer leads from https to http.');
+  if (from.origin === to.origin) return request;
+  const headers = Object.entries(request.headers ?? {}).filter(([name]) => HARMLESS_HEADERS.has(name.toLowerCase()));
+  return { ...request, headers: Object.fromEntries(headers) };
 }
 
 function parsed(text: string): URL {
@@ -105,14 +138,18 @@ function resolveBySystem(hostname: string): Promise<LookupAddress[]> {
   });
 }
 
-function send(url: URL, request: EgressRequest, lookup: LookupFunction): Promise<EgressResponse> {
-  const { method = 'GET', headers = {}, body, timeoutMs = DEFAULT_TIMEOUT_MS, ca } = request;
-  const signal = AbortSignal.timeout(timeoutMs);
+/** @returns the answer, or where it leads */
+function send(
+  url: URL,
+  request: EgressRequest,
+  { lookup, signal }: { lookup: LookupFunction; signal: AbortSignal },
+): Promise<EgressResponse | URL> {
+  const { method = 'GET', headers = {}, body, ca } = request;
   const options: RequestOptions = { method, headers, lookup, signal, agent: false, maxHeaderSize: MAX_HEADER_BYTES };
   return new Promise((done, fail) => {
     const failing = (cause: unknown): void => fail(asEgressError(cause, signal));
     const take = (response: IncomingMessage): void => {
-      receive(response, request.maxBytes ?? DEFAULT_MAX_BYTES).then(done, failing);
+      receive(response, url, request.maxBytes ?? DEFAULT_MAX_BYTES).then(done, failing);
     };
     const outgoing =
       url.protocol === 'https:'
@@ -123,10 +160,13 @@ function send(url: URL, request: EgressRequest, lookup: LookupFunction): Promise
   });
 }
 
-async function receive(response: IncomingMessage, maxBytes: number): Promise<EgressResponse> {
+async function receive(response: IncomingMessage, from: URL, maxBytes: number): Promise<EgressResponse | URL> {
   const status = response.statusCode ?? 0;
   if (status >= 300 && status < 400) {
     response.destroy();
+    const { location } = response.headers;
+    if (REDIRECTS.has(status) && location !== undefined && URL.canParse(location, from.href))
+      return parsed(new URL(location, from).href);
     throw new EgressError('EGRESS_REDIRECTED', 'The answer leads elsewhere, and that is not followed.');
   }
   const chunks: Buffer[] = [];
