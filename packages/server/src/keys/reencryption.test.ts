@@ -1,0 +1,190 @@
+// Sealing again: every place is gone through, in steps that may end anywhere, and what was sealed stays what it was.
+import assert from 'node:assert/strict';
+import { hash, randomBytes } from 'node:crypto';
+import { after, test } from 'node:test';
+import { zstdDecompressSync } from 'node:zlib';
+import { testRoom } from '../ingest/fixtures/room.ts';
+import type { Database, Sql } from '../storage/database.ts';
+import { nameOf } from '../storage/postgres/reencryption.ts';
+import { SEALED_PLACES } from '../storage/sealed.ts';
+import { CONTENT, openAll, sealRows, type Opened } from '../test/sealed-rows.ts';
+import { kekFromBytes } from './kek.ts';
+import { createTenantKeys } from './tenant-keys.ts';
+import { createTenantRotation, type TenantRotationOptions } from './tenant-rotation.ts';
+
+const kek = kekFromBytes(randomBytes(32));
+const room = await testRoom({ kek });
+after(() => room.close());
+const { database } = room.db;
+const NEVER = new AbortController().signal;
+
+/** A process of its own, whose keys are read now. */
+function rotationOf(more: Partial<TenantRotationOptions> = {}) {
+  return createTenantRotation({
+    database,
+    tenantKeys: createTenantKeys({ database, kek }),
+    kek,
+    settledMs: 0,
+    quietMs: 0,
+    graceMs: 0,
+    record: () => Promise.resolve(),
+    alert: () => Promise.resolve(),
+    onError: (error) => assert.fail(error as Error),
+    ...more,
+  });
+}
+
+const stateOf = (tenantId: string, version: number): Promise<string | undefined> =>
+  database.inTenant(tenantId, async (sql) => {
+    const { rows } = await sql.query<{ state: string }>('select state from tenant_keys where version = $1', [version]);
+    return rows[0]?.state;
+  });
+
+const openedNow = (tenantId: string) =>
+  database.inTenant(tenantId, async (sql) =>
+    openAll(sql, tenantId, await createTenantKeys({ database, kek }).forTenant(tenantId)),
+  );
+
+/** Of everything in clear, whatever order it came in. */
+const digestOf = (opened: readonly Opened[]): string =>
+  hash('sha256', JSON.stringify(opened.map(({ place, plain }) => `${place} ${plain?.toString('hex')}`).sort()));
+
+/** Columns of bytes of tenants that hold nothing sealed by a tenant's key, and why. */
+const NOT_SEALED = new Map([
+  ['audit.hash', 'a hash of the chain'],
+  ['audit.mac', 'a mac of the chain'],
+  ['idempotency.body', 'an answer of ours, kept for a day: ids and signatures'],
+  ['idempotency.body_sha256', 'a hash'],
+  ['idempotency.output_sha256', 'a hash'],
+  ['log_entries.leaf_hash', 'a hash'],
+  ['photos.content_hash', 'a hash, looked up by'],
+  ['photos.registered_signature', 'a signature'],
+  ['protections.binding', 'what the mark in a published picture is looked up by'],
+  ['protections.fingerprint', 'what a picture is recognised by'],
+  ['protections.manifest_sha256', 'a hash'],
+  ['protections.manifest_store', 'what stands in every copy of the picture'],
+  ['protections.output_sha256', 'a hash'],
+  ['protections.unsigned_sha256', 'a hash'],
+  ['published_photos.binding', 'public by its meaning'],
+  ['tenant_keys.wrapped', 'wrapped by the key-encryption key'],
+  ['tenant_trust_anchors.sha256', 'a hash'],
+]);
+
+test('every column of bytes in a table of tenants is sealed again, or is known not to be sealed', async () => {
+  const { rows } = await database.inSystem((sql) =>
+    sql.query<{ name: string }>(`
+      select c.table_name || '.' || c.column_name as name
+      from information_schema.columns c
+      join pg_class t on t.oid = c.table_name::regclass and not t.relispartition
+      where c.table_schema = 'public' and c.data_type = 'bytea' and exists (
+        select from information_schema.columns o
+        where o.table_schema = 'public' and o.table_name = c.table_name and o.column_name = 'tenant_id'
+      )
+      order by 1`),
+  );
+  const known = new Set([...SEALED_PLACES.map(nameOf), ...NOT_SEALED.keys()]);
+  assert.deepEqual(
+    rows.map(({ name }) => name).filter((name) => !known.has(name)),
+    [],
+  );
+  for (const place of SEALED_PLACES)
+    assert.ok(
+      rows.some(({ name }) => name === nameOf(place)),
+      nameOf(place),
+    );
+});
+
+test('everything sealed opens as before, under the new version alone; the old one is destroyed', async () => {
+  const tenantId = await room.newTenant();
+  await sealRows(room, tenantId, 30);
+  const before = await openedNow(tenantId);
+  assert.deepEqual([...new Set(before.map(({ place }) => place))].sort(), SEALED_PLACES.map(nameOf).sort());
+  const rotation = rotationOf();
+  await rotation.rotate(tenantId);
+  const next = rotationOf();
+  await next.work(NEVER);
+  const after = await openedNow(tenantId);
+  assert.ok(after.every(({ version }) => version === 2));
+  assert.equal(digestOf(after), digestOf(before));
+  const blocks = after.filter(({ place }) => place === 'content_blocks.sealed');
+  assert.ok(blocks.some(({ plain }) => zstdDecompressSync(plain as Buffer).includes(CONTENT)));
+  assert.equal(await stateOf(tenantId, 1), 'destroyed');
+  for (const { rowsTotal, rowsSeen, rowsSealed, isDone } of await next.progress(tenantId)) {
+    assert.ok(rowsTotal > 0 && rowsSeen === rowsTotal && rowsSealed === rowsTotal && isDone);
+  }
+});
+
+test('work that is cut off again and again goes on where it was, and ends', async () => {
+  const tenantId = await room.newTenant();
+  await sealRows(room, tenantId, 45);
+  await rotationOf().rotate(tenantId);
+  let rounds = 0;
+  for (; (await stateOf(tenantId, 1)) !== 'destroyed' && rounds < 200; rounds++) {
+    // a process of its own each time, that dies at its eleventh transaction: what its last transaction did is undone
+    let batches = 0;
+    const dying = {
+      inSystem: (work: Parameters<Database['inSystem']>[0]) => database.inSystem(work),
+      inTenant: <T>(id: string, work: (sql: Sql) => Promise<T>) =>
+        database.inTenant(id, async (sql) => {
+          const result = await work(sql);
+          if (++batches > 10) throw new Error('killed');
+          return result;
+        }),
+    } as Database;
+    await rotationOf({ database: dying, onError: () => undefined }).work(NEVER);
+  }
+  assert.ok(rounds > 3 && rounds < 200, `${rounds} rounds`);
+  const after = await openedNow(tenantId);
+  assert.ok(after.length > 150 && after.every(({ version, plain }) => version === 2 && plain !== undefined));
+});
+
+test('a row that somebody holds is passed by and taken later; until then the old version stays', async () => {
+  const tenantId = await room.newTenant();
+  const [traceId] = await sealRows(room, tenantId, 3);
+  await rotationOf().rotate(tenantId);
+  await database.inTenant(tenantId, async (sql) => {
+    await sql.query('select from traces where trace_id = $1 for update', [traceId]);
+    const began = performance.now();
+    await rotationOf().work(NEVER);
+    assert.ok(performance.now() - began < 5_000);
+    assert.equal(await stateOf(tenantId, 1), 'decrypt_only');
+  });
+  assert.deepEqual(
+    (await openedNow(tenantId)).filter(({ version }) => version === 1).map(({ place }) => place),
+    ['traces.sealed'],
+  );
+  await rotationOf().work(NEVER);
+  assert.equal(await stateOf(tenantId, 1), 'destroyed');
+  assert.ok((await openedNow(tenantId)).every(({ version, plain }) => version === 2 && plain !== undefined));
+});
+
+test('the old version is not destroyed while a process that was stopped might seal with it', async () => {
+  const tenantId = await room.newTenant();
+  await sealRows(room, tenantId, 2);
+  await rotationOf().rotate(tenantId);
+  const patient = rotationOf({ quietMs: 60_000 });
+  await patient.work(NEVER);
+  await patient.work(NEVER);
+  assert.equal(await stateOf(tenantId, 1), 'decrypt_only');
+  // all is sealed again by then: only the last look is missing
+  assert.ok((await openedNow(tenantId)).every(({ version }) => version === 2));
+  await database.inTenant(tenantId, (sql) =>
+    sql.query(`update tenant_keys set superseded_at = superseded_at - interval '1 minute' where version = 1`),
+  );
+  await patient.work(NEVER);
+  assert.equal(await stateOf(tenantId, 1), 'destroyed');
+});
+
+test('a row that cannot be opened keeps the old version and is told', async () => {
+  const tenantId = await room.newTenant();
+  await sealRows(room, tenantId, 2);
+  await database.inTenant(tenantId, (sql) =>
+    sql.query(`update traces set sealed = overlay(sealed placing '\\x00'::bytea from 30) where trace_id in (
+      select trace_id from traces limit 1)`),
+  );
+  await rotationOf().rotate(tenantId);
+  const errors: unknown[] = [];
+  await rotationOf({ onError: (error) => errors.push(error) }).work(NEVER);
+  assert.match(String(errors[0]), /cannot be opened/);
+  assert.equal(await stateOf(tenantId, 1), 'decrypt_only');
+});
