@@ -1,6 +1,7 @@
 // Pixels out of files and files out of pixels: the only importer of sharp (libvips), set up to be predictable.
 import sharp, { type Sharp } from 'sharp';
 import { IMAGE_LIMITS, ImageError, type ImageHeader } from '../image.ts';
+import { release } from '../release.ts';
 import { attachMetadata, type Metadata } from './metadata.ts';
 
 // no cache: nothing of a picture outlives its request. One thread: measured, libvips' threads gain nothing on one
@@ -76,7 +77,9 @@ export async function decodeLuma(bytes: Uint8Array, width: number, height: numbe
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true }),
   );
-  return { width, height, data: lumaOf(data, info.channels, width * height) };
+  const luma = lumaOf(data, info.channels, width * height);
+  release(data);
+  return { width, height, data: luma };
 }
 
 /** As `decodeLuma`, for a grey picture at its own size: the same values in half the time. */
@@ -84,7 +87,9 @@ export async function decodeGrey(bytes: Uint8Array): Promise<Luma> {
   const { data, info } = await decoding(bytes, () =>
     open(bytes).toColourspace('b-w').raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true }),
   );
-  return { width: info.width, height: info.height, data: new Float32Array(data) };
+  const luma = new Float32Array(data);
+  release(data);
+  return { width: info.width, height: info.height, data: luma };
 }
 
 function lumaOf(data: Uint8Array, channels: number, count: number): Float32Array {
@@ -110,7 +115,9 @@ export async function encode(pixels: Pixels, header: ImageHeader, metadata: Meta
   const image = sharp(data, { raw: { width, height, channels }, limitInputPixels: IMAGE_LIMITS.maxPixels });
   const shaped = image.toColourspace(deep ? (grey ? 'grey16' : 'rgb16') : grey ? 'b-w' : 'srgb');
   const encoded = await ENCODERS[header.format](shaped, header).toBuffer();
-  return attachMetadata(encoded, metadata);
+  const whole = attachMetadata(encoded, metadata);
+  if (whole !== encoded) release(encoded);
+  return whole;
 }
 
 /** Luma as bytes in row order. */

@@ -2,6 +2,7 @@
 // Texture hides change, and so do very dark and very bright areas; an edge beside a flat area hides nothing, hence the
 // erosion. The shape follows the prototype's measurements (floor 0.6 in flat areas was invisible at 1×).
 import type { Luma } from '../codec/codec.ts';
+import { release } from '../release.ts';
 import { boxBlur } from './analyse.ts';
 
 // activity is smooth: it is computed on cells of 4×4 pixels, a sixteenth of the work
@@ -49,6 +50,7 @@ function cellStatistics(luma: Luma, cells: { width: number; height: number }) {
       brightness[cell] = (brightness[cell] as number) + value;
     }
   }
+  release(local);
   for (let cy = 0, i = 0; cy < cells.height; cy++) {
     const rows = Math.min(CELL, height - cy * CELL);
     for (let cx = 0; cx < cells.width; cx++, i++) {

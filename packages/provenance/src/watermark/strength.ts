@@ -9,6 +9,7 @@ import {
   type Luma,
   type Pixels,
 } from '../codec/codec.ts';
+import { release } from '../release.ts';
 import { ImageError, type ImageFormat } from '../image.ts';
 import { analyse } from './analyse.ts';
 import { fold, lineEvidence, readSymbols, type Evidence } from './fold.ts';
@@ -78,14 +79,18 @@ export async function markPixels(pixels: Pixels, keys: MarkKeys, id: bigint, opt
   const strength = Math.min(2, Math.max(0.5, options.strength ?? 1)) * (long < 800 ? SMALL_GAIN : 1);
   const loop = new Loop(luma, mask, keys, id, options);
   const raised = Math.min(MOST_RAISED, Math.max(1, 10 ** ((psnrOf(loop.delta(), strength) - QUIETEST_PSNR) / 20)));
-  for (const [at, step] of GAINS.entries()) {
-    const gain = step * strength * (at === 0 ? raised : Math.max(1, raised / step));
-    const journeyZ = await loop.balance(gain);
-    const needed = at === GAINS.length - 1 ? ACCEPTED_Z : NEEDED_Z;
-    if (journeyZ < needed) continue;
-    const delta = loop.delta();
-    addDelta(pixels, delta, gain);
-    return { gain, journeyZ, psnrDb: psnrOf(delta, gain) };
+  try {
+    for (const [at, step] of GAINS.entries()) {
+      const gain = step * strength * (at === 0 ? raised : Math.max(1, raised / step));
+      const journeyZ = await loop.balance(gain);
+      const needed = at === GAINS.length - 1 ? ACCEPTED_Z : NEEDED_Z;
+      if (journeyZ < needed) continue;
+      const delta = loop.delta();
+      addDelta(pixels, delta, gain);
+      return { gain, journeyZ, psnrDb: psnrOf(delta, gain) };
+    }
+  } finally {
+    release(luma.data, mask, loop.change, loop.sent);
   }
   throw new ImageError(
     'VALIDATION_FAILED',
@@ -149,11 +154,13 @@ class Loop {
   async arrive(gain: number): Promise<Evidence> {
     const isLossyWebp = this.options.format === 'webp' && !this.options.lossless;
     const marked = this.marked(gain);
-    const picture = analyse(await (isLossyWebp ? afterWebp(marked) : afterJpeg(marked)));
+    const arrived = await (isLossyWebp ? afterWebp(marked) : afterJpeg(marked));
+    const picture = analyse(arrived);
     const sync = syncPattern(this.keys.sync);
     const folded = fold(picture, { a: 1, b: 0, c: 0, d: 1, tx: 0, ty: 0 });
     const placement = { dx: 0, dy: 0, isTurned: false };
     const lines = lineEvidence(folded, sync, placement);
+    release(arrived.data, picture.pixels, picture.power, picture.spectrum.re, picture.spectrum.im);
     return readSymbols(folded, sync, payloadPattern(this.keys.payload, this.keys.sync), placement, lines);
   }
 

@@ -9,6 +9,7 @@ import { C2paEngineError } from '@lumatrace/provenance/c2pa/wasm.ts';
 import { decode, decodeLuma, encode, type Luma } from '@lumatrace/provenance/codec/codec.ts';
 import { readMetadata } from '@lumatrace/provenance/codec/metadata.ts';
 import { fingerprintDistance, fingerprintOf } from '@lumatrace/provenance/fingerprint.ts';
+import { release } from '@lumatrace/provenance/release.ts';
 import {
   ImageError,
   readImageHeader,
@@ -66,6 +67,7 @@ export async function protectPicture(job: JobOf<'protect'>, door: SigningDoor): 
   await checkOwnManifest(job, header.format, signed);
   const luma = await looking;
   const found = checkOwnMark(luma, header, job.mark);
+  release(luma.data);
   const { kept, gaps } = withoutIncoming(signed.manifestStore, incoming);
   const result: ProtectedPicture = {
     image: signed.bytes,
@@ -197,8 +199,11 @@ async function markPicture({ image, mark, keepGps, strength }: MarkingJob): Prom
     ...header,
     ...(strength === undefined ? {} : { strength }),
   });
-  const fingerprint = fingerprintOf(canonicalLuma(pixels));
+  const luma = canonicalLuma(pixels);
+  const fingerprint = fingerprintOf(luma);
+  release(luma.data);
   const unsigned = await encode(pixels, header, readMetadata(image, header.format, { keepGps }));
+  release(pixels.data);
   return { header, unsigned, marked, fingerprint };
 }
 
