@@ -6,7 +6,7 @@ import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { UsageError, type Config, type Invocation } from './config.ts';
-import { checkKek, DataFolderRefused, kekPath, readKek, takeDataFolder, writeKek } from './data-folder.ts';
+import { checkKek, DataFolderRefused, kekPath, readKek, settleKek, takeDataFolder, writeKek } from './data-folder.ts';
 import { makeQueue } from './jobs/jobs.ts';
 import { decrypted, encrypted } from './storage/backup/container.ts';
 import { dumped } from './storage/backup/dump.ts';
@@ -46,11 +46,11 @@ export async function restoreCommand({ config, words: [file = STREAM], givenKek 
 /** Writes everything to a file that appears whole or not at all. Returns what it holds. */
 export async function backup(config: Config, file: string): Promise<BackupEnd> {
   const keyFile = kekPath(config.dataDir, config.kekFile);
-  const kek = await readKek(keyFile);
-  if (kek === undefined) throw new DataFolderRefused(`There is no key ${keyFile}: nothing was ever kept here.`);
+  if ((await readKek(keyFile)) === undefined)
+    throw new DataFolderRefused(`There is no key ${keyFile}: nothing was ever kept here.`);
   const { storage, close } = await storageToRead(config);
   try {
-    await checkKek(storage.database, kek, keyFile);
+    const kek = (await settleKek(storage.database, keyFile)).inUse.bytes;
     let written: BackupEnd | undefined;
     const rows = dumped(storage.database.ownerPool, (end) => (written = end));
     await writeWhole(file, (sink) =>
@@ -71,12 +71,15 @@ export async function backup(config: Config, file: string): Promise<BackupEnd> {
   }
 }
 
-/** The database as it is: that of a running `up`, of an operator, or one that is started for this. */
-export async function storageToRead(config: Config): Promise<{ storage: Storage; close(): Promise<void> }> {
+/** The database as it is: that of a running `up`, of an operator, or one that is started for this and serves nobody. */
+export async function storageToRead(
+  config: Config,
+): Promise<{ storage: Storage; isServing: boolean; close(): Promise<void> }> {
   const { dataDir, databaseUrl, databaseDirectUrl } = config;
   if (databaseUrl !== undefined) {
     const storage = await openStorage({ dataDir, databaseUrl, databaseDirectUrl });
-    return { storage, close: () => storage.close() };
+    // who else is connected to a database elsewhere is not known
+    return { storage, isServing: true, close: () => storage.close() };
   }
   const folder = await existingCluster(dataDir);
   if (folder === undefined) throw new DataFolderRefused(`There is no database in ${dataDir}.`);
@@ -85,7 +88,7 @@ export async function storageToRead(config: Config): Promise<{ storage: Storage;
     const storage = await joinStorage(folder);
     if (storage === undefined)
       throw new DataFolderRefused('LumaTrace is starting or stopping here: try again in a moment.');
-    return { storage, close: () => storage.close() };
+    return { storage, isServing: true, close: () => storage.close() };
   }
   const storage = await openStorage({ dataDir }).catch(async (error: unknown) => {
     await lock.release();
@@ -93,6 +96,7 @@ export async function storageToRead(config: Config): Promise<{ storage: Storage;
   });
   return {
     storage,
+    isServing: false,
     async close() {
       await storage.close();
       await lock.release();

@@ -474,8 +474,8 @@ shape. It is checked whole before it is used; one that is wrong is refused and t
 from then on are priced by it within seconds. Exit codes: 0 in use, 1 refused, 2 wrong use.`,
   },
   keys: {
-    summary: 'Lists keys, gives the watermark new lines, or revokes a certificate; works while LumaTrace runs.',
-    usage: 'keys list|rotate|revoke KID [--at TIME] [--reason TEXT] [--data FOLDER] [--kek FILE]',
+    summary: 'Lists keys, makes a new version of one, or revokes a certificate; works while LumaTrace runs.',
+    usage: 'keys list|rotate KIND|revoke KID [--at TIME] [--reason TEXT] [--data FOLDER] [--kek FILE]',
     words: ['ACTION'],
     optionalWords: 1,
     flags: [
@@ -484,9 +484,13 @@ from then on are priced by it within seconds. Exit codes: 0 in use, 1 refused, 2
       DATA,
       { name: 'kek', takes: 'FILE', overrides: 'kekFile', description: 'the key, when it is not FOLDER/kek' },
     ],
-    more: `"list" names every version with its age, never a key. "rotate" makes a new version of the key that places the
-watermark's lines: pictures are marked with it after a minute, when every process reads it; the last three versions are
-searched for. A tenant's own watermark key is rotated by POST /api/v1/photos/watermark-keys.
+    more: `"list" names every version with its age, never a key. "rotate KIND" makes a new version of one:
+"kek", the key above all keys: every other key is wrapped again, in seconds, and what lies at FOLDER/kek is another key
+afterwards; the one before lies beside it as kek.vN, and backups made until then open with that alone;
+"people", which seals addresses and names;
+"watermark-sync" (also without KIND), which places the watermark's lines: pictures are marked with it after a minute, when
+every process reads it; the last three versions are searched for. A tenant's own watermark key is rotated by
+POST /api/v1/photos/watermark-keys.
 "revoke KID" takes back a certificate that signs photographs: pictures it signed after TIME, or without a trusted time
 stamp from before, are not valid any more; a new certificate signs the next picture.
 Exit codes: 0 done, 1 not, 2 wrong use.`,

@@ -1,29 +1,38 @@
-// The command `keys`: what there is, without material, a new version of the watermark's lines, or a certificate revoked.
+// The command `keys`: what there is, without material, a new version of a key, or a certificate revoked.
+import { join } from 'node:path';
 import { audit, keepAuditChain } from './access/audit.ts';
 import { storageToRead } from './archive.ts';
 import { UsageError, type Config, type Invocation } from './config.ts';
-import { checkKek, DataFolderRefused, kekPath, readKek } from './data-folder.ts';
-import { createInstallationKeys, SETTLED_MS, type InstallationKeys } from './keys/installation-keys.ts';
-import { kekFromBytes } from './keys/kek.ts';
+import { DataFolderRefused, kekPath, versionOfKek, PLAIN_DOOR, settleKek } from './data-folder.ts';
+import { KEK_SETTLED_MS, rotateKek } from './kek-rotation.ts';
+import { createInstallationKeys, type InstallationKeys, type RotatedKeyName } from './keys/installation-keys.ts';
+import { KekRing } from './keys/kek.ts';
 import { createRevocations } from './keys/revocation.ts';
 import type { Database } from './storage/database.ts';
 import { listInstallationInventory } from './storage/postgres/key-inventory.ts';
-import { listKeyInventory } from './storage/postgres/key-store.ts';
+import { listKekVersions, listKeyInventory } from './storage/postgres/key-store.ts';
+import { installedTenant } from './storage/postgres/tenants.ts';
 import { certificateRevoked, writeEntry } from './transparency/entry.ts';
 
 /** Prints, and returns the exit code. @throws UsageError, DataFolderRefused, RevocationRefused */
 export async function keysCommand(invocation: Invocation): Promise<number> {
   const { config } = invocation;
-  const [action = '', kid] = invocation.words;
-  if (!['list', 'rotate', 'revoke'].includes(action) || (action === 'revoke') !== (kid !== undefined))
-    throw new UsageError('Expected "keys list", "keys rotate" or "keys revoke KID".');
+  const [action = '', object] = invocation.words;
+  const kind = rotatedKind(action, object);
+  if (
+    !['list', 'rotate', 'revoke'].includes(action) ||
+    (action !== 'rotate' && (action === 'revoke') !== (object !== undefined))
+  )
+    throw new UsageError('Expected "keys list", "keys rotate KIND" or "keys revoke KID".');
   const at = momentOf(invocation);
-  const { storage, close } = await storageToRead(config);
+  const { storage, isServing, close } = await storageToRead(config);
   try {
     const { database } = storage;
     if (action === 'list') await list(database);
-    else if (action === 'rotate') await rotate(await openKeys(config, database));
-    else await revoke(await openKeys(config, database), database, { kid: kid as string, at, ...reasonOf(invocation) });
+    else if (kind === 'kek') await rotateTheKek(config, database, isServing);
+    else if (kind !== undefined) await rotate(await openKeys(config, database), database, kind);
+    else
+      await revoke(await openKeys(config, database), database, { kid: object as string, at, ...reasonOf(invocation) });
     return 0;
   } finally {
     await close();
@@ -31,6 +40,8 @@ export async function keysCommand(invocation: Invocation): Promise<number> {
 }
 
 async function list(database: Database): Promise<void> {
+  for (const { version, createdAt } of await database.inSystem(listKekVersions))
+    say(`${'kek'.padEnd(18)} ${String(version).padStart(4)}  ${createdAt.toISOString()}`);
   for (const { name, version, createdAt } of await database.inSystem(listKeyInventory))
     say(`${name.padEnd(18)} ${version.padStart(4)}  ${createdAt.toISOString()}`);
   for (const { kind, id, createdAt, endsAt, revokedAt } of await database.inSystem(listInstallationInventory)) {
@@ -41,9 +52,56 @@ async function list(database: Database): Promise<void> {
   }
 }
 
-async function rotate(keys: InstallationKeys): Promise<void> {
-  const version = await keys.rotate('watermark-sync');
-  say(`watermark-sync ${version}: pictures are marked with it in ${SETTLED_MS / 1_000} s; older versions still read.`);
+/** What can be rotated from here, and what that means for what the versions before made. */
+const ROTATIONS = {
+  kek: '',
+  'watermark-sync': 'pictures are marked with it in a minute; older versions still read',
+  people: 'addresses and names are sealed with it from a minute on, those that are there by the next night or start',
+} as const satisfies Record<RotatedKeyName | 'kek', string>;
+
+type RotatedKind = keyof typeof ROTATIONS;
+
+/** Undefined for an action that rotates nothing. Without a kind it is the one that came first. */
+function rotatedKind(action: string, object = 'watermark-sync'): RotatedKind | undefined {
+  if (action !== 'rotate') return undefined;
+  if (Object.hasOwn(ROTATIONS, object)) return object as RotatedKind;
+  throw new UsageError(`Expected "keys rotate" with ${Object.keys(ROTATIONS).join(', ')} but received "${object}".`);
+}
+
+async function rotate(keys: InstallationKeys, database: Database, kind: RotatedKeyName): Promise<void> {
+  keepAuditChain(database, (await keys.secret('audit-chain')).secret);
+  const version = await keys.rotate(kind, async (sql, made) => {
+    const tenantId = await installedTenant(sql);
+    if (tenantId === undefined) throw new DataFolderRefused('There is no installation in this database yet.');
+    await sql.query(`select set_config('app.tenant', $1, true)`, [tenantId]);
+    await audit(sql, {
+      tenantId,
+      actor: 'system',
+      requestId: 'keys-rotate',
+      action: 'key.rotate',
+      object: `${kind}:${made}`,
+      outcome: 'done',
+    });
+  });
+  say(`${kind} ${version}: ${ROTATIONS[kind]}.`);
+}
+
+async function rotateTheKek(config: Config, database: Database, isServing: boolean): Promise<void> {
+  keepAuditChain(database, (await (await openKeys(config, database)).secret('audit-chain')).secret);
+  const file = kekPath(config.dataDir, config.kekFile);
+  if (isServing) say(`LumaTrace runs: it is given ${KEK_SETTLED_MS / 1_000} s to read with the new key first.`);
+  const { version, before, rewrapped } = await rotateKek({
+    database,
+    file,
+    door: PLAIN_DOOR,
+    newDoor: PLAIN_DOOR,
+    runDir: join(config.dataDir, 'run'),
+    settleMs: isServing ? KEK_SETTLED_MS : 0,
+  });
+  say(`kek ${version}: ${rewrapped} keys were wrapped again. Copy ${file} to where you keep its copies.`);
+  say(
+    `Backups made until now open with ${versionOfKek(file, before)} alone: keep it with them, and take it away from here.`,
+  );
 }
 
 async function revoke(
@@ -73,11 +131,8 @@ async function revoke(
 }
 
 async function openKeys(config: Config, database: Database): Promise<InstallationKeys> {
-  const file = kekPath(config.dataDir, config.kekFile);
-  const bytes = await readKek(file);
-  if (bytes === undefined) throw new DataFolderRefused(`The key ${file} is missing.`);
-  await checkKek(database, bytes, file);
-  return createInstallationKeys({ database, kek: kekFromBytes(bytes) });
+  const { inUse, others } = await settleKek(database, kekPath(config.dataDir, config.kekFile));
+  return createInstallationKeys({ database, kek: new KekRing(inUse, others) });
 }
 
 const MOMENT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;

@@ -9,7 +9,9 @@ import type { TokenSigner } from './access/signing-keys.ts';
 import { backupCommand, restoreCommand, storageToRead } from './archive.ts';
 import { readInvocation, unknownVariables, UsageError, type Config, type Invocation } from './config.ts';
 import { keysCommand } from './keys-command.ts';
-import { checkKek, isKeyed, kekPath, openKek, takeDataFolder, type OpenedKek } from './data-folder.ts';
+import { isKeyed, kekPath, openKek, PLAIN_DOOR, settleKek, takeDataFolder } from './data-folder.ts';
+import type { KekVersions, OpenedKek } from './data-folder.ts';
+import { watchKek, type KekWatch } from './kek-watch.ts';
 import { doctorCommand, refuseUnsafe } from './doctor/doctor.ts';
 import { auditRoutes } from './http/audit.ts';
 import { authRoutes } from './http/auth.ts';
@@ -51,7 +53,7 @@ import { upkeepSignals } from './ingest/signals-upkeep.ts';
 import { upkeepTelemetry } from './ingest/upkeep.ts';
 import { createWatch, type Watch } from './isolation/watch.ts';
 import { createInstallationKeys } from './keys/installation-keys.ts';
-import { kekFromBytes } from './keys/kek.ts';
+import { KekRing } from './keys/kek.ts';
 import { createBrought, openKeyFile, type BroughtSource } from './keys/brought.ts';
 import { openTransit } from './keys/transit.ts';
 import { watchAnchors } from './keys/trust-anchors.ts';
@@ -133,6 +135,8 @@ interface House {
   lock: FolderLock;
   storage: Storage;
   kek: OpenedKek;
+  kekVersions: KekVersions;
+  kekRing: KekRing;
   signer: SignerProcess;
   tenantKeys: TenantKeys;
   watermarkKeys: WatermarkKeys;
@@ -202,6 +206,7 @@ const PARTS: ReadonlyArray<(house: House) => Part> = [
   database,
   databaseConditions,
   signer,
+  kekRotation,
   access,
   telemetry,
   transparency,
@@ -261,7 +266,8 @@ function database(house: House): Part {
         if (storage.cluster?.mode === 'dropped') say(`PostgreSQL keeps its files in ${storage.cluster.folder}.`);
         if (!isEmbedded) house.kek = await openKek(file, () => isKeyed(storage.database));
         await migrate(storage.database.ownerPool, await readMigrations(), { takesRole: storage.takesRole });
-        await checkKek(storage.database, house.kek.bytes, house.kek.file);
+        house.kekVersions = await settleKek(storage.database, file);
+        house.kekRing = new KekRing(house.kekVersions.inUse, house.kekVersions.others);
       } catch (error) {
         await storage.close();
         throw error;
@@ -278,12 +284,34 @@ function signer(house: House): Part {
     name: 'the signer',
     async start() {
       house.signer = await SignerProcess.start({
-        wrappingKey: wrappingKeyFrom(house.kek.bytes),
+        wrappingKey: wrappingKeyFrom(house.kekVersions.inUse.bytes),
+        otherWrappingKeys: house.kekVersions.others.map(({ bytes }) => wrappingKeyFrom(bytes)),
         directory: join(house.config.dataDir, 'run'),
         onRestart: ({ restarts, reason }) => house.log.warn({ restarts, reason }, 'the signer was started again'),
       });
     },
     stop: () => house.signer.close(),
+  };
+}
+
+/** Goes over to a new version of the key above all keys while everything runs. */
+function kekRotation(house: House): Part {
+  let watch: KekWatch;
+  return {
+    name: 'the watch of the key',
+    async start() {
+      watch = await watchKek({
+        database: house.storage.database,
+        file: house.kek.file,
+        door: PLAIN_DOOR,
+        versions: house.kekVersions,
+        ring: house.kekRing,
+        signer: house.signer,
+        onChange: (version, rewrapped) => house.log.info({ version, rewrapped }, 'the key above all keys was rotated'),
+        onError: (error) => house.log.error({ error: String(error) }, 'the key above all keys'),
+      });
+    },
+    stop: () => watch.stop(),
   };
 }
 
@@ -293,7 +321,7 @@ function access(house: House): Part {
     name: 'access',
     async start() {
       const { database } = house.storage;
-      const kek = kekFromBytes(house.kek.bytes);
+      const kek = house.kekRing;
       house.port = config.port === 0 ? await freePort() : config.port;
       house.otlpPort = config.otlpPort === 0 ? await freePort() : config.otlpPort;
       house.grpcPort = config.grpcPort === 0 ? await freePort() : config.grpcPort;

@@ -1,6 +1,6 @@
 // Random secrets of the whole installation (API-key pepper, session key, cursor key), each kept wrapped by the KEK.
 import { randomBytes } from 'node:crypto';
-import type { Database } from '../storage/database.ts';
+import type { Database, Sql } from '../storage/database.ts';
 import { insertInstallationKey, listInstallationKeys } from '../storage/postgres/key-store.ts';
 import type { Kek } from './kek.ts';
 
@@ -20,12 +20,16 @@ export interface InstallationKeys {
   secret(name: InstallationKeyName): Promise<InstallationKey>;
   /** All versions, newest first; one that was just made is read with before anything is made with it. */
   versions(name: InstallationKeyName): Promise<readonly InstallationKey[]>;
-  /** Makes a version, which comes into use when every process has read it. Answers its number; twice at once is once. */
-  rotate(name: RotatedKeyName): Promise<number>;
+  /**
+   * Makes a version, which comes into use when every process has read it. Answers its number; twice at once is once.
+   * `within` runs in the same transaction, of the owner: what must be told when there is a new version.
+   */
+  rotate(name: RotatedKeyName, within?: (sql: Sql, version: number) => Promise<void>): Promise<number>;
 }
 
 /** Those whose old versions go on reading what they made. */
-export type RotatedKeyName = 'watermark-sync' | 'people';
+export const ROTATED_KEYS = ['watermark-sync', 'people'] as const;
+export type RotatedKeyName = (typeof ROTATED_KEYS)[number];
 
 const SECRET_BYTES = 32;
 /** A process reads them again so often. */
@@ -81,11 +85,13 @@ export function createInstallationKeys({
       const settled = keys.find(({ ageMs }) => ageMs + nowMs() - atMs >= SETTLED_MS);
       return withoutAge((settled ?? keys.at(-1)) as InstallationKey);
     },
-    async rotate(name) {
+    async rotate(name, within) {
       const newest = (await open(database, kek, name))[0] as InstallationKey;
       const version = newest.version + 1;
       const wrapped = kek.wrap(useOf(name, version), randomBytes(SECRET_BYTES));
-      await database.inSystem((sql) => insertInstallationKey(sql, { name, version, wrapped }));
+      await database.inSystem(async (sql) => {
+        if (await insertInstallationKey(sql, { name, version, wrapped })) await within?.(sql, version);
+      });
       return version;
     },
   };

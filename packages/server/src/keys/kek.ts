@@ -40,6 +40,71 @@ export function kekFromBytes(bytes: Uint8Array, version = 1): Kek {
   };
 }
 
+/** One version of the KEK in clear. */
+export interface KekVersion {
+  version: number;
+  /** 32 bytes. */
+  bytes: Uint8Array;
+}
+
+/** The engine that holds the KEK does not answer, or does not let us use it any more. Answered 503. */
+export class KekUnavailable extends Error {
+  readonly code = 'UNAVAILABLE';
+}
+
+/**
+ * A KEK that rotates while it is used: the version in use wraps, every version that is held unwraps. What it holds can be
+ * replaced, or be taken away until somebody gives it again.
+ */
+export class KekRing implements Kek {
+  #keks = new Map<number, Kek>();
+  #inUse = 0;
+
+  constructor(inUse: KekVersion, others: readonly KekVersion[] = []) {
+    this.give(inUse, others);
+  }
+
+  get version(): number {
+    return this.#inUse;
+  }
+
+  give(inUse: KekVersion, others: readonly KekVersion[] = []): void {
+    this.#keks = new Map([inUse, ...others].map(({ version, bytes }) => [version, kekFromBytes(bytes, version)]));
+    this.#inUse = inUse.version;
+  }
+
+  /** From now on nothing is wrapped or unwrapped. */
+  takeAway(): void {
+    this.#keks.clear();
+  }
+
+  wrap(use: string, key: Uint8Array): Buffer {
+    return this.#of(this.#inUse).wrap(use, key);
+  }
+
+  unwrap(use: string, wrapped: Uint8Array): Buffer {
+    return this.#of(wrappedVersion(wrapped)).unwrap(use, wrapped);
+  }
+
+  #of(version: number): Kek {
+    if (this.#keks.size === 0)
+      throw new KekUnavailable('The key above all keys cannot be used at the moment: its engine does not open it.');
+    const kek = this.#keks.get(version);
+    if (kek !== undefined) return kek;
+    throw new KeyError(
+      'KEY_UNKNOWN_VERSION',
+      `The key was wrapped by version ${version} of the KEK, which is not here.`,
+    );
+  }
+}
+
+/** Which version of the KEK wrapped these bytes. @throws KeyError KEY_MALFORMED */
+export function wrappedVersion(wrapped: Uint8Array): number {
+  const bytes = Buffer.from(wrapped.buffer, wrapped.byteOffset, wrapped.byteLength);
+  if (bytes.length >= HEADER_BYTES) return bytes.readUInt32BE(2);
+  throw new KeyError('KEY_MALFORMED', 'The wrapped key is not in our format.');
+}
+
 function wrap(key: KeyObject, version: number, use: string, plain: Uint8Array): Buffer {
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });

@@ -2,7 +2,7 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import type { PeopleSeal } from '../storage/seals.ts';
 import type { InstallationKey, InstallationKeys } from './installation-keys.ts';
-import { KeyError, kekFromBytes, type Kek } from './kek.ts';
+import { KeyError, kekFromBytes, wrappedVersion, type Kek } from './kek.ts';
 
 const KEY_BYTES = 32;
 
@@ -43,9 +43,10 @@ export function peopleSealOf(keys: readonly [InstallationKey, ...InstallationKey
 
 function peopleSeal(inUse: OneVersion, all: ReadonlyMap<number, OneVersion>): PeopleSeal {
   return {
+    version: inUse.seal.version,
     seal: (column, accountId, text) => inUse.seal.wrap(boundTo(column, accountId), Buffer.from(text, 'utf8')),
     open(column, accountId, sealed) {
-      const version = sealedVersion(sealed);
+      const version = wrappedVersion(sealed);
       const key = all.get(version);
       if (key === undefined)
         throw new KeyError(
@@ -65,10 +66,4 @@ const boundTo = (column: string, accountId: string): string => `accounts|${colum
 
 function indexOf({ index }: OneVersion, email: string): string {
   return createHmac('sha256', index).update(email, 'utf8').digest('base64url');
-}
-
-/** The version in the header of wrapped bytes: format u8 | algorithm u8 | version u32. */
-function sealedVersion(sealed: Uint8Array): number {
-  const bytes = Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength);
-  return bytes.length < 6 ? 0 : bytes.readUInt32BE(2);
 }

@@ -1,21 +1,24 @@
-// Seals what earlier versions of the program kept in clear. Run at every start before anybody is served: in small
+// Seals what earlier versions of the program kept in clear, and again what lies under an earlier version of its key. Run at
+// every start before anybody is served, and every night: in small
 // transactions, so that a start that is killed goes on where it was; two at once share the work.
 import type { Database } from '../storage/database.ts';
 import { listAccountsToSeal, rewriteAccounts, sealAccount } from '../storage/postgres/accounts.ts';
 
 const BATCH = 500;
 
-/** Returns how many rows were sealed now; none at every start but the first of a new version. */
+/** Returns how many rows were sealed now, from clear or from under an earlier version of their key; mostly none. */
 export async function sealOpenRows(database: Database): Promise<number> {
+  let wereOpen = 0;
   const sealed = await inBatches(() =>
     database.inSystem(async (sql) => {
       const accounts = await listAccountsToSeal(sql, BATCH);
       for (const account of accounts) await sealAccount(sql, account);
+      wereOpen += accounts.filter(({ wasOpen }) => wasOpen).length;
       return accounts.length;
     }),
   );
   // an update leaves the row as it was in the file until the table is written anew
-  if (sealed > 0) await rewriteAccounts(database);
+  if (wereOpen > 0) await rewriteAccounts(database);
   return sealed;
 }
 

@@ -6,6 +6,8 @@ export type PersonColumn = 'email' | 'name';
 
 /** Seals what tells who somebody is. Bound to column and row: bytes that were moved do not open. */
 export interface PeopleSeal {
+  /** Of the key in use. */
+  readonly version: number;
   /** AES-256-GCM under the version in use. */
   seal(column: PersonColumn, accountId: string, text: string): Buffer;
   /** Under any version. Throws a KeyError for bytes of another column or row. */

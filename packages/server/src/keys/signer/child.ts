@@ -72,16 +72,17 @@ class Refusal extends Error {
 
 class KeyRing {
   readonly #keys = new Map<string, OpenKey>();
-  readonly #wrappingKey: KeyObject;
+  readonly #wrappingKeys: readonly [KeyObject, ...KeyObject[]];
 
-  constructor(wrappingKey: KeyObject) {
-    this.#wrappingKey = wrappingKey;
+  /** The first seals, all of them open. */
+  constructor(wrappingKeys: readonly [KeyObject, ...KeyObject[]]) {
+    this.#wrappingKeys = wrappingKeys;
   }
 
   async generate(alg: KeyAlgorithm): Promise<{ spki: Buffer; wrapped: Buffer }> {
     const { publicKey, privateKey } = await generatePair(alg);
     const pkcs8 = privateKey.export({ type: 'pkcs8', format: 'der' });
-    const wrapped = wrapPrivateKey(this.#wrappingKey, alg, pkcs8);
+    const wrapped = wrapPrivateKey(this.#wrappingKeys[0], alg, pkcs8);
     pkcs8.fill(0);
     return { spki: publicKey.export({ type: 'spki', format: 'der' }), wrapped };
   }
@@ -91,16 +92,36 @@ class KeyRing {
     const wrappedSha256 = createHash('sha256').update(wrapped).digest('hex');
     const known = this.#keys.get(kid);
     if (known !== undefined && known.wrappedSha256 === wrappedSha256) return;
-    if (known !== undefined) throw new Refusal('KEY_REFUSED', `Another key is loaded as ${kid}`);
-    if (this.#keys.size >= MAX_KEYS) throw new Refusal('KEY_REFUSED', `Expected at most ${MAX_KEYS} keys`);
-    try {
-      const { alg, pkcs8 } = unwrapPrivateKey(this.#wrappingKey, wrapped);
-      const key = createPrivateKey({ key: pkcs8, type: 'pkcs8', format: 'der' });
-      pkcs8.fill(0);
-      this.#keys.set(kid, { alg, key, wrappedSha256 });
-    } catch (error) {
-      throw error instanceof ProtocolError ? new Refusal('KEY_REFUSED', error.message) : error;
+    if (known === undefined && this.#keys.size >= MAX_KEYS)
+      throw new Refusal('KEY_REFUSED', `Expected at most ${MAX_KEYS} keys`);
+    const { alg, pkcs8 } = this.#unwrap(wrapped);
+    const key = createPrivateKey({ key: pkcs8, type: 'pkcs8', format: 'der' });
+    pkcs8.fill(0);
+    // sealed anew under another wrapping key it is still the same
+    if (known !== undefined && (known.alg !== alg || !known.key.equals(key)))
+      throw new Refusal('KEY_REFUSED', `Another key is loaded as ${kid}`);
+    this.#keys.set(kid, { alg, key, wrappedSha256 });
+  }
+
+  /** Answers the same bytes when they are under the first wrapping key already. */
+  rewrap(wrapped: Buffer): Buffer {
+    const { alg, pkcs8, place } = this.#unwrap(wrapped);
+    const again = place === 0 ? wrapped : wrapPrivateKey(this.#wrappingKeys[0], alg, pkcs8);
+    pkcs8.fill(0);
+    return again;
+  }
+
+  #unwrap(wrapped: Buffer): { alg: KeyAlgorithm; pkcs8: Buffer; place: number } {
+    let refusal: unknown;
+    for (const [place, wrappingKey] of this.#wrappingKeys.entries()) {
+      try {
+        return { ...unwrapPrivateKey(wrappingKey, wrapped), place };
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        refusal ??= new Refusal('KEY_REFUSED', error.message);
+      }
     }
+    throw refusal;
   }
 
   /** The id is the SHA-256 of the public key: a file that was replaced meanwhile never signs for another certificate. */
@@ -176,6 +197,8 @@ async function answer(ring: KeyRing, request: Request): Promise<Response> {
       case 'load':
         ring.load(request.kid, Buffer.from(request.wrapped, 'base64'));
         return { id, ok: true };
+      case 'rewrap':
+        return { id, ok: true, wrapped: ring.rewrap(Buffer.from(request.wrapped, 'base64')).toString('base64') };
       case 'open':
         return { id, ok: true, spki: ring.open(request.kid, request.path).toString('base64') };
       case 'sign': {
@@ -200,6 +223,7 @@ function asRequest(message: unknown): Request {
   const algorithm = KEY_ALGORITHMS.find((known) => known === alg);
   if (op === 'generate' && algorithm !== undefined) return { id, op, alg: algorithm };
   if (op === 'load' && typeof kid === 'string' && typeof wrapped === 'string') return { id, op, kid, wrapped };
+  if (op === 'rewrap' && typeof wrapped === 'string') return { id, op, wrapped };
   if (op === 'open' && typeof kid === 'string' && typeof path === 'string') return { id, op, kid, path };
   if (op === 'sign' && typeof kid === 'string' && typeof tbs === 'string') return { id, op, kid, tbs };
   throw new ProtocolError('Expected a known request');
@@ -229,8 +253,10 @@ function serve(socket: Socket, ring: KeyRing, token: string): void {
   });
 }
 
-function start({ socketPath, wrappingKey, token }: StartLine): void {
-  const ring = new KeyRing(createSecretKey(Buffer.from(wrappingKey, 'base64')));
+function start({ socketPath, wrappingKeys, token }: StartLine): void {
+  const [first, ...older] = wrappingKeys.map((key) => createSecretKey(Buffer.from(key, 'base64')));
+  if (first === undefined) throw new TypeError('Expected at least one wrapping key');
+  const ring = new KeyRing([first, ...older]);
   process.umask(0o177);
   const server = createServer((socket) => serve(socket, ring, token));
   server.maxConnections = MAX_CONNECTIONS;

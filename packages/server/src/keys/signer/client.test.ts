@@ -66,6 +66,30 @@ test('a key that was loaded signs on after the process was killed, also in the m
   }
 });
 
+test('a key is sealed anew under another wrapping key, opens with that alone, and signs on meanwhile', async () => {
+  const [old, young] = [randomBytes(32), randomBytes(32)].map((kek) => wrappingKeyFrom(kek)) as [Buffer, Buffer];
+  const rotating = await SignerProcess.start({ wrappingKey: old, directory });
+  try {
+    const { wrappedPrivate, publicKey } = await rotating.generate('es256');
+    await rotating.load('kid', wrappedPrivate);
+    assert.deepEqual(await rotating.rewrap(wrappedPrivate), wrappedPrivate);
+    const signing = Array.from({ length: 20 }, () => rotating.sign('kid', tbs));
+    await rotating.replaceWrappingKeys(young, [old]);
+    for (const signature of await Promise.all(signing)) assert.ok(VERIFIERS.es256(publicKey, signature));
+    const again = await rotating.rewrap(wrappedPrivate);
+    await rotating.load('kid', again);
+    assert.ok(VERIFIERS.es256(publicKey, await rotating.sign('kid', tbs)));
+    await rotating.replaceWrappingKeys(young, []);
+    await assert.rejects(rotating.rewrap(wrappedPrivate), { code: 'KEY_REFUSED' });
+    assert.deepEqual(await rotating.rewrap(again), again);
+    assert.ok(VERIFIERS.es256(publicKey, await rotating.sign('kid', tbs)));
+    const { wrappedPrivate: another } = await rotating.generate('es256');
+    await assert.rejects(rotating.load('kid', another), { code: 'KEY_REFUSED' });
+  } finally {
+    await rotating.close();
+  }
+});
+
 test('a second signer with the same wrapping key opens the same sealed key', async () => {
   const { wrappedPrivate, publicKey } = await signer.generate('es256');
   const second = await SignerProcess.start({ wrappingKey, directory });

@@ -32,6 +32,8 @@ export class SignerError extends Error {
 export interface SignerProcessOptions {
   /** 32 bytes: `wrappingKeyFrom(kek)`. Copied into a KeyObject; the caller may wipe its own. */
   readonly wrappingKey: Uint8Array;
+  /** Of other versions of the KEK: they open, and seal nothing. */
+  readonly otherWrappingKeys?: readonly Uint8Array[];
   /** Where the socket should lie; it is made with mode 0700. A path too long for a socket moves to the system's temporary folder. */
   readonly directory: string;
   /** Told when the process ended without being asked, and when it is back. */
@@ -77,7 +79,7 @@ interface Running {
 
 export class SignerProcess {
   readonly #options: SignerProcessOptions;
-  readonly #wrappingKey: KeyObject;
+  #wrappingKeys: readonly KeyObject[];
   readonly #pending = new Map<number, Pending>();
   readonly #loaded = new Map<string, Buffer>();
   readonly #opened = new Map<string, string>();
@@ -92,7 +94,7 @@ export class SignerProcess {
 
   private constructor(options: SignerProcessOptions) {
     this.#options = options;
-    this.#wrappingKey = createSecretKey(options.wrappingKey);
+    this.#wrappingKeys = [options.wrappingKey, ...(options.otherWrappingKeys ?? [])].map((key) => createSecretKey(key));
   }
 
   /** Starts the process and waits until it listens. @throws SignerError UNAVAILABLE */
@@ -127,6 +129,23 @@ export class SignerProcess {
     if (this.#loaded.get(kid)?.equals(wrapped) === true) return;
     await this.#ask({ op: 'load', kid, wrapped: wrapped.toString('base64') });
     this.#loaded.set(kid, wrapped);
+  }
+
+  /** The same private key sealed under the wrapping key in use; the same bytes when it is. @throws SignerError KEY_REFUSED */
+  async rewrap(wrappedPrivate: Uint8Array): Promise<Buffer> {
+    const { wrapped } = await this.#ask({ op: 'rewrap', wrapped: Buffer.from(wrappedPrivate).toString('base64') });
+    if (wrapped === undefined) throw unavailable('Expected a sealed key from the signer');
+    return Buffer.from(wrapped, 'base64');
+  }
+
+  /** Goes on with other wrapping keys: the process is started again, and what is asked meanwhile waits for it. */
+  async replaceWrappingKeys(first: Uint8Array, others: readonly Uint8Array[]): Promise<void> {
+    this.#wrappingKeys = [first, ...others].map((key) => createSecretKey(key));
+    await this.#starting?.catch(() => undefined);
+    const running = this.#running;
+    this.#running = null;
+    if (running !== null) await stop(running);
+    await this.#ensureRunning();
   }
 
   /**
@@ -251,7 +270,7 @@ export class SignerProcess {
     try {
       const start: StartLine = {
         socketPath: this.#socketPath,
-        wrappingKey: this.#wrappingKey.export().toString('base64'),
+        wrappingKeys: this.#wrappingKeys.map((key) => key.export().toString('base64')),
         token,
       };
       child.stdin.on('error', () => undefined);

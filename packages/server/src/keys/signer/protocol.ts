@@ -21,6 +21,8 @@ export type Request =
   | { readonly id: number; readonly op: 'hello'; readonly token: string }
   | { readonly id: number; readonly op: 'generate'; readonly alg: KeyAlgorithm }
   | { readonly id: number; readonly op: 'load'; readonly kid: string; readonly wrapped: string }
+  /** Answered with `wrapped`: the same private key sealed under the first wrapping key. */
+  | { readonly id: number; readonly op: 'rewrap'; readonly wrapped: string }
   /** A key file of the operator's: its bytes are read in the signer process alone. Answered with `spki`. */
   | { readonly id: number; readonly op: 'open'; readonly kid: string; readonly path: string }
   | { readonly id: number; readonly op: 'sign'; readonly kid: string; readonly tbs: string };
@@ -41,8 +43,8 @@ export type RefusalCode = 'UNKNOWN_KEY' | 'KEY_REFUSED' | 'KEY_MODE' | 'KEY_MISM
 /** What the signer reads once, as one line of JSON, on its standard input; the input then stays open as its lifeline. */
 export interface StartLine {
   readonly socketPath: string;
-  /** base64 of 32 bytes, derived from the KEK. */
-  readonly wrappingKey: string;
+  /** base64 of 32 bytes each, derived from versions of the KEK: the first seals, all of them open. */
+  readonly wrappingKeys: readonly string[];
   /** base64 of 32 random bytes: the first frame of every connection must repeat it. */
   readonly token: string;
 }

@@ -210,24 +210,37 @@ export async function listMembers(sql: Sql, tenantId: string): Promise<MemberRow
   return rows.map((row) => openedPerson(seal, row));
 }
 
-/** As the owner: at most `limit` accounts whose address and name stand in clear, as earlier versions wrote them. */
+/**
+ * As the owner: at most `limit` accounts whose address and name stand in clear, as earlier versions wrote them, or under
+ * an earlier version of the key than the one in use.
+ */
 export async function listAccountsToSeal(
   sql: Sql,
   limit: number,
-): Promise<Array<{ accountId: string; email: string; name: string }>> {
+): Promise<Array<{ accountId: string; email: string; name: string; wasOpen: boolean }>> {
+  const seal = await sealsOf(sql).people();
   await sql.query(`select set_config('app.sealing', 'on', true)`);
-  const { rows } = await sql.query<{ accountId: string; email: string; name: string }>(
+  const { rows } = await sql.query<
+    { accountId: string } & (
+      | { email: string; name: string; emailSealed: null; nameSealed: null }
+      | { email: null; name: null; emailSealed: Buffer; nameSealed: Buffer }
+    )
+  >(
     `
-      select account_id as "accountId", email, name
+      select account_id as "accountId", email, name, email_sealed as "emailSealed", name_sealed as "nameSealed"
       from accounts
-      where email_sealed is null
+      where email_sealed is null or substring(email_sealed from 3 for 4) < int4send($2)
       order by account_id
       limit $1
       for update
     `,
-    [limit],
+    [limit, seal.version],
   );
-  return rows;
+  return rows.map((row) =>
+    row.emailSealed === null
+      ? { accountId: row.accountId, email: row.email, name: row.name, wasOpen: true }
+      : { ...openedPerson<SealedPerson>(seal, row), wasOpen: false },
+  );
 }
 
 /** As the owner, in the transaction that listed it. */

@@ -77,12 +77,12 @@ export async function listInstallationKeys(
   return rows;
 }
 
-/** As the owner. Does nothing when the version exists. */
+/** As the owner. Does nothing when the version exists, and says so. */
 export async function insertInstallationKey(
   sql: Sql,
   key: { name: string; version: number; wrapped: Buffer },
-): Promise<void> {
-  await sql.query(
+): Promise<boolean> {
+  const { rowCount } = await sql.query(
     `
       insert into installation_keys (name, version, wrapped)
       values ($1, $2, $3)
@@ -90,6 +90,15 @@ export async function insertInstallationKey(
     `,
     [key.name, key.version, key.wrapped],
   );
+  return rowCount === 1;
+}
+
+/** As the owner: every version of the key above all keys that there was, the one in use first. */
+export async function listKekVersions(sql: Sql): Promise<Array<{ version: number; createdAt: Date }>> {
+  const { rows } = await sql.query<{ version: number; createdAt: Date }>(
+    'select version, created_at as "createdAt" from kek_check order by version desc',
+  );
+  return rows;
 }
 
 /** As the owner: every version of every secret of the installation and key of tokens, without material. */
