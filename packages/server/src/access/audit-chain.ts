@@ -2,6 +2,7 @@
 // hash = SHA-256(domain ‖ hash before ‖ JCS(line)); mac = HMAC-SHA-256(key of the tenant, hash). The hash can be computed by
 // whoever holds an export; the mac only by the installation, so that a rewritten database shows.
 import { createHash, createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
+import { TreeEdge } from './audit-tree.ts';
 
 /** A line as it is hashed: everything that a reader of the log relies on. */
 export interface ChainedLine {
@@ -28,6 +29,8 @@ export interface SealedLine extends ChainedLine {
 export interface ChainHead {
   position: number;
   hash: string;
+  /** Of the Merkle tree over the lines so far, hex; checkpoints from before the tree have none. */
+  root?: string;
 }
 
 export type ChainFault = 'position' | 'tenant' | 'hash' | 'mac' | 'checkpoint' | 'truncated';
@@ -58,7 +61,7 @@ export function sealLine(key: Uint8Array, before: string, line: ChainedLine): { 
   return { hash, mac: createHmac('sha256', key).update(hash).digest() };
 }
 
-function hashLine(before: string, line: ChainedLine): Buffer {
+export function hashLine(before: string, line: ChainedLine): Buffer {
   const { tenantId, position, at, actor, action, object, outcome, requestId, detail } = line;
   const canonical = jcs({ tenantId, position, at, actor, action, object, outcome, requestId, detail });
   return sha256(LINE_DOMAIN, Buffer.from(before, 'hex'), canonical);
@@ -71,7 +74,9 @@ function hashLine(before: string, line: ChainedLine): Buffer {
 export class ChainCheck {
   readonly #tenantId: string;
   readonly #key: Uint8Array | undefined;
-  readonly #checkpoints: Map<number, string>;
+  readonly #checkpoints: Map<number, ChainHead>;
+  /** Grown only where a root is to be compared. */
+  readonly #tree: TreeEdge | undefined;
   readonly #last: ChainHead | undefined;
   #head: ChainHead;
   #finding: ChainFinding | undefined;
@@ -80,10 +85,13 @@ export class ChainCheck {
     this.#tenantId = tenantId;
     this.#key = options.key;
     const checkpoints = [...(options.checkpoints ?? [])].sort((a, b) => a.position - b.position);
-    this.#checkpoints = new Map(checkpoints.map(({ position, hash }) => [position, hash]));
+    this.#checkpoints = new Map(checkpoints.map((checkpoint) => [checkpoint.position, checkpoint]));
+    this.#tree = checkpoints.some(({ root }) => root !== undefined) ? new TreeEdge() : undefined;
     this.#last = checkpoints.at(-1);
     this.#head = firstHead(tenantId);
-    const contrary = checkpoints.find(({ position, hash }) => this.#checkpoints.get(position) !== hash);
+    const contrary = checkpoints.find((checkpoint) =>
+      isContrary(checkpoint, this.#checkpoints.get(checkpoint.position)),
+    );
     if (contrary !== undefined) this.#fail('checkpoint', contrary.position, 'Two checkpoints of one place differ.');
   }
 
@@ -105,8 +113,12 @@ export class ChainCheck {
       return this.#fail('mac', expected, 'The line was not written by this installation.');
     }
     const signed = this.#checkpoints.get(expected);
-    if (signed !== undefined && signed !== line.hash) {
+    if (signed !== undefined && signed.hash !== line.hash) {
       return this.#fail('checkpoint', expected, 'A signed checkpoint says another hash.');
+    }
+    this.#tree?.add(line.hash);
+    if (signed?.root !== undefined && signed.root !== this.#tree?.root()) {
+      return this.#fail('checkpoint', expected, 'A signed checkpoint says another root.');
     }
     this.#head = { position: expected, hash: line.hash };
     return true;
@@ -125,6 +137,21 @@ export class ChainCheck {
     this.#finding ??= { fault, position, because };
     return false;
   }
+}
+
+/** Whether two checkpoints of one place cannot both be true. */
+function isContrary(a: ChainHead, b: ChainHead | undefined): boolean {
+  if (b === undefined) return false;
+  return a.hash !== b.hash || (a.root !== undefined && b.root !== undefined && a.root !== b.root);
+}
+
+/** Checkpoints in the order in which they were written: each counts more than the one before, or the log was put back. */
+export function firstShrunk(checkpoints: readonly ChainHead[]): ChainFinding | undefined {
+  const at = checkpoints.findIndex(({ position }, i) => position <= (checkpoints[i - 1]?.position ?? -1));
+  const shrunk = checkpoints[at];
+  if (shrunk === undefined) return undefined;
+  const because = `Checkpoint ${at + 1} counts ${shrunk.position} lines, not more than the one before.`;
+  return { fault: 'checkpoint', position: shrunk.position, because };
 }
 
 /** Canonical JSON (RFC 8785) of values that JSON knows; members in the order of their UTF-16 code units. */

@@ -5,7 +5,12 @@ import { test } from 'node:test';
 import { checkpointKey, readCheckpoint, writeCheckpoint } from './audit-checkpoint.ts';
 
 const key = checkpointKey(randomBytes(32));
-const checkpoint = { tenantId: randomUUID(), position: 12_345, hash: randomBytes(32).toString('hex') };
+const checkpoint = {
+  tenantId: randomUUID(),
+  position: 12_345,
+  hash: randomBytes(32).toString('hex'),
+  root: randomBytes(32).toString('hex'),
+};
 const note = writeCheckpoint(key, checkpoint);
 
 test('a checkpoint says what was signed', () => {

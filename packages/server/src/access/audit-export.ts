@@ -1,7 +1,8 @@
 // Checks an exported audit log without the installation: hashes and signed checkpoints, with the public key alone.
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { ChainCheck, type ChainFinding, type SealedLine } from './audit-chain.ts';
+import { ChainCheck, firstShrunk, type ChainFinding, type SealedLine } from './audit-chain.ts';
 import { readCheckpoint, type Checkpoint } from './audit-checkpoint.ts';
+import { ChainHashes } from './audit-tree.ts';
 
 export const EXPORT_FORMAT = 'lumatrace-audit/1';
 
@@ -41,8 +42,9 @@ export async function verifyExport(
   const tenantId = text(header, 'tenantId', 1);
   const publicKey = keyFrom(key ?? text(header, 'publicKey', 1));
   const check = new ChainCheck(tenantId);
-  const heads = new Map<number, string>();
-  const signed: Checkpoint[] = trusted.map((note, i) => checkpointOf(publicKey, note, tenantId, i + 1));
+  const hashes = new ChainHashes();
+  const kept: Checkpoint[] = trusted.map((note, i) => checkpointOf(publicKey, note, tenantId, i + 1));
+  const signed: Checkpoint[] = [];
   let hasEnded = false;
   for (let at = 2; ; at++) {
     const next = await reader.next();
@@ -51,7 +53,7 @@ export async function verifyExport(
     const member = parsed(next.value, at);
     if (hasEnded) throw new ExportRefused(`Expected nothing after the end but received line ${at}.`);
     if (member['type'] === 'line') {
-      if (check.add(sealed(member, at))) heads.set(check.head.position, check.head.hash);
+      if (check.add(sealed(member, at))) hashes.push(check.head.hash);
     } else if (member['type'] === 'checkpoint' || member['type'] === 'end') {
       signed.push(checkpointOf(publicKey, text(member, 'note', at), tenantId, at));
       hasEnded = member['type'] === 'end';
@@ -59,21 +61,35 @@ export async function verifyExport(
   }
   if (!hasEnded) throw new ExportRefused('The file was cut: its end is missing.');
   const end = check.head;
-  const finding = check.finish() ?? contradiction(signed, heads, end.position);
-  return { tenantId, lines: end.position, checkpoints: signed.length, finding };
+  const finding = check.finish() ?? contradiction(kept, signed, hashes);
+  return { tenantId, lines: end.position, checkpoints: kept.length + signed.length, finding };
 }
 
-function contradiction(signed: readonly Checkpoint[], heads: Map<number, string>, lines: number) {
-  const bad = signed.find(({ position, hash }) => position > 0 && heads.get(position) !== hash);
-  if (bad !== undefined) return findingAt(bad, lines);
+/** @param signed of the file, the end last. */
+function contradiction(
+  kept: readonly Checkpoint[],
+  signed: readonly Checkpoint[],
+  hashes: ChainHashes,
+): ChainFinding | undefined {
+  const all = [...kept, ...signed];
+  const lines = hashes.size;
+  const roots = hashes.rootsAt(all.map(({ position }) => position));
+  const bad = all.find(
+    ({ position, hash, root }) =>
+      (position > 0 && hashes.at(position) !== hash) || (root !== undefined && roots.get(position) !== root),
+  );
+  if (bad !== undefined) return findingAt(bad, hashes);
+  const shrunk = firstShrunk(kept) ?? firstShrunk(signed.slice(0, -1));
+  if (shrunk !== undefined) return shrunk;
   // the end counts all lines: one more was put after it was signed
-  const last = signed.at(-1);
-  if (last !== undefined && last.position === lines) return undefined;
+  if (signed.at(-1)?.position === lines) return undefined;
   return { fault: 'checkpoint', position: lines, because: 'The end of the file counts other lines.' } as const;
 }
 
-function findingAt({ position }: Checkpoint, lines: number): ChainFinding {
-  if (position <= lines) return { fault: 'checkpoint', position, because: 'A signed checkpoint says another hash.' };
+function findingAt({ position, hash }: Checkpoint, hashes: ChainHashes): ChainFinding {
+  const lines = hashes.size;
+  const what = hashes.at(position) === hash ? 'root' : 'hash';
+  if (position <= lines) return { fault: 'checkpoint', position, because: `A signed checkpoint says another ${what}.` };
   const because = `A signed checkpoint counts ${position} lines, here are ${lines}.`;
   return { fault: 'truncated', position: lines + 1, because };
 }
@@ -120,7 +136,7 @@ function text(member: Member, name: string, at: number): string {
   throw new ExportRefused(`Expected a text for ${name} in line ${at}.`);
 }
 
-function keyFrom(pem: string): KeyObject {
+export function keyFrom(pem: string): KeyObject {
   try {
     const key = createPublicKey(pem);
     if (key.asymmetricKeyType === 'ed25519') return key;

@@ -32,7 +32,8 @@ after(async () => {
 const { database } = db;
 const secret = randomBytes(32);
 keepAuditChain(database, secret);
-const log = createAuditLog({ database, secret, checkpointSeed: randomBytes(32), directory });
+const seed = randomBytes(32);
+const log = createAuditLog({ database, secret, checkpointSeed: seed, directory });
 
 async function newTenant(): Promise<string> {
   const tenantId = randomUUID();
@@ -148,6 +149,33 @@ test('checkpoints are signed when a chain grew, and never for one that shrank', 
   assert.equal(checkpoints, 2);
   assert.equal(finding?.fault, 'truncated');
   assert.ok((await log.gaps()).some((gap) => gap.tenantId === tenantId));
+});
+
+test('a chain that was written anew behind a checkpoint is not signed again, and is told within the next look', async () => {
+  const tenantId = await newTenant();
+  for (let n = 0; n < 5; n++) await write(tenantId, n);
+  await log.checkpoint();
+  // who has the database and the keys of the macs: the chain holds, the root that was signed does not
+  await thief.query('delete from audit where tenant_id = $1', [tenantId]);
+  for (let n = 10; n < 16; n++) await write(tenantId, n);
+  const restarted = createAuditLog({ database, secret, checkpointSeed: seed, directory });
+  await restarted.checkpoint();
+  assert.equal((await restarted.verify(tenantId)).checkpoints, 1);
+  assert.equal((await restarted.verify(tenantId)).finding?.fault, 'checkpoint');
+  assert.ok((await restarted.gaps()).some((gap) => gap.tenantId === tenantId && /root/.test(gap.because)));
+  assert.equal(await restarted.prove(tenantId, 2), undefined);
+});
+
+test('a process that starts goes on from the checkpoints of the one before', async () => {
+  const tenantId = await newTenant();
+  for (let n = 0; n < 3; n++) await write(tenantId, n);
+  await log.checkpoint();
+  const restarted = createAuditLog({ database, secret, checkpointSeed: seed, directory });
+  for (let n = 3; n < 1_100; n += 100) await write(tenantId, n);
+  // asked at once, signed once
+  await Promise.all([restarted.checkpoint(), restarted.checkpoint(), restarted.prove(tenantId, 12)]);
+  const { checkpoints, finding } = await restarted.verify(tenantId);
+  assert.deepEqual([checkpoints, finding], [2, undefined]);
 });
 
 test('the newest lines come first, page by page, and filters hold together', async () => {

@@ -10,6 +10,7 @@ import {
   countUnchained,
   measureChain,
   readChain,
+  readHashes,
   readUnchained,
   searchAudit,
   type AuditFilter,
@@ -17,9 +18,19 @@ import {
   type SealedAuditRow,
 } from '../storage/postgres/audit.ts';
 import { everyTenant } from '../storage/postgres/idempotency.ts';
-import { ChainCheck, chainKey, firstHead, sealLine, type ChainFinding, type ChainHead } from './audit-chain.ts';
+import {
+  ChainCheck,
+  chainKey,
+  firstHead,
+  firstShrunk,
+  sealLine,
+  type ChainFinding,
+  type ChainHead,
+} from './audit-chain.ts';
 import { EXPORT_FORMAT } from './audit-export.ts';
-import { checkpointKey, publicPem, readCheckpoint, writeCheckpoint } from './audit-checkpoint.ts';
+import { checkpointKey, publicPem, readCheckpoint, splitNotes, writeCheckpoint } from './audit-checkpoint.ts';
+import { PROOF_FORMAT, type LineProof } from './audit-proof.ts';
+import { ChainHashes, TreeEdge } from './audit-tree.ts';
 
 export interface AuditLogOptions {
   database: Database;
@@ -52,6 +63,13 @@ export interface AuditLog {
   export(tenantId: string): AsyncGenerator<string>;
   /** Reads a tenant's whole chain against its macs and checkpoints. */
   verify(tenantId: string): Promise<Verdict>;
+  /**
+   * That a line is among those that the newest checkpoint counts, for somebody who may see no other. A line after the newest checkpoint
+   * gets a checkpoint first. Reads the hash of every line. @returns undefined where no such line is, or the chain is not sound
+   */
+  prove(tenantId: string, position: number): Promise<LineProof | undefined>;
+  /** Checkpoints of the tenant so far, as they were signed, and the key in PEM that they are signed with. */
+  checkpoints(tenantId: string): Promise<{ notes: string[]; publicKey: string }>;
   /** Signs the present end of every chain that grew. @returns how many. */
   checkpoint(): Promise<number>;
   /** Checks all tenants; those whose chain does not hold. Reads every line: for an hourly job. */
@@ -67,6 +85,11 @@ export function createAuditLog({ database, secret, checkpointSeed, directory }: 
   const publicKey = createPublicKey(signingKey);
   const fileOf = (tenantId: string): string => join(directory, `${tenantId}.checkpoints`);
   const signed = new Map<string, number>();
+  /** The trees as far as they were signed in this process; each starts again from the first line, checked against the file. */
+  const edges = new Map<string, TreeEdge>();
+  /** Whose lines no longer have the root that was signed. */
+  const contradicted = new Map<string, string>();
+  const signing = new Map<string, Promise<boolean>>();
 
   const batch = (tenantId: string, after: number): Promise<SealedAuditRow[]> =>
     database.inTenant(tenantId, (sql) => readChain(sql, tenantId, after, BATCH));
@@ -86,7 +109,7 @@ export function createAuditLog({ database, secret, checkpointSeed, directory }: 
       if (error.code === 'ENOENT') return '';
       throw error;
     });
-    return text === '' ? [] : text.split(/(?<=\n\n\u2014 [^\n]+\n)\n/);
+    return splitNotes(text);
   }
 
   async function verify(tenantId: string): Promise<Verdict> {
@@ -100,6 +123,7 @@ export function createAuditLog({ database, secret, checkpointSeed, directory }: 
     const unchained = await database.inTenant(tenantId, (sql) => countUnchained(sql, tenantId));
     const finding =
       check.finish() ??
+      firstShrunk(checkpoints) ??
       (foreign === -1 ? undefined : fault('checkpoint', `Checkpoint ${foreign + 1} in the file is not ours.`)) ??
       (unchained === 0 ? undefined : fault('position', `${unchained} lines were put beside the chain.`));
     return { tenantId, lines: check.head.position, checkpoints: notes.length, finding };
@@ -110,20 +134,82 @@ export function createAuditLog({ database, secret, checkpointSeed, directory }: 
     if (head === undefined || signed.get(tenantId) === head.position) return false;
     const last = readCheckpoint(publicKey, (await notesOf(tenantId)).at(-1) ?? '');
     if (!growsFrom(last, head)) return false;
-    await appendFile(
-      fileOf(tenantId),
-      `${last === undefined ? '' : '\n'}${writeCheckpoint(signingKey, { tenantId, ...head })}`,
-      {
-        mode: 0o600,
-        flush: true,
-      },
-    );
+    const root = await rootAt(tenantId, head.position, last);
+    if (root === undefined) return false;
+    const note = writeCheckpoint(signingKey, { tenantId, ...head, root });
+    await appendFile(fileOf(tenantId), `${last === undefined ? '' : '\n'}${note}`, { mode: 0o600, flush: true });
     signed.set(tenantId, head.position);
     return true;
   }
 
+  /** One after the other in a tenant: two at once would write the same checkpoint twice. */
+  function signNext(tenantId: string): Promise<boolean> {
+    const before = signing.get(tenantId) ?? Promise.resolve(false);
+    const next = before.catch(() => false).then(() => signHead(tenantId));
+    signing.set(tenantId, next);
+    return next;
+  }
+
+  /** @returns undefined where lines are missing, or are not those that `last` was signed over: nothing is signed over them. */
+  async function rootAt(tenantId: string, size: number, last: ChainHead | undefined): Promise<string | undefined> {
+    const known = edges.get(tenantId);
+    const edge = known !== undefined && known.size <= size ? known : new TreeEdge();
+    edges.delete(tenantId);
+    for (let hashes = [''] as string[]; edge.size < size && hashes.length > 0;) {
+      hashes = await database.inTenant(tenantId, (sql) =>
+        readHashes(sql, tenantId, edge.size, Math.min(BATCH, size - edge.size)),
+      );
+      for (const hash of hashes) {
+        edge.add(hash);
+        if (edge.size === last?.position && !isOver(last, hash, edge)) {
+          contradicted.set(tenantId, `Line ${edge.size} and those before it no longer have the root that was signed.`);
+          return undefined;
+        }
+      }
+    }
+    if (edge.size !== size) return undefined;
+    contradicted.delete(tenantId);
+    edges.set(tenantId, edge);
+    return edge.root();
+  }
+
+  async function hashesUpTo(tenantId: string, size: number): Promise<ChainHashes> {
+    const all = new ChainHashes();
+    for (let hashes = [''] as string[]; all.size < size && hashes.length > 0;) {
+      hashes = await database.inTenant(tenantId, (sql) =>
+        readHashes(sql, tenantId, all.size, Math.min(BATCH, size - all.size)),
+      );
+      for (const hash of hashes) all.push(hash);
+    }
+    return all;
+  }
+
+  async function prove(tenantId: string, position: number): Promise<LineProof | undefined> {
+    const [line] = await database.inTenant(tenantId, (sql) => readChain(sql, tenantId, position - 1, 1));
+    if (line?.position !== position) return undefined;
+    const newest = async () => {
+      const note = (await notesOf(tenantId)).at(-1) ?? '';
+      return { note, checkpoint: readCheckpoint(publicKey, note) };
+    };
+    let { note, checkpoint } = await newest();
+    if (checkpoint?.root === undefined || checkpoint.position < position) {
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await signNext(tenantId);
+      ({ note, checkpoint } = await newest());
+    }
+    if (checkpoint?.root === undefined || checkpoint.position < position) return undefined;
+    const hashes = await hashesUpTo(tenantId, checkpoint.position);
+    if (hashes.rootsAt([checkpoint.position]).get(checkpoint.position) !== checkpoint.root) return undefined;
+    const { mac: _mac, ...shown } = line;
+    const before = position === 1 ? firstHead(tenantId).hash : (hashes.at(position - 1) ?? '');
+    const proof = hashes.inclusion(position, checkpoint.position);
+    return { format: PROOF_FORMAT, publicKey: publicPem(signingKey), line: shown, before, checkpoint: note, proof };
+  }
+
   return {
     verify,
+    prove,
+    checkpoints: async (tenantId) => ({ notes: await notesOf(tenantId), publicKey: publicPem(signingKey) }),
     async adopt() {
       let adopted = 0;
       for (const tenantId of await database.inSystem(everyTenant)) {
@@ -142,18 +228,20 @@ export function createAuditLog({ database, secret, checkpointSeed, directory }: 
       const notes = await notesOf(tenantId);
       yield jsonLine({ type: 'audit', format: EXPORT_FORMAT, tenantId, publicKey: publicPem(signingKey) });
       let head = firstHead(tenantId);
+      const tree = new TreeEdge();
       for await (const line of chain(tenantId)) {
         head = { position: line.position, hash: line.hash };
+        tree.add(line.hash);
         yield jsonLine({ type: 'line', ...line });
       }
       for (const note of notes) yield jsonLine({ type: 'checkpoint', note });
-      yield jsonLine({ type: 'end', note: writeCheckpoint(signingKey, { tenantId, ...head }) });
+      yield jsonLine({ type: 'end', note: writeCheckpoint(signingKey, { tenantId, ...head, root: tree.root() }) });
     },
     async checkpoint() {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       await writeFile(join(directory, 'public-key.pem'), publicPem(signingKey), { mode: 0o644 });
       let count = 0;
-      for (const tenantId of await database.inSystem(everyTenant)) if (await signHead(tenantId)) count++;
+      for (const tenantId of await database.inSystem(everyTenant)) if (await signNext(tenantId)) count++;
       return count;
     },
     async gaps() {
@@ -162,7 +250,7 @@ export function createAuditLog({ database, secret, checkpointSeed, directory }: 
         // the checkpoint first: the chain may grow meanwhile
         const last = readCheckpoint(publicKey, (await notesOf(tenantId)).at(-1) ?? '');
         const measured = await database.inTenant(tenantId, (sql) => measureChain(sql, tenantId));
-        const because = gapIn(measured, last?.position ?? 0);
+        const because = gapIn(measured, last?.position ?? 0) ?? contradicted.get(tenantId);
         if (because !== undefined) found.push({ tenantId, because });
       }
       return found;
@@ -173,6 +261,10 @@ export function createAuditLog({ database, secret, checkpointSeed, directory }: 
       return verdicts.filter(({ finding }) => finding !== undefined);
     },
   };
+}
+
+function isOver({ hash, root }: ChainHead, hashThere: string, edge: TreeEdge): boolean {
+  return hash === hashThere && (root === undefined || root === edge.root());
 }
 
 /** A chain that became shorter is never signed: the last checkpoint stays the witness. */

@@ -62,16 +62,22 @@ async function exported(): Promise<string[]> {
   return (await response.text()).trimEnd().split('\n');
 }
 
-const verdictOf = (lines: readonly string[], ...args: string[]): Promise<{ code: number; text: string }> =>
-  writeFile(join(dataDir, 'audit.jsonl'), `${lines.join('\n')}\n`).then(() =>
-    promisify(execFile)(process.execPath, [CLI, 'audit', 'verify', join(dataDir, 'audit.jsonl'), ...args]).then(
-      ({ stdout }) => ({ code: 0, text: stdout }),
-      (error: { code: number; stdout: string; stderr: string }) => ({
-        code: error.code,
-        text: error.stdout + error.stderr,
-      }),
-    ),
+interface Said {
+  code: number;
+  text: string;
+}
+
+async function said(verb: string, text: string, ...args: string[]): Promise<Said> {
+  const file = join(dataDir, 'audit-file');
+  await writeFile(file, text);
+  return promisify(execFile)(process.execPath, [CLI, 'audit', verb, file, ...args]).then(
+    ({ stdout }) => ({ code: 0, text: stdout }),
+    ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({ code, text: stdout + stderr }),
   );
+}
+
+const verdictOf = (lines: readonly string[], ...args: string[]): Promise<Said> =>
+  said('verify', `${lines.join('\n')}\n`, ...args);
 
 test('the export holds, offline, and says so', async () => {
   await access.auditLog.checkpoint();
@@ -110,4 +116,42 @@ test('a file signed with another key is refused when the key is given', async ()
   } finally {
     await other.close();
   }
+});
+
+test('one line is proven to somebody who sees no other, offline, and a changed one is not', async () => {
+  const publicKey = join(dataDir, 'audit-checkpoints', 'public-key.pem');
+  const made = (await page('?action=key.create')).data[0];
+  // newer than every checkpoint: it gets one
+  assert.ok((await newKey()).ok);
+  const newest = (await page('?limit=1')).data[0];
+  for (const { position, object } of [made, newest].filter((line) => line !== undefined)) {
+    const response = await ask('GET', `/api/v1/audit/lines/${position}/proof`, { headers });
+    assert.equal(response.status, 200);
+    const proof = await response.text();
+    const { code, text } = await said('verify-line', proof, '--key', publicKey, '--json');
+    assert.equal(code, 0, text);
+    assert.equal((JSON.parse(text) as { position: number }).position, position);
+    assert.equal((await said('verify-line', proof.replace(object, 'key:other'), '--key', publicKey)).code, 1);
+    assert.equal((await said('verify', proof)).code, 1);
+  }
+});
+
+test('a line that is not there, or not a number, has no proof', async () => {
+  for (const position of ['0', '-1', '1e3', '999999', 'x', '1.5', '9'.repeat(30)]) {
+    const { status } = await ask('GET', `/api/v1/audit/lines/${position}/proof`, { headers });
+    assert.equal(status, 404, position);
+  }
+});
+
+test('checkpoints that were kept elsewhere are taken by the command, and show a log that was put back', async () => {
+  const response = await ask('GET', '/api/v1/audit/checkpoints', { headers });
+  assert.match(response.headers.get('content-type') ?? '', /^text\/plain/);
+  const kept = join(dataDir, 'kept');
+  await writeFile(kept, await response.text());
+  const lines = await exported();
+  assert.match((await verdictOf(lines, '--checkpoints', kept)).text, /holds/);
+  const short = lines.filter((line) => ((JSON.parse(line) as { position?: number }).position ?? 0) <= 3);
+  const { code, text } = await verdictOf(short, '--checkpoints', kept);
+  assert.equal(code, 1);
+  assert.match(text, /line 4 \(truncated\)/);
 });

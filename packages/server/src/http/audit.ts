@@ -3,6 +3,8 @@ import { z } from 'zod';
 import type { Access } from '../access/access.ts';
 import type { AuditLine } from '../access/audit.ts';
 import type { Principal } from '../access/principal.ts';
+import { PROOF_FORMAT } from '../access/audit-proof.ts';
+import { Problem } from './errors.ts';
 import { json, route, type Route } from './route.ts';
 
 const AUDIT_READ = { kind: 'scope', scope: 'audit:read' } as const;
@@ -105,6 +107,56 @@ export function auditRoutes({ access }: AuditRoutesOptions): Route[] {
       async handle({ principal }) {
         const { lines, checkpoints, finding } = await auditLog.verify(principal.tenantId);
         return json({ lines, checkpoints, finding: finding ?? null });
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/api/v1/audit/lines/{position}/proof',
+      summary:
+        'Prove one line of the log to somebody who may see no other; `./lumatrace audit verify-line` checks it offline.',
+      tag: 'audit',
+      policy: AUDIT_READ,
+      limit: 'v1',
+      params: z.object({ position: z.string() }),
+      answers: {
+        200: {
+          description: 'The line, the hash before it, a signed checkpoint and the path to its Merkle root (RFC 6962).',
+          schema: z.object({
+            format: z.literal(PROOF_FORMAT),
+            publicKey: z.string(),
+            line: LINE.extend({ tenantId: z.uuid() }),
+            before: HEX,
+            checkpoint: z.string(),
+            proof: z.array(z.string()).max(64),
+          }),
+        },
+        404: { description: 'There is no such line.' },
+      },
+      async handle({ principal, params }) {
+        const position = PLACE.safeParse(params.position);
+        const proof = position.success ? await auditLog.prove(principal.tenantId, position.data) : undefined;
+        if (proof === undefined) throw new Problem('NOT_FOUND', 'There is no such line, or its chain does not hold.');
+        return json(proof);
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/api/v1/audit/checkpoints',
+      summary: 'The signed checkpoints of the log, one note after the other: keep them elsewhere.',
+      tag: 'audit',
+      policy: AUDIT_READ,
+      limit: 'v1',
+      answers: {
+        200: { description: 'Notes of C2SP tlog-checkpoint, oldest first.', contentType: 'text/plain' },
+      },
+      async handle({ principal }) {
+        const { notes } = await auditLog.checkpoints(principal.tenantId);
+        return new Response(notes.join('\n'), {
+          headers: {
+            'content-type': 'text/plain; charset=utf-8',
+            'content-disposition': 'attachment; filename="audit.checkpoints"',
+          },
+        });
       },
     }),
   ];

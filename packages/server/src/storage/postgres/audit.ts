@@ -81,6 +81,22 @@ export async function readChain(sql: Sql, tenantId: string, after: number, limit
   return sealed(rows);
 }
 
+/** In a tenant transaction: the hashes of chained lines after a place, oldest first, up to the first gap. */
+export async function readHashes(sql: Sql, tenantId: string, after: number, limit: number): Promise<string[]> {
+  const { rows } = await sql.query<{ position: string; hash: string }>(
+    `
+      select position, encode(hash, 'hex') as hash
+      from audit
+      where tenant_id = $1 and position > $2
+      order by position
+      limit $3
+    `,
+    [tenantId, after, limit],
+  );
+  const gap = rows.findIndex(({ position }, i) => Number(position) !== after + i + 1);
+  return rows.slice(0, gap === -1 ? rows.length : gap).map(({ hash }) => hash);
+}
+
 /** In a tenant transaction: the newest lines before a place (null: from the end) that meet the filter. */
 export async function searchAudit(
   sql: Sql,
