@@ -25,6 +25,10 @@ export interface Report {
   rssPeakGrowthMb: number;
   matrixCells: number;
   matrixMismatches: number;
+  /** Transactions of fifty tenants by turns through PgBouncer; 0 when it could not be had (`skipped`). */
+  interleavedTransactions: number;
+  /** Rows of another tenant that one of them was shown, changed or made. */
+  foreignRows: number;
   deniedWritesNotAudited: number;
   /** Collections that were read from checkouts, with the number of their members; built-in ones stand for the others. */
   corpora: Record<string, number>;
@@ -52,8 +56,10 @@ export async function attack(prepared: Prepared, options: AttackOptions): Promis
   const watching = instance === undefined ? undefined : watch(instance, options.settleMs);
   await warmUp(stage);
   watching?.startMemory();
+  const pooled = pooledStages(prepared);
   for (const family of options.families) {
     const because =
+      (family.needsPooler === true ? (cannot.needsPooler ?? (await pooled.missing())) : undefined) ??
       (family.needsForeign === true ? cannot.needsForeign : undefined) ??
       (family.needsGrpc === true ? cannot.needsGrpc : undefined) ??
       (performance.now() - startedMs > options.secondsAtMost * 1_000 ? 'the time that was given is over' : undefined);
@@ -62,11 +68,12 @@ export async function attack(prepared: Prepared, options: AttackOptions): Promis
       say(`${family.name}: skipped, ${because}`);
       continue;
     }
-    const result = await runFamily(stage, family, seed);
+    const result = await runFamily(family.needsPooler === true ? await pooled.stage() : stage, family, seed);
     if (watching !== undefined) result.more['rssGrowthMb'] = watching.grownMb();
     perFamily.push(result);
     say(lineOf(result));
   }
+  await pooled.close();
   const watched: WatchFigures = (await watching?.figures()) ?? { restarts: 0, rssGrowthMb: 0, rssPeakGrowthMb: 0 };
   watching?.stop();
   hangUp();
@@ -77,6 +84,21 @@ export async function attack(prepared: Prepared, options: AttackOptions): Promis
     ...corporaOf(stage),
     skipped,
     perFamily,
+  };
+}
+
+/** The instance behind the pooler is started for the first family that needs it. */
+function pooledStages({ openPooled }: Prepared) {
+  let opened: ReturnType<NonNullable<Prepared['openPooled']>> | undefined;
+  const open = () => (opened ??= openPooled?.() ?? Promise.reject(new Error('there is none')));
+  return {
+    missing: () =>
+      open().then(
+        () => undefined,
+        (error: Error) => `no instance behind a pooler: ${error.message}`,
+      ),
+    stage: async () => (await open()).stage,
+    close: async () => (await opened?.catch(() => undefined))?.close(),
   };
 }
 
@@ -116,6 +138,8 @@ function summary(rows: readonly FamilyResult[], seed: number, startedMs: number)
     serverErrors: sum(({ serverErrors }) => serverErrors),
     matrixCells: sum(({ more }) => more['cells'] ?? 0),
     matrixMismatches: sum(({ more }) => more['matrixMismatches'] ?? 0),
+    interleavedTransactions: sum(({ more }) => more['interleavedTransactions'] ?? 0),
+    foreignRows: sum(({ more }) => more['foreignRows'] ?? 0),
     deniedWritesNotAudited: sum(({ more }) => more['deniedWritesNotAudited'] ?? 0),
   };
 }

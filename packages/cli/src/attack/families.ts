@@ -12,8 +12,10 @@ import { sessions } from './families/sessions.ts';
 import { tenants } from './families/tenants.ts';
 import { forgeries, pictures } from './families/pictures.ts';
 import { assignment, cursors, replays } from './families/state.ts';
+import { outage } from './families/outage.ts';
 import { outbound } from './families/outbound.ts';
 import { grpc, otlp } from './families/telemetry.ts';
+import { pooler } from './families/pooler.ts';
 import { json, sql, strings } from './families/texts.ts';
 import { tokens } from './families/tokens.ts';
 import { bombs, sizes } from './families/weights.ts';
@@ -52,5 +54,7 @@ export const FAMILIES: readonly Family[] = [
   sizes,
   bombs,
   slowness,
+  pooler,
+  outage,
   leaks,
 ];

@@ -1,5 +1,5 @@
 // A family of attacks: what it tries, and the holes on which it has to prove itself first.
-import type { Scene } from './scene.ts';
+import type { Scene, Stage } from './scene.ts';
 import type { Answer } from './shot.ts';
 
 /** A request as it came to the proxy with the hole. */
@@ -27,7 +27,9 @@ export interface Reply extends Pick<Answer, 'status'> {
 /** A fault planted in front of the real server, or a server of its own that has it. */
 export type Hole =
   | { name: string; open(passing: Passing, way: Way): Promise<Reply> | Reply }
-  | { name: string; serve(scene: Scene): Promise<{ port: number; close(): void }> };
+  | { name: string; serve(scene: Scene): Promise<{ port: number; close(): void }> }
+  /** The hole is behind the server: what the stage has there is exchanged. */
+  | { name: string; behind(stage: Stage): Stage };
 
 export interface Family {
   name: string;
@@ -38,6 +40,8 @@ export interface Family {
   needsForeign?: true;
   /** Needs the port of gRPC. */
   needsGrpc?: true;
+  /** Runs against the instance whose database lies behind PgBouncer and can be taken away. */
+  needsPooler?: true;
   run(scene: Scene): Promise<void>;
 }
 

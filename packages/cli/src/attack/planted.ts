@@ -12,20 +12,31 @@ const HOP_BY_HOP = new Set(['connection', 'keep-alive', 'transfer-encoding', 'co
 /** Whether the family found the hole. It may try all that it has, however short the run: it ends at the first find. */
 export async function findsHole(given: Stage, family: Family, hole: Hole, seed: number): Promise<boolean> {
   const said: string[] = [];
-  const stage = { ...given, most: Infinity, log: () => said.join('\n') };
+  const real = { ...given, most: Infinity, log: () => said.join('\n') };
+  const stage = 'behind' in hole ? hole.behind(real) : real;
   const tally = new Tally();
   const scene = new Scene(stage, stage.target, tally, randomFrom(seedOf(seed, family.name)), true);
-  const planted = 'serve' in hole ? await hole.serve(scene) : await proxyWith(hole, scene, (line) => said.push(line));
-  const origin = `http://localhost:${planted.port}`;
-  const target: Target = { http: origin, otlp: origin, grpcPort: planted.port };
+  const planted = await plant(hole, scene, (line) => said.push(line));
+  const origin = `http://localhost:${planted?.port}`;
+  const target: Target = planted === undefined ? stage.target : { http: origin, otlp: origin, grpcPort: planted.port };
   try {
     await family.run(new Scene(stage, target, tally, scene.random, true));
   } catch (error) {
     if (!(error instanceof Found)) throw error;
   } finally {
-    planted.close();
+    planted?.close();
   }
   return tally.hasFound;
+}
+
+/** Nothing stands before the server when the hole is behind it. */
+function plant(
+  hole: Hole,
+  scene: Scene,
+  write: (line: string) => void,
+): Promise<{ port: number; close(): void }> | undefined {
+  if ('behind' in hole) return undefined;
+  return 'serve' in hole ? hole.serve(scene) : proxyWith(hole, scene, write);
 }
 
 type OpenHole = Extract<Hole, { open: unknown }>;

@@ -1,4 +1,6 @@
 // What a family of attacks is given, and the one place that decides what became of each request.
+import type { InterleavedFigures } from '../../../server/src/test/interleaved.ts';
+import type { ValveState } from '../../../server/src/test/valve.ts';
 import type { Corpora } from './corpora.ts';
 import { sessionOf, type Party } from './parties.ts';
 import type { Random } from './random.ts';
@@ -41,10 +43,28 @@ export interface Stage {
   audited?: (requestIds: readonly string[]) => Promise<Set<string>>;
   /** All that the instance has said so far, logs included; absent when it cannot be read. */
   log?: () => string;
+  /** What stands behind the server, where that can be reached. */
+  pooled?: Pooled;
   /** Texts that no answer may hold: keys and words of others. */
   secrets: readonly string[];
   /** Requests of one family at most. */
   most: number;
+}
+
+/** The database of an instance, behind PgBouncer in transaction mode. */
+export interface Pooled {
+  /** Takes it away from the instance, or gives it back; resolves when that holds. */
+  turn(state: ValveState): Promise<void>;
+  /** Transactions of many tenants through the pooler, past the instance. */
+  interleave(transactions: number, below: (end: number) => number): Promise<InterleavedFigures>;
+  /** The same through a door with the fault that poolers bring out: a hole to be found. */
+  interleaveBySession: Pooled['interleave'];
+  /** Takes away, or gives back, the table in which requests are counted. */
+  takeCounters(isAway: boolean): Promise<void>;
+  /** Tenants besides the attacker's own. */
+  neighbours: readonly Party[];
+  /** Whether the instance ended. */
+  hasEnded(): boolean;
 }
 
 /** Thrown by a planted run as soon as the hole was found. */
@@ -198,8 +218,10 @@ function briefly({ headers = {}, body }: Shot): string {
   return [...shown, typeof body === 'string' ? body : body === undefined ? '' : `${body.length} bytes`].join(' | ');
 }
 
-function isUnavailable({ text }: Answer): boolean {
-  return text.includes('"UNAVAILABLE"');
+/** The code as a member of JSON, or at the beginning of the message of a protobuf Status. */
+function isUnavailable({ text, headers }: Answer): boolean {
+  const isProtobuf = headers['content-type'] === 'application/x-protobuf';
+  return text.includes('"UNAVAILABLE"') || (isProtobuf && text.includes('UNAVAILABLE: '));
 }
 
 /** The credentials were looked at and the request served. */

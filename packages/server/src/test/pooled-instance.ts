@@ -8,6 +8,7 @@ import { startCluster, SUPERUSER } from '../storage/embedded/cluster.ts';
 import { DATABASE_NAME, OWNER_ROLE, provision } from '../storage/embedded/provision.ts';
 import { THROW_AWAY_SETTINGS } from '../storage/embedded/settings.ts';
 import { startInstance, type Instance } from './instance.ts';
+import { sessionDoor } from './leaky-door.ts';
 import { startPooler, type Pooler } from './pooler.ts';
 import { openValve, type Valve, type ValveState } from './valve.ts';
 
@@ -16,9 +17,13 @@ export interface PooledInstance {
   pooler: Pooler;
   /** The program's door through the pooler, with more clients than the pooler has servers. */
   pooledDoor: Database;
+  /** The fault that poolers bring out, for rehearsals: behind a pooler of its own, since it leaves tenants on connections. */
+  leaky: { door: ReturnType<typeof sessionDoor>; raw: pg.PoolConfig };
   /** Past the pooler and the valves. */
   directDoor: Database;
-  /** Past them too, as the role that row level security binds. */
+  /** Through the pooler without a door, as the role that row level security binds. */
+  pooled: pg.PoolConfig;
+  /** The same past both. */
   direct: pg.PoolConfig;
   /** Takes the database away from the instance alone, or gives it back. */
   turn(state: ValveState): Promise<void>;
@@ -55,24 +60,28 @@ export async function startPooledInstance(options: PooledInstanceOptions = {}): 
       await openValve({ to: { path: join(cluster.socketDir, '.s.PGSQL.5432') }, slowMs }),
     ];
     closing.push(() => Promise.all(valves.map((valve) => valve.close())));
-    const [pooled, past] = valves.map(({ port }) => `postgresql://${OWNER_ROLE}@127.0.0.1:${port}/${DATABASE_NAME}`);
+    const [database, past] = valves.map(({ port }) => `postgresql://${OWNER_ROLE}@127.0.0.1:${port}/${DATABASE_NAME}`);
     const instance = await startInstance({
-      env: { ...env, DATABASE_URL: pooled as string, DATABASE_DIRECT_URL: past as string },
+      env: { ...env, DATABASE_URL: database as string, DATABASE_DIRECT_URL: past as string },
     });
     closing.push(() => instance.stop());
     const owner = cluster.connection(OWNER_ROLE, DATABASE_NAME);
     const direct = cluster.connection(APP_ROLE, DATABASE_NAME);
-    const pooledDoor = new Database({
-      app: pooler.connection(APP_ROLE, DATABASE_NAME),
-      owner,
-      maxConnections: CLIENTS,
-    });
+    const through = pooler.connection(APP_ROLE, DATABASE_NAME);
+    const pooledDoor = new Database({ app: through, owner, maxConnections: CLIENTS });
+    const leakyPooler = await startPooler({ socketDir: cluster.socketDir, serverConnections });
+    closing.push(() => leakyPooler.stop());
+    const leakyThrough = leakyPooler.connection(APP_ROLE, DATABASE_NAME);
+    const leakyPool = new pg.Pool({ ...leakyThrough, max: CLIENTS });
+    leakyPool.on('error', () => {});
+    closing.push(() => leakyPool.end());
     const directDoor = new Database({ app: direct, owner, maxConnections: 3 });
     closing.push(() => Promise.all([pooledDoor.close(), directDoor.close()]));
     const turn = async (state: ValveState): Promise<void> => {
       await Promise.all(valves.map((valve) => valve.turn(state)));
     };
-    return { instance, pooler, pooledDoor, directDoor, direct, turn, stop };
+    const leaky = { door: sessionDoor(leakyPool), raw: leakyThrough };
+    return { instance, pooler, pooledDoor, leaky, directDoor, pooled: through, direct, turn, stop };
   } catch (error) {
     await stop();
     throw error;

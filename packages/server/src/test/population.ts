@@ -44,9 +44,12 @@ export interface Population {
   close(): Promise<void>;
 }
 
-/** @throws Error when the instance in `dataDir` does not run, or has its database elsewhere. */
-export async function openPopulation(dataDir: string): Promise<Population> {
-  const database = await databaseOf(dataDir);
+/**
+ * `elsewhere` is the database of an instance that has none of its own; `close` closes it.
+ * @throws Error when the instance in `dataDir` does not run, or has its database elsewhere and none was given.
+ */
+export async function openPopulation(dataDir: string, elsewhere?: Database): Promise<Population> {
+  const database = elsewhere ?? (await databaseOf(dataDir));
   const kek = await readKek(kekPath(dataDir, undefined));
   if (kek === undefined) throw new Error(`Expected a key in ${dataDir}`);
   const installationKeys = createInstallationKeys({ database, kek: kekFromBytes(kek) });
