@@ -40,6 +40,7 @@ import { priceRoutes } from './http/prices.ts';
 import { redactionRoutes } from './http/redaction.ts';
 import type { Route } from './http/route.ts';
 import { transparencyRoutes } from './http/transparency.ts';
+import { auditKeyEvent, tenantKeyRoutes } from './http/tenant-keys.ts';
 import { watermarkKeyRoutes } from './http/watermark-keys.ts';
 import { createHttp, type Http } from './http/server.ts';
 import { telemetryRoutes } from './http/telemetry.ts';
@@ -67,6 +68,7 @@ import { wrappingKeyFrom } from './keys/signer/protocol.ts';
 import type { TenantKeys } from './keys/tenant-key.ts';
 import { createWatermarkKeys, type WatermarkKeys } from './keys/watermark-keys.ts';
 import { createTenantKeys } from './keys/tenant-keys.ts';
+import { createTenantRotation, type TenantRotation } from './keys/tenant-rotation.ts';
 import { startJobs, type Jobs } from './jobs/jobs.ts';
 import { Lifecycle, type Part } from './lifecycle.ts';
 import { removeExpiredAnswers } from './photos/expiry.ts';
@@ -87,6 +89,7 @@ import { openStorage, type Storage } from './storage/open.ts';
 import { keepSeals } from './storage/seals.ts';
 import { openLog, type Log } from './transparency/log.ts';
 import { keepSequencing, type Sequencing } from './transparency/sequencing.ts';
+import { insertAlert } from './storage/postgres/audit-alerts.ts';
 import { dropExpiredPartitions, ensureDayPartitions, prepareDayPartitions } from './storage/postgres/partitions.ts';
 
 const LOOPBACK = ['127.0.0.1', '::1'] as const;
@@ -139,6 +142,7 @@ interface House {
   kekRing: KekRing;
   signer: SignerProcess;
   tenantKeys: TenantKeys;
+  rotation: TenantRotation;
   watermarkKeys: WatermarkKeys;
   access: Access;
   watch: Watch;
@@ -326,6 +330,16 @@ function access(house: House): Part {
       house.otlpPort = config.otlpPort === 0 ? await freePort() : config.otlpPort;
       house.grpcPort = config.grpcPort === 0 ? await freePort() : config.grpcPort;
       house.tenantKeys = createTenantKeys({ database, kek });
+      house.rotation = createTenantRotation({
+        database,
+        tenantKeys: house.tenantKeys,
+        kek,
+        record: auditKeyEvent('system', 'rotation'),
+        async alert(alert) {
+          if (await database.inSystem((sql) => insertAlert(sql, alert))) log.error({ alert }, 'security alert');
+        },
+        onError: (error, tenantId) => log.error({ error: String(error), tenantId }, 'rotation of a data key'),
+      });
       const installationKeys = createInstallationKeys({ database, kek });
       keepSeals(database, { people: createPeopleSeal(installationKeys) });
       const sealed = await sealOpenRows(database);
@@ -619,6 +633,8 @@ function jobs(house: House): Part {
         pool: database.ownerPool,
         handlers: {
           daily,
+          rotate: (_payload, signal) =>
+            house.rotation.work(AbortSignal.any([signal, AbortSignal.timeout(ROTATE_FOR_MS)])),
           inspect: () => house.watch.inspect(),
           async look() {
             await house.watch.look();
@@ -629,6 +645,7 @@ function jobs(house: House): Part {
         },
         schedules: [
           { pattern: '17 0 * * *', task: 'daily' },
+          { pattern: '*/10 * * * *', task: 'rotate' },
           { pattern: '41 * * * *', task: 'inspect' },
           { pattern: '* * * * *', task: 'look' },
         ],
@@ -637,12 +654,15 @@ function jobs(house: House): Part {
       });
       await prepareDayPartitions(database, Date.now(), house.config.retentionDays);
       await house.jobs.enqueue('daily', {}, { key: 'daily-at-start' });
+      await house.jobs.enqueue('rotate', {}, { key: 'rotate-at-start' });
     },
     stop: () => house.jobs.stop(),
   };
 }
 
 const LOOK_AGAIN_MS = 25_000;
+/** Less than the ten minutes to the next round, which goes on where this one ended. */
+const ROTATE_FOR_MS = 8 * 60_000;
 
 const VERSION = '0.1.0';
 const DASHBOARD = fileURLToPath(new URL('../../dashboard/dist/', import.meta.url));
@@ -713,6 +733,7 @@ function routesOf(house: House): Route[] {
     ...redactionRoutes({ redaction: house.redaction, explore: house.explore }),
     ...photoRoutes(house.photos),
     ...transparencyRoutes({ log: house.transparency, photos: { database: storage.database, log: house.transparency } }),
+    ...tenantKeyRoutes({ rotation: house.rotation }),
     ...watermarkKeyRoutes({ watermarkKeys: house.watermarkKeys }),
     ...c2paRoutes({ room: house.photos, publicUrl: publicUrlOf(house) }),
     ...detectRoutes(house.photos),

@@ -23,6 +23,7 @@ import { createHttp } from './server.ts';
 import { telemetryRoutes } from './telemetry.ts';
 import { transparencyRoutes } from './transparency.ts';
 import { trustAnchorRoutes } from './trust-anchors.ts';
+import { tenantKeyRoutes } from './tenant-keys.ts';
 import { watermarkKeyRoutes } from './watermark-keys.ts';
 
 /** A room that is never entered: only the declarations of the routes are wanted, their handlers are replaced. */
@@ -41,6 +42,7 @@ const house = await openHouse({
     ...redactionRoutes(shut),
     ...photoRoutes(shut),
     ...transparencyRoutes(shut),
+    ...tenantKeyRoutes(shut),
     ...watermarkKeyRoutes(shut),
     ...c2paRoutes(shut),
     ...detectRoutes(shut),

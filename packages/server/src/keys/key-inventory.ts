@@ -7,6 +7,8 @@ import {
   type TenantKeyRow,
 } from '../storage/postgres/key-inventory.ts';
 import { CERTIFICATE_DAYS } from './certificates.ts';
+import { STOP_AFTER_MS } from './tenant-key-ring.ts';
+import { ROTATE_AFTER_MS } from './tenant-rotation.ts';
 
 export const KEY_KINDS = [
   'c2pa-root',
@@ -61,7 +63,7 @@ export function createKeyInventory({ database, brought, nowMs = Date.now }: KeyI
       const tenant = await database.inTenant(tenantId, (sql) => listTenantInventory(sql, tenantId));
       const own = await brought?.();
       const shown = installation.map((row) => ofInstallation(row, installation, own != null, nowMs()));
-      return [...(own ? [own] : []), ...shown, ...tenant.map(ofTenant)];
+      return [...(own ? [own] : []), ...shown, ...tenant.map((row) => ofTenant(row, nowMs()))];
     },
   };
 }
@@ -143,21 +145,30 @@ function newestLike(row: InstallationKeyRow, all: readonly InstallationKeyRow[])
   return alike.filter((one) => nameOf(one) === nameOf(row)).sort((a, b) => versionOf(b) - versionOf(a))[0];
 }
 
-const TENANT_STATE: Readonly<Record<TenantKeyRow['kind'], Readonly<Record<TenantKeyRow['state'], KeyState>>>> = {
-  'tenant-data': { active: 'active', reading: 'verifying', retired: 'verifying', destroyed: 'ended' },
-  watermark: { active: 'active', reading: 'verifying', retired: 'ended', destroyed: 'ended' },
+const TENANT_STATE: Readonly<Record<TenantKeyRow['state'], KeyState>> = {
+  coming: 'next',
+  active: 'active',
+  decrypt_only: 'verifying',
+  reading: 'verifying',
+  // of watermarks: reads no more
+  retired: 'ended',
+  destroyed: 'ended',
+  // what is derived stands on it; it seals nothing and stays as long as the tenant
+  root: 'active',
 };
 
-function ofTenant({ kind, version, createdAt, endsAt, state }: TenantKeyRow): KeyShown {
-  const shown = TENANT_STATE[kind][state];
+function ofTenant({ kind, version, createdAt, endsAt, state: stored }: TenantKeyRow, nowMs: number): KeyShown {
+  const seals = kind === 'tenant-data' && (stored === 'active' || stored === 'coming');
+  const at = seals ? new Date(createdAt.getTime() + ROTATE_AFTER_MS) : null;
+  const state = TENANT_STATE[stored];
   return {
     kind,
-    id: String(version),
+    id: stored === 'root' ? 'root' : String(version),
     owner: 'tenant',
     createdAt,
-    rotateAt: null,
-    endsAt,
+    rotateAt: at,
+    endsAt: seals ? new Date(createdAt.getTime() + STOP_AFTER_MS) : endsAt,
     revokedAt: null,
-    state: shown ?? 'verifying',
+    state: state === 'active' && at !== null && at.getTime() <= nowMs ? 'due' : state,
   };
 }

@@ -9,9 +9,8 @@ import { KEY_BYTES, readRoot, TenantKeyRing, TRUSTED_FOR_MS, type KeyMaterial } 
 
 /** A tenant's key is read again after this long, in the background while it is used. */
 export const RELOAD_AFTER_MS = 20_000;
-/** Older than this it is not used unread: a new or a destroyed version is seen by then. */
-const MAX_AGE_MS = 2 * RELOAD_AFTER_MS;
-/** A new version comes into use so long after it was written: by then every process opens with it. */
+/** A new version comes into use so long after it was written: by then every process opens with it. Nobody uses a key that
+ * was read longer than two thirds of it ago without reading it again. */
 export const SETTLED_MS = 3 * RELOAD_AFTER_MS;
 /** Tenants whose keys are held at once; the least recently used goes first. */
 const MAX_HELD = 10_000;
@@ -21,6 +20,7 @@ export interface TenantKeysOptions {
   kek: Kek;
   /** Monotonic milliseconds. */
   nowMs?: () => number;
+  reloadAfterMs?: number;
 }
 
 /** The tenant's data was erased; nothing of it can be opened. Answered 403. */
@@ -40,7 +40,12 @@ interface Held {
 }
 
 /** A failed first load is not remembered; a failed reload leaves what was read, for as long as it may be trusted. */
-export function createTenantKeys({ database, kek, nowMs = () => performance.now() }: TenantKeysOptions): TenantKeys {
+export function createTenantKeys({
+  database,
+  kek,
+  nowMs = () => performance.now(),
+  reloadAfterMs = RELOAD_AFTER_MS,
+}: TenantKeysOptions): TenantKeys {
   const held = new Map<string, Held>();
 
   const read = (tenantId: string, entry: Held): Promise<TenantKey> => {
@@ -61,7 +66,7 @@ export function createTenantKeys({ database, kek, nowMs = () => performance.now(
         if (held.get(tenantId) === entry) held.delete(tenantId);
       } else {
         entry.ring.returnSeals(seals);
-        entry.ring.staleAgainAfter(RELOAD_AFTER_MS / 10);
+        entry.ring.staleAgainAfter(reloadAfterMs / 10);
       }
       throw error;
     }
@@ -70,7 +75,7 @@ export function createTenantKeys({ database, kek, nowMs = () => performance.now(
     const ring = new TenantKeyRing({
       tenantId,
       nowMs,
-      reloadAfterMs: RELOAD_AFTER_MS,
+      reloadAfterMs,
       // whoever holds the ring goes on with what it has
       onStale: () => void read(tenantId, entry).catch(() => undefined),
     });
@@ -84,7 +89,7 @@ export function createTenantKeys({ database, kek, nowMs = () => performance.now(
   return {
     forTenant(tenantId) {
       const entry = held.get(tenantId) ?? hold(tenantId);
-      if (nowMs() - entry.readAtMs < MAX_AGE_MS) {
+      if (nowMs() - entry.readAtMs < 2 * reloadAfterMs) {
         // put last again: the first is the least recently used
         held.delete(tenantId);
         held.set(tenantId, entry);

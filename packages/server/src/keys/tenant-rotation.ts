@@ -7,9 +7,11 @@ import { listProgress, type PlaceProgress } from '../storage/postgres/reencrypti
 import {
   agedTenantKeys,
   destroyTenantKeys,
+  listTenantKeyDates,
   lockTenantKeys,
   supersedeTenantKeys,
   tenantsWithOldKeys,
+  type TenantKeyDates,
 } from '../storage/postgres/tenant-rotation.ts';
 import type { Kek } from './kek.ts';
 import { createReencryption, type ReencryptionOptions } from './reencryption.ts';
@@ -52,6 +54,8 @@ export interface TenantRotation {
    * does not hold up another's. */
   work(signal: AbortSignal): Promise<void>;
   progress(tenantId: string): Promise<PlaceProgress[]>;
+  /** Newest first; no material. */
+  list(tenantId: string): Promise<TenantKeyDates[]>;
 }
 
 export function createTenantRotation(options: TenantRotationOptions): TenantRotation {
@@ -101,6 +105,7 @@ export function createTenantRotation(options: TenantRotationOptions): TenantRota
       await each(old, signal, (tenantId) => workOn(tenantId, signal));
     },
     progress: (tenantId) => database.inTenant(tenantId, (sql) => listProgress(sql, tenantId)),
+    list: (tenantId) => database.inTenant(tenantId, (sql) => listTenantKeyDates(sql, tenantId)),
   };
 }
 

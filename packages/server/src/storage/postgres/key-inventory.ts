@@ -41,7 +41,7 @@ export interface TenantKeyRow {
   version: number;
   createdAt: Date;
   endsAt: Date | null;
-  state: 'active' | 'reading' | 'retired' | 'destroyed';
+  state: 'coming' | 'active' | 'decrypt_only' | 'reading' | 'retired' | 'destroyed' | 'root';
 }
 
 /** In a tenant transaction: every key of the tenant, by kind, the newest first. At most 1,000. */
@@ -49,7 +49,8 @@ export async function listTenantInventory(sql: Sql, tenantId: string): Promise<T
   const { rows } = await sql.query<TenantKeyRow>(
     `
       select * from (
-        select 'tenant-data' as kind, version, activated_at as "createdAt", null::timestamptz as "endsAt", state
+        select 'tenant-data' as kind, version, activated_at as "createdAt", destroyed_at as "endsAt",
+          case when state = 'active' and activated_at > clock_timestamp() then 'coming' else state end as state
         from tenant_keys
         where tenant_id = $1
         union all

@@ -116,3 +116,30 @@ export async function destroyTenantKeys(sql: Sql, tenantId: string, versions: re
     [tenantId, [...versions]],
   );
 }
+
+export interface TenantKeyDates {
+  version: number;
+  state: 'coming' | 'active' | 'decrypt_only' | 'destroyed';
+  activatedAt: Date;
+  supersededAt: Date | null;
+  destroyedAt: Date | null;
+  seals: number;
+}
+
+/** In a tenant transaction: every version that ever was, newest first; the root is none. At most 1,000. */
+export async function listTenantKeyDates(sql: Sql, tenantId: string): Promise<TenantKeyDates[]> {
+  const { rows } = await sql.query<TenantKeyDates>(
+    `
+      select
+        version, seals::float8 as seals,
+        case when state = 'active' and activated_at > clock_timestamp() then 'coming' else state end as state,
+        activated_at as "activatedAt", superseded_at as "supersededAt", destroyed_at as "destroyedAt"
+      from tenant_keys
+      where tenant_id = $1 and version > 0
+      order by version desc
+      limit 1000
+    `,
+    [tenantId],
+  );
+  return rows;
+}
