@@ -65,21 +65,24 @@ export async function protectPicture(job: JobOf<'protect'>, door: SigningDoor): 
   const looking = ownLuma(unsigned, header);
   const signed = await signPicture(job, header.format, unsigned, fingerprint, door);
   await checkOwnManifest(job, header.format, signed);
-  const luma = await looking;
-  const found = checkOwnMark(luma, header, job.mark);
-  release(luma.data);
   const { kept, gaps } = withoutIncoming(signed.manifestStore, incoming);
-  const result: ProtectedPicture = {
-    image: signed.bytes,
+  const hashes = {
     sha256: sha256(signed.bytes),
     unsignedSha256: sha256(unsigned),
+    manifestSha256: sha256(signed.manifestStore),
+  };
+  const luma = await looking;
+  const found = checkOwnMark(luma, header, job.mark);
+  release(luma.data, unsigned);
+  const result: ProtectedPicture = {
+    ...hashes,
+    image: signed.bytes,
     format: header.format,
     width: header.width,
     height: header.height,
     orientation: header.orientation,
     manifestStore: kept,
     manifestGaps: gaps,
-    manifestSha256: sha256(signed.manifestStore),
     fingerprint,
     evidence: {
       quality: readImageHeader(signed.bytes).jpegQuality,
