@@ -89,12 +89,12 @@ test(
   { timeout: 60_000 },
   async () => {
     const tenantId = await room.newTenant();
-    let isOver = false;
+    const over = new AbortController();
     const sent = new Map<string, string>();
     const counts = { written: 0, read: 0, protected: 0, verified: 0 };
 
     const write = async (): Promise<void> => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         const traceId = randomBytes(16).toString('hex');
         const prompt = `prompt ${traceId}`;
         const nowNs = BigInt(Date.now()) * 1_000_000n;
@@ -116,7 +116,7 @@ test(
       counts.read++;
     };
     const read = async (): Promise<void> => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         const known = [...sent.keys()];
         const traceId = known[Math.floor(Math.random() * known.length)];
         if (traceId === undefined) await sleep(5);
@@ -139,7 +139,7 @@ test(
       counts.verified++;
     };
     const protect = async (): Promise<void> => {
-      while (!isOver) {
+      while (!over.signal.aborted) {
         const form = new FormData();
         form.set('image', new Blob([jpeg]), 'photo');
         form.set('request', JSON.stringify({ contentHash: hash('sha256', jpeg), deviceModel: 'camera', latitude: 1 }));
@@ -173,7 +173,7 @@ test(
     try {
       await Promise.race([working, rotate()]);
     } finally {
-      isOver = true;
+      over.abort();
       await working;
     }
 
