@@ -1,10 +1,11 @@
 // What a picture keeps on its way through decode and encode, what it loses on purpose, and what is refused.
 import assert from 'node:assert/strict';
+import { webcrypto } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import sharp, { type Sharp } from 'sharp';
-import { readImageHeader, type ImageHeader } from '../image.ts';
-import { decode, decodeLuma, encode } from './codec.ts';
+import { IMAGE_LIMITS, readImageHeader, type ImageHeader } from '../image.ts';
+import { decode, decodeLuma, encode, type Pixels } from './codec.ts';
 import { exifFixture, gpsOf } from './exif.fixture.ts';
 import { readMetadata } from './metadata.ts';
 
@@ -188,4 +189,20 @@ test('luma is BT.601 at the size asked for, alpha over white, CMYK included', as
   const cmyk = await decodeLuma(await photo().toColourspace('cmyk').jpeg().toBuffer(), 64, 32);
   const rgb = await decodeLuma(await photo().png().toBuffer(), 64, 32);
   assert.ok(Math.abs(mean(cmyk.data) - mean(rgb.data)) < 12);
+});
+
+test('a JPEG that would be too large to be verified is encoded smaller, not below quality 85', async () => {
+  const side = 3_600;
+  const data = new Uint8Array(side * side * 3);
+  // nothing compresses worse than noise
+  for (let i = 0; i < data.length; i += 65_536) webcrypto.getRandomValues(data.subarray(i, i + 65_536));
+  const pixels: Pixels = { width: side, height: side, channels: 3, bitDepth: 8, data };
+  const tiny = await sharp(data.subarray(0, 192), { raw: { width: 8, height: 8, channels: 3 } })
+    .jpeg({ quality: 100, chromaSubsampling: '4:4:4' })
+    .toBuffer();
+  const encoded = await encode(pixels, readImageHeader(tiny), readMetadata(tiny, 'jpeg', { keepGps: false }));
+  const { jpegQuality, width } = readImageHeader(encoded);
+  assert.equal(width, side);
+  assert.ok(encoded.length <= IMAGE_LIMITS.maxBytes - 1_048_576, String(encoded.length));
+  assert.ok(jpegQuality !== null && jpegQuality >= 85 && jpegQuality < 100, String(jpegQuality));
 });

@@ -32,6 +32,10 @@ export interface Luma {
 
 /** JPEG is never encoded below this quality: at 75 and less our own encoder would eat the mark. */
 const MIN_JPEG_QUALITY = 85;
+const SMALLER_JPEG_QUALITIES = [97, 94, 90, MIN_JPEG_QUALITY] as const;
+/** A file of our own must be taken by verification, with a manifest of a megabyte in it. */
+const MAX_ENCODED_BYTES = IMAGE_LIMITS.maxBytes - 1_048_576;
+const SMALLEST_PNG_LEVEL = 9;
 // lossy WebP does not tell its quality; 90 costs about 0.5 dB beside the source (libwebp's own tables)
 const WEBP_QUALITY = 90;
 // 12 megapixels of photograph: level 3 in 0.7 s, level 6 in 1.5 s and 1 % smaller; without adaptive filters 70 % larger
@@ -106,18 +110,25 @@ function lumaOf(data: Uint8Array, channels: number, count: number): Float32Array
 
 /**
  * The same format, depth, chroma subsampling and metadata as the source. JPEG quality is the larger of the source's
- * estimate and 85; lossless WebP stays lossless. The same pixels give the same bytes.
+ * estimate and 85; lossless WebP stays lossless. What would then be too large to be verified is encoded smaller: JPEG
+ * with codes of its own, then at lower quality, but never below 85. The same pixels give the same bytes.
  */
 export async function encode(pixels: Pixels, header: ImageHeader, metadata: Metadata): Promise<Uint8Array> {
-  const { width, height, channels, data } = pixels;
-  const deep = pixels.bitDepth === 16;
+  let whole: Uint8Array = new Uint8Array();
+  for (const encoder of ENCODERS[header.format](header)) {
+    release(whole);
+    const encoded = await encoder(raw(pixels)).toBuffer();
+    whole = attachMetadata(encoded, metadata);
+    if (whole !== encoded) release(encoded);
+    if (whole.length <= MAX_ENCODED_BYTES) break;
+  }
+  return whole;
+}
+
+function raw({ width, height, channels, bitDepth, data }: Pixels): Sharp {
   const grey = channels === 1;
   const image = sharp(data, { raw: { width, height, channels }, limitInputPixels: IMAGE_LIMITS.maxPixels });
-  const shaped = image.toColourspace(deep ? (grey ? 'grey16' : 'rgb16') : grey ? 'b-w' : 'srgb');
-  const encoded = await ENCODERS[header.format](shaped, header).toBuffer();
-  const whole = attachMetadata(encoded, metadata);
-  if (whole !== encoded) release(encoded);
-  return whole;
+  return image.toColourspace(bitDepth === 16 ? (grey ? 'grey16' : 'rgb16') : grey ? 'b-w' : 'srgb');
 }
 
 /** Luma as bytes in row order. */
@@ -146,19 +157,34 @@ export function jpegQualityFor(header: ImageHeader): number {
   return Math.max(MIN_JPEG_QUALITY, header.jpegQuality ?? MIN_JPEG_QUALITY);
 }
 
-const ENCODERS: Readonly<Record<ImageHeader['format'], (image: Sharp, header: ImageHeader) => Sharp>> = {
-  // the encoder knows 4:2:0 and 4:4:4: whatever has more chroma than 4:2:0 keeps all of it
-  jpeg: (image, header) =>
-    image.jpeg({
-      quality: jpegQualityFor(header),
-      chromaSubsampling: header.chromaSubsampling === '4:2:0' ? '4:2:0' : '4:4:4',
-      // 12 megapixels in 30 ms instead of 90, for 3 % more bytes
-      optimiseCoding: false,
-    }),
-  png: (image) => image.png(PNG_OPTIONS),
-  webp: (image, header) =>
-    header.lossless ? image.webp(LOSSLESS_WEBP_OPTIONS) : image.webp({ quality: WEBP_QUALITY, alphaQuality: 100 }),
+type Encoder = (image: Sharp) => Sharp;
+
+/** What is tried in turn until the file is small enough. */
+const ENCODERS: Readonly<Record<ImageHeader['format'], (header: ImageHeader) => readonly Encoder[]>> = {
+  jpeg: (header) => {
+    const quality = jpegQualityFor(header);
+    const lower = SMALLER_JPEG_QUALITIES.filter((smaller) => smaller < quality);
+    return [
+      // 12 megapixels in 30 ms instead of 90, for 3 % more bytes; 17 % at quality 100
+      jpegOf(header, quality, false),
+      ...[quality, ...lower].map((smaller) => jpegOf(header, smaller, true)),
+    ];
+  },
+  png: () => [
+    (image) => image.png(PNG_OPTIONS),
+    (image) => image.png({ ...PNG_OPTIONS, compressionLevel: SMALLEST_PNG_LEVEL }),
+  ],
+  webp: (header) => [
+    (image) =>
+      header.lossless ? image.webp(LOSSLESS_WEBP_OPTIONS) : image.webp({ quality: WEBP_QUALITY, alphaQuality: 100 }),
+  ],
 };
+
+function jpegOf({ chromaSubsampling }: ImageHeader, quality: number, optimiseCoding: boolean): Encoder {
+  // the encoder knows 4:2:0 and 4:4:4: whatever has more chroma than 4:2:0 keeps all of it
+  const kept = chromaSubsampling === '4:2:0' ? '4:2:0' : '4:4:4';
+  return (image) => image.jpeg({ quality, chromaSubsampling: kept, optimiseCoding });
+}
 
 function open(bytes: Uint8Array): Sharp {
   return sharp(bytes, {

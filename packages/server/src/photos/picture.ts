@@ -11,6 +11,7 @@ import { readMetadata } from '@lumatrace/provenance/codec/metadata.ts';
 import { fingerprintDistance, fingerprintOf } from '@lumatrace/provenance/fingerprint.ts';
 import { release } from '@lumatrace/provenance/release.ts';
 import {
+  IMAGE_LIMITS,
   ImageError,
   readImageHeader,
   requireProtectable,
@@ -64,6 +65,7 @@ export async function protectPicture(job: JobOf<'protect'>, door: SigningDoor): 
   // the decoder's thread looks at the encoded picture while this one signs it and checks the signature
   const looking = ownLuma(unsigned, header);
   const signed = await signPicture(job, header.format, unsigned, fingerprint, door);
+  requireVerifiable(signed.bytes);
   await checkOwnManifest(job, header.format, signed);
   const { kept, gaps } = withoutIncoming(signed.manifestStore, incoming);
   const hashes = {
@@ -263,6 +265,15 @@ function ownLuma(unsigned: Uint8Array, header: ImageHeader): Promise<Luma> {
   // awaited after signing: when that fails first, this failure is nobody's
   luma.catch(() => {});
   return luma;
+}
+
+function requireVerifiable({ length }: Uint8Array): void {
+  if (length <= IMAGE_LIMITS.maxBytes) return;
+  throw new ImageError(
+    'PAYLOAD_TOO_LARGE',
+    `The protected picture would have ${length} bytes, more than the ${IMAGE_LIMITS.maxBytes} that verification takes: send it smaller, or as JPEG.`,
+    { bytes: length, maxBytes: IMAGE_LIMITS.maxBytes },
+  );
 }
 
 async function checkOwnManifest(job: JobOf<'protect'>, format: ImageFormat, { bytes }: SignedImage): Promise<void> {
