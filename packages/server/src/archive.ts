@@ -7,7 +7,9 @@ import { pipeline } from 'node:stream/promises';
 import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { UsageError, type Config, type Invocation } from './config.ts';
 import { checkKek, DataFolderRefused, kekPath, readKek, settleKek, takeDataFolder, writeKek } from './data-folder.ts';
+import type { KekDoor } from './data-folder.ts';
 import { makeQueue } from './jobs/jobs.ts';
+import { kekDoors } from './kek-door.ts';
 import { decrypted, encrypted } from './storage/backup/container.ts';
 import { dumped } from './storage/backup/dump.ts';
 import { load, type Restored } from './storage/backup/load.ts';
@@ -46,11 +48,12 @@ export async function restoreCommand({ config, words: [file = STREAM], givenKek 
 /** Writes everything to a file that appears whole or not at all. Returns what it holds. */
 export async function backup(config: Config, file: string): Promise<BackupEnd> {
   const keyFile = kekPath(config.dataDir, config.kekFile);
-  if ((await readKek(keyFile)) === undefined)
+  const { door } = kekDoors(config);
+  if ((await readKek(keyFile, door)) === undefined)
     throw new DataFolderRefused(`There is no key ${keyFile}: nothing was ever kept here.`);
   const { storage, close } = await storageToRead(config);
   try {
-    const kek = (await settleKek(storage.database, keyFile)).inUse.bytes;
+    const kek = (await settleKek(storage.database, keyFile, door)).inUse.bytes;
     let written: BackupEnd | undefined;
     const rows = dumped(storage.database.ownerPool, (end) => (written = end));
     await writeWhole(file, (sink) =>
@@ -71,15 +74,28 @@ export async function backup(config: Config, file: string): Promise<BackupEnd> {
   }
 }
 
+export interface ReadStorage {
+  storage: Storage;
+  /** Somebody may use the database meanwhile; of one elsewhere that is never known. */
+  isServing: boolean;
+  /** A LumaTrace runs on this data folder. */
+  isRunningHere: boolean;
+  close(): Promise<void>;
+}
+
 /** The database as it is: that of a running `up`, of an operator, or one that is started for this and serves nobody. */
-export async function storageToRead(
-  config: Config,
-): Promise<{ storage: Storage; isServing: boolean; close(): Promise<void> }> {
+export async function storageToRead(config: Config): Promise<ReadStorage> {
   const { dataDir, databaseUrl, databaseDirectUrl } = config;
   if (databaseUrl !== undefined) {
     const storage = await openStorage({ dataDir, databaseUrl, databaseDirectUrl });
-    // who else is connected to a database elsewhere is not known
-    return { storage, isServing: true, close: () => storage.close() };
+    const lock = await lockFolder(dataDir).catch(() => undefined);
+    if (lock !== undefined && !isHeld(lock)) await lock.release();
+    return {
+      storage,
+      isServing: true,
+      isRunningHere: lock !== undefined && isHeld(lock),
+      close: () => storage.close(),
+    };
   }
   const folder = await existingCluster(dataDir);
   if (folder === undefined) throw new DataFolderRefused(`There is no database in ${dataDir}.`);
@@ -88,7 +104,7 @@ export async function storageToRead(
     const storage = await joinStorage(folder);
     if (storage === undefined)
       throw new DataFolderRefused('LumaTrace is starting or stopping here: try again in a moment.');
-    return { storage, isServing: true, close: () => storage.close() };
+    return { storage, isServing: true, isRunningHere: true, close: () => storage.close() };
   }
   const storage = await openStorage({ dataDir }).catch(async (error: unknown) => {
     await lock.release();
@@ -97,6 +113,7 @@ export async function storageToRead(
   return {
     storage,
     isServing: false,
+    isRunningHere: false,
     async close() {
       await storage.close();
       await lock.release();
@@ -157,25 +174,27 @@ async function readThrough(file: string, kek: Uint8Array): Promise<void> {
 interface KeyToRestore {
   bytes: Buffer;
   file: string;
+  door: KekDoor;
   /** The folder has no key yet and gets this one, once the backup proved to be made under it. */
   isToWrite: boolean;
 }
 
 async function keyToRestore(config: Config, givenKek: string | undefined): Promise<KeyToRestore> {
   const file = kekPath(config.dataDir, config.kekFile);
-  const present = await readKek(file);
+  const { door, either } = kekDoors(config);
+  const present = await readKek(file, door);
   if (givenKek === undefined) {
-    if (present !== undefined) return { bytes: present, file, isToWrite: false };
+    if (present !== undefined) return { bytes: present, file, door, isToWrite: false };
     throw new DataFolderRefused(
       `A backup opens only with the key that it was made under, and that is not in it. Put it at ${file}, or name it with --kek FILE.`,
     );
   }
-  const given = await readKek(givenKek);
+  const given = await readKek(givenKek, either);
   if (given === undefined) throw new UsageError(`There is no key file ${givenKek}.`);
   if (present !== undefined && !present.equals(given)) {
     throw new DataFolderRefused(`There is another key at ${file} already. Restore into an empty data folder.`);
   }
-  return { bytes: given, file, isToWrite: present === undefined };
+  return { bytes: given, file, door, isToWrite: present === undefined };
 }
 
 async function restoreInto(storage: Storage, key: KeyToRestore, file: string): Promise<Restored> {
@@ -186,7 +205,7 @@ async function restoreInto(storage: Storage, key: KeyToRestore, file: string): P
   await makeQueue(ownerPool);
   const source = file === STREAM ? process.stdin : createReadStream(file);
   const writeKey = async (): Promise<void> => {
-    if (key.isToWrite) await writeKek(key.file, key.bytes);
+    if (key.isToWrite) await writeKek(key.file, key.bytes, key.door);
   };
   let loading: Promise<Restored> | undefined;
   const reading = pipeline(

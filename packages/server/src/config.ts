@@ -150,7 +150,33 @@ const VARIABLES = {
     name: 'LUMATRACE_KEK_FILE',
     kind: 'file',
     description:
-      'The key that encrypts all other keys: 64 hexadecimal digits. Unset: `kek` in the data folder, made once.',
+      'The key that encrypts all other keys: 64 hexadecimal digits, or what a transit engine made of them. Unset: `kek` in the data folder, made once.',
+    read: asText,
+  }),
+  kek: withDefault('file', {
+    name: 'LUMATRACE_KEK',
+    kind: 'file or transit',
+    description:
+      'How that key lies in its file: as it is, or sealed by the transit engine of OpenBao or Vault that is named below. `keys rotate kek` moves it (guide: keys).',
+    read: asChoice('file', 'transit'),
+  }),
+  kekTransitUrl: optional({
+    name: 'LUMATRACE_KEK_TRANSIT_URL',
+    kind: 'http(s)://…',
+    description:
+      'The transit engine with its mount, such as `https://bao.example:8200/v1/transit`. A private address must stand in `LUMATRACE_EGRESS_ALLOW`.',
+    read: asUrl('https', 'http'),
+  }),
+  kekTransitKey: optional({
+    name: 'LUMATRACE_KEK_TRANSIT_KEY',
+    kind: 'name',
+    description: 'Name of its key (type aes256-gcm96).',
+    read: asText,
+  }),
+  kekTransitTokenFile: optional({
+    name: 'LUMATRACE_KEK_TRANSIT_TOKEN_FILE',
+    kind: 'file',
+    description: 'Holds the token for it, readable by its owner alone; read at every request.',
     read: asText,
   }),
   publicUrl: optional({

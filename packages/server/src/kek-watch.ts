@@ -1,7 +1,7 @@
 // A running program beside a rotation of the KEK: it reads with the new key before anything is wrapped under it, goes over to
 // it when the database has, and wraps again what it wrote under the old one in between.
 import { stat } from 'node:fs/promises';
-import { listKekVersions, settleKek, type KekDoor, type KekVersions } from './data-folder.ts';
+import { listKekVersions, readKek, settleKek, type KekDoor, type KekVersions } from './data-folder.ts';
 import { KEK_WATCH_MS } from './kek-rotation.ts';
 import type { KekRing } from './keys/kek.ts';
 import { rewrapAll } from './keys/rewrap.ts';
@@ -20,7 +20,12 @@ export interface WatchedKek {
   onChange(version: number, rewrapped: number): void;
   onError(error: unknown): void;
   everyMs?: number;
+  /** For a key that an engine opens: how often it is asked again, and how long it may be silent. */
+  lease?: { askEveryMs: number; silentForMs: number };
 }
+
+/** An engine that was told to open the key no more is obeyed within a minute; one that is away, after five. */
+export const TRANSIT_LEASE = { askEveryMs: 60_000, silentForMs: 300_000 };
 
 export interface KekWatch {
   stop(): Promise<void>;
@@ -50,18 +55,55 @@ export async function watchKek(watched: WatchedKek): Promise<KekWatch> {
     seen = now;
   };
 
-  let looking: Promise<void> | undefined;
-  const timer = setInterval(() => {
-    looking ??= look()
-      .catch(onError)
-      .finally(() => (looking = undefined));
-  }, everyMs);
-  timer.unref();
+  const stops = [every(everyMs, look, onError)];
+  if (watched.lease !== undefined) {
+    const renewed = leased(watched, watched.lease, () => held);
+    stops.push(every(watched.lease.askEveryMs, renewed, onError));
+  }
   return {
     async stop() {
-      clearInterval(timer);
-      await looking;
+      await Promise.all(stops.map((stop) => stop()));
     },
+  };
+}
+
+/** The key is held in memory on terms: it is taken away when its engine refuses to open it, or is silent for too long. */
+function leased(
+  { file, door, ring, onError }: WatchedKek,
+  { silentForMs }: { silentForMs: number },
+  held: () => KekVersions,
+): () => Promise<void> {
+  let openedAtMs = performance.now();
+  let isTaken = false;
+  return async () => {
+    try {
+      await readKek(file, door);
+      openedAtMs = performance.now();
+      if (isTaken) ring.give(held().inUse, held().others);
+      isTaken = false;
+    } catch (error) {
+      const isRefusal = (error as { isRefusal?: boolean }).isRefusal === true;
+      if (isRefusal || performance.now() - openedAtMs >= silentForMs) {
+        ring.takeAway();
+        isTaken = true;
+      }
+      onError(error);
+    }
+  };
+}
+
+/** One at a time. Returns what stops it and waits for the last. */
+function every(ms: number, work: () => Promise<void>, onError: (error: unknown) => void): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    running ??= work()
+      .catch(onError)
+      .finally(() => (running = undefined));
+  }, ms);
+  timer.unref();
+  return async () => {
+    clearInterval(timer);
+    await running;
   };
 }
 

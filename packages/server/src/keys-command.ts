@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { audit, keepAuditChain } from './access/audit.ts';
 import { storageToRead } from './archive.ts';
 import { UsageError, type Config, type Invocation } from './config.ts';
-import { DataFolderRefused, kekPath, versionOfKek, PLAIN_DOOR, settleKek } from './data-folder.ts';
+import { DataFolderRefused, isPlainKek, kekPath, settleKek, versionOfKek } from './data-folder.ts';
+import { kekDoors } from './kek-door.ts';
 import { KEK_SETTLED_MS, rotateKek } from './kek-rotation.ts';
 import { createInstallationKeys, type InstallationKeys, type RotatedKeyName } from './keys/installation-keys.ts';
 import { KekRing } from './keys/kek.ts';
@@ -25,11 +26,11 @@ export async function keysCommand(invocation: Invocation): Promise<number> {
   )
     throw new UsageError('Expected "keys list", "keys rotate KIND" or "keys revoke KID".');
   const at = momentOf(invocation);
-  const { storage, isServing, close } = await storageToRead(config);
+  const { storage, isServing, isRunningHere, close } = await storageToRead(config);
   try {
     const { database } = storage;
     if (action === 'list') await list(database);
-    else if (kind === 'kek') await rotateTheKek(config, database, isServing);
+    else if (kind === 'kek') await rotateTheKek(config, database, { isServing, isRunningHere });
     else if (kind !== undefined) await rotate(await openKeys(config, database), database, kind);
     else
       await revoke(await openKeys(config, database), database, { kid: object as string, at, ...reasonOf(invocation) });
@@ -86,19 +87,32 @@ async function rotate(keys: InstallationKeys, database: Database, kind: RotatedK
   say(`${kind} ${version}: ${ROTATIONS[kind]}.`);
 }
 
-async function rotateTheKek(config: Config, database: Database, isServing: boolean): Promise<void> {
-  keepAuditChain(database, (await (await openKeys(config, database)).secret('audit-chain')).secret);
+async function rotateTheKek(
+  config: Config,
+  database: Database,
+  { isServing, isRunningHere }: { isServing: boolean; isRunningHere: boolean },
+): Promise<void> {
   const file = kekPath(config.dataDir, config.kekFile);
-  if (isServing) say(`LumaTrace runs: it is given ${KEK_SETTLED_MS / 1_000} s to read with the new key first.`);
+  const { door, either, isTransit } = kekDoors(config);
+  const isMoved = (await isPlainKek(file)) === isTransit;
+  if (isMoved && isRunningHere)
+    throw new DataFolderRefused(
+      'The key is to be moved, and a LumaTrace that runs cannot follow it: stop it, rotate, and start it with the new configuration.',
+    );
+  const { inUse, others } = await settleKek(database, file, either);
+  const keys = createInstallationKeys({ database, kek: new KekRing(inUse, others) });
+  keepAuditChain(database, (await keys.secret('audit-chain')).secret);
+  if (isServing) say(`A running LumaTrace is given ${KEK_SETTLED_MS / 1_000} s to read with the new key first.`);
   const { version, before, rewrapped } = await rotateKek({
     database,
     file,
-    door: PLAIN_DOOR,
-    newDoor: PLAIN_DOOR,
+    door: either,
+    newDoor: door,
     runDir: join(config.dataDir, 'run'),
     settleMs: isServing ? KEK_SETTLED_MS : 0,
   });
-  say(`kek ${version}: ${rewrapped} keys were wrapped again. Copy ${file} to where you keep its copies.`);
+  const where = isTransit ? 'sealed by the transit engine' : 'as it is';
+  say(`kek ${version}: ${rewrapped} keys were wrapped again. It lies in ${file} ${where}: keep a copy elsewhere.`);
   say(
     `Backups made until now open with ${versionOfKek(file, before)} alone: keep it with them, and take it away from here.`,
   );
@@ -131,7 +145,8 @@ async function revoke(
 }
 
 async function openKeys(config: Config, database: Database): Promise<InstallationKeys> {
-  const { inUse, others } = await settleKek(database, kekPath(config.dataDir, config.kekFile));
+  const file = kekPath(config.dataDir, config.kekFile);
+  const { inUse, others } = await settleKek(database, file, kekDoors(config).door);
   return createInstallationKeys({ database, kek: new KekRing(inUse, others) });
 }
 

@@ -9,9 +9,10 @@ import type { TokenSigner } from './access/signing-keys.ts';
 import { backupCommand, restoreCommand, storageToRead } from './archive.ts';
 import { readInvocation, unknownVariables, UsageError, type Config, type Invocation } from './config.ts';
 import { keysCommand } from './keys-command.ts';
-import { isKeyed, kekPath, openKek, PLAIN_DOOR, settleKek, takeDataFolder } from './data-folder.ts';
+import { isKeyed, kekPath, openKek, settleKek, takeDataFolder } from './data-folder.ts';
 import type { KekVersions, OpenedKek } from './data-folder.ts';
-import { watchKek, type KekWatch } from './kek-watch.ts';
+import { kekDoors, type KekDoors } from './kek-door.ts';
+import { TRANSIT_LEASE, watchKek, type KekWatch } from './kek-watch.ts';
 import { doctorCommand, refuseUnsafe } from './doctor/doctor.ts';
 import { auditRoutes } from './http/audit.ts';
 import { authRoutes } from './http/auth.ts';
@@ -138,6 +139,7 @@ interface House {
   lock: FolderLock;
   storage: Storage;
   kek: OpenedKek;
+  kekDoors: KekDoors;
   kekVersions: KekVersions;
   kekRing: KekRing;
   signer: SignerProcess;
@@ -252,9 +254,11 @@ function database(house: House): Part {
     async start() {
       const { dataDir, databaseUrl, databaseDirectUrl } = config;
       const file = kekPath(dataDir, config.kekFile);
+      house.kekDoors = kekDoors(config);
+      const { door } = house.kekDoors;
       const isEmbedded = databaseUrl === undefined;
       // before the cluster: a start that is killed in between leaves a key and no data, not data and no key
-      if (isEmbedded) house.kek = await openKek(file, async () => (await existingCluster(dataDir)) !== undefined);
+      if (isEmbedded) house.kek = await openKek(file, async () => (await existingCluster(dataDir)) !== undefined, door);
       const storage = await openStorage({
         dataDir,
         databaseUrl,
@@ -268,9 +272,9 @@ function database(house: House): Part {
       });
       try {
         if (storage.cluster?.mode === 'dropped') say(`PostgreSQL keeps its files in ${storage.cluster.folder}.`);
-        if (!isEmbedded) house.kek = await openKek(file, () => isKeyed(storage.database));
+        if (!isEmbedded) house.kek = await openKek(file, () => isKeyed(storage.database), door);
         await migrate(storage.database.ownerPool, await readMigrations(), { takesRole: storage.takesRole });
-        house.kekVersions = await settleKek(storage.database, file);
+        house.kekVersions = await settleKek(storage.database, file, door);
         house.kekRing = new KekRing(house.kekVersions.inUse, house.kekVersions.others);
       } catch (error) {
         await storage.close();
@@ -307,7 +311,8 @@ function kekRotation(house: House): Part {
       watch = await watchKek({
         database: house.storage.database,
         file: house.kek.file,
-        door: PLAIN_DOOR,
+        door: house.kekDoors.door,
+        ...(house.kekDoors.isTransit && { lease: TRANSIT_LEASE }),
         versions: house.kekVersions,
         ring: house.kekRing,
         signer: house.signer,
@@ -756,6 +761,8 @@ function routesOf(house: House): Route[] {
       metrics,
       checks: {
         database: () => storage.database.ping(),
+        kek: () =>
+          house.kekRing.isHeld ? Promise.resolve() : Promise.reject(new Error('its engine does not open it')),
         signer: () => (signerProcess.pid === null ? Promise.reject(new Error('restarting')) : Promise.resolve()),
       },
       otlpUrl: urlOf(house, house.otlpPort),

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { unknownVariables, type Config } from '../config.ts';
-import { kekPath, readKek } from '../data-folder.ts';
+import { kekPath, PLAIN_DOOR, readKek, SEALED_BY_ENGINE, type KekDoor } from '../data-folder.ts';
 import { APP_ROLE, Database, sqlState } from '../storage/database.ts';
 import type { DatabaseFacts, Facts, Permissions } from './checks.ts';
 
@@ -12,14 +12,19 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** invalid_password and invalid_authorization_specification; any other failure says nothing about passwords. */
 const REFUSED_LOGIN = new Set(['28P01', '28000']);
 
+const AS_IT_LIES: KekDoor = {
+  ...PLAIN_DOOR,
+  unlock: async (line, file) => (line.startsWith(SEALED_BY_ENGINE) ? Buffer.from(line) : PLAIN_DOOR.unlock(line, file)),
+};
+
 /** Everything but the database. */
 export async function installationFacts(config: Config, environment: Environment): Promise<Facts> {
   const kekFile = kekPath(config.dataDir, config.kekFile);
   const [dataDir, kekPermissions, kekBytes, firstRun, coreLimit] = await Promise.all([
     permissionsOf(config.dataDir),
     permissionsOf(kekFile),
-    // a key that is none is told by the start itself
-    readKek(kekFile).catch(() => undefined),
+    // a key that is none is told by the start itself; of one that an engine sealed this is what lies in the file
+    readKek(kekFile, AS_IT_LIES).catch(() => undefined),
     permissionsOf(join(config.dataDir, 'first-run.json')),
     coreLimitOfThisProcess(),
   ]);

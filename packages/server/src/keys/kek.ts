@@ -68,6 +68,11 @@ export class KekRing implements Kek {
     return this.#inUse;
   }
 
+  /** False after it was taken away. */
+  get isHeld(): boolean {
+    return this.#keks.size > 0;
+  }
+
   give(inUse: KekVersion, others: readonly KekVersion[] = []): void {
     this.#keks = new Map([inUse, ...others].map(({ version, bytes }) => [version, kekFromBytes(bytes, version)]));
     this.#inUse = inUse.version;

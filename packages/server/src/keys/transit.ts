@@ -42,7 +42,7 @@ export function openTransit(options: TransitOptions): OpenSigner {
 }
 
 async function versionOf(options: TransitOptions, publicKey: KeyObject): Promise<number> {
-  const answer = await ask(options, 'GET', `keys/${encodeURIComponent(options.key)}`);
+  const answer = await askTransit(options, 'GET', `keys/${encodeURIComponent(options.key)}`);
   for (const [version, entry] of Object.entries(fieldOf(fieldOf(answer, 'data'), 'keys') ?? {})) {
     const pem = fieldOf(entry, 'public_key');
     if (typeof pem === 'string' && isSame(pem, publicKey)) return Number(version);
@@ -85,7 +85,7 @@ function signerOf(options: TransitOptions, { alg, chainDer, publicKey, version }
     certificateChainDer: chainDer,
     async sign(tbs) {
       const body = { input: Buffer.from(tbs).toString('base64'), key_version: version, ...PARAMETERS[alg] };
-      const answer = await ask(options, 'POST', `sign/${encodeURIComponent(options.key)}`, body).catch(
+      const answer = await askTransit(options, 'POST', `sign/${encodeURIComponent(options.key)}`, body).catch(
         (cause: unknown) => {
           throw new SignerError('UNAVAILABLE', 'The transit engine did not sign.', { cause });
         },
@@ -109,8 +109,23 @@ function isBy(key: KeyObject, alg: SigningAlgorithm, tbs: Uint8Array, signature:
   return verify('sha256', tbs, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }, signature);
 }
 
+/** The engine answered, but not with what was asked for. */
+export class TransitAnswer extends Error {
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`it answered with status ${status}`);
+    this.status = status;
+  }
+}
+
 // the message of an error never holds what came back: it could be the token
-async function ask(options: TransitOptions, method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> {
+export async function askTransit(
+  options: TransitOptions,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: object,
+): Promise<unknown> {
   const { url, tokenFile, caPem, egress } = options;
   const { status, body: bytes } = await egress({
     url: `${url.replace(/\/+$/, '')}/${path}`,
@@ -125,7 +140,7 @@ async function ask(options: TransitOptions, method: 'GET' | 'POST', path: string
     timeoutMs: TIMEOUT_MS,
     maxBytes: MAX_BYTES,
   });
-  if (status !== 200) throw new Error(`it answered with status ${status}`);
+  if (status !== 200) throw new TransitAnswer(status);
   try {
     return JSON.parse(bytes.toString('utf8')) as unknown;
   } catch {
@@ -144,7 +159,7 @@ async function readToken(file: string): Promise<string> {
   throw new CertificateRefused('TRANSIT_TOKEN', `Expected one token in ${file}.`);
 }
 
-function fieldOf(value: unknown, key: string): unknown {
+export function fieldOf(value: unknown, key: string): unknown {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
     ? (value as Record<string, unknown>)[key]
     : undefined;
