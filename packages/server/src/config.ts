@@ -338,6 +338,33 @@ const VARIABLES = {
     description: 'PEM of the root certificates of time-stamping authorities that are believed besides our own.',
     read: asText,
   }),
+  auditCopyFolder: optional({
+    name: 'LUMATRACE_AUDIT_COPY_FOLDER',
+    kind: 'folder',
+    description:
+      'Where checkpoints of the audit log are kept besides the data folder: another volume or a share. See docs/guides/audit.md.',
+    read: asText,
+  }),
+  auditCopyUrl: optional({
+    name: 'LUMATRACE_AUDIT_COPY_URL',
+    kind: 'http(s)://…',
+    description:
+      'A webhook that gets each new checkpoint of the audit log, signed as Standard Webhooks. Needs `LUMATRACE_WEBHOOK_SECRET_FILE`.',
+    read: asUrl('https', 'http'),
+  }),
+  alertUrl: optional({
+    name: 'LUMATRACE_ALERT_URL',
+    kind: 'http(s)://…',
+    description:
+      'A webhook that is told every security alert, signed as Standard Webhooks. Needs `LUMATRACE_WEBHOOK_SECRET_FILE`.',
+    read: asUrl('https', 'http'),
+  }),
+  webhookSecretFile: optional({
+    name: 'LUMATRACE_WEBHOOK_SECRET_FILE',
+    kind: 'file',
+    description: 'The secret that these webhooks are signed with: `whsec_` and the base64 of 24 to 64 random bytes.',
+    read: asText,
+  }),
   egressAllow: withDefault('', {
     name: 'LUMATRACE_EGRESS_ALLOW',
     kind: 'host:port, …',

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino, destination, type Logger } from 'pino';
 import { createAccess, type Access } from './access/access.ts';
+import { createAuditCopies } from './access/audit-copies.ts';
 import type { TokenSigner } from './access/signing-keys.ts';
 import { backupCommand, restoreCommand, storageToRead } from './archive.ts';
 import { readInvocation, unknownVariables, UsageError, type Config, type Invocation } from './config.ts';
@@ -53,7 +54,9 @@ import { createMetricIngest, type MetricIngest } from './ingest/metrics.ts';
 import { recostBatch } from './ingest/recost.ts';
 import { upkeepSignals } from './ingest/signals-upkeep.ts';
 import { upkeepTelemetry } from './ingest/upkeep.ts';
+import { createTeller } from './isolation/tell.ts';
 import { createWatch, type Watch } from './isolation/watch.ts';
+import { everyTenant } from './storage/postgres/idempotency.ts';
 import { createInstallationKeys } from './keys/installation-keys.ts';
 import { KekRing } from './keys/kek.ts';
 import { createBrought, openKeyFile, type BroughtSource } from './keys/brought.ts';
@@ -75,6 +78,7 @@ import { Lifecycle, type Part } from './lifecycle.ts';
 import { removeExpiredAnswers } from './photos/expiry.ts';
 import { Once } from './photos/idempotency.ts';
 import { createEgress } from './egress/egress.ts';
+import { createWebhook, readWebhookSecret, type Webhook } from './egress/webhook.ts';
 import { ImageThreads } from './photos/images.ts';
 import { createOwnAuthority } from './timestamps/authority.ts';
 import { createTimestampClient } from './timestamps/client.ts';
@@ -363,15 +367,46 @@ function access(house: House): Part {
         onError: (error) => log.error({ error: String(error) }, 'access'),
       });
       await house.access.firstRun.bootstrap();
-      house.watch = createWatch({
-        database,
-        auditLog: house.access.auditLog,
-        onAlert: (alert) => log.error({ alert }, 'security alert'),
-        onError: (error) => log.error({ error: String(error) }, 'the watch'),
-      });
+      await startWatch(house);
     },
     stop: () => Promise.resolve(),
   };
+}
+
+/** What is noticed becomes a row and a line; it is told, and checkpoints are kept, elsewhere where the operator says so. */
+async function startWatch(house: House): Promise<void> {
+  const { config, log, access: room } = house;
+  const { database } = house.storage;
+  const { auditLog } = room;
+  const onError = (error: unknown): void => log.error({ error: String(error) }, 'the watch');
+  const [alertHook, copyHook] = await Promise.all([
+    operatorHook(config, config.alertUrl),
+    operatorHook(config, config.auditCopyUrl),
+  ]);
+  const copies = createAuditCopies({
+    auditLog,
+    directory: join(config.dataDir, 'audit-checkpoints'),
+    tenants: () => database.inSystem(everyTenant),
+    ...(config.auditCopyFolder !== undefined && { folder: resolve(config.auditCopyFolder) }),
+    ...(copyHook && { webhook: copyHook }),
+    alert: (row) => house.watch.alert(row),
+  });
+  house.watch = createWatch({
+    database,
+    auditLog,
+    onAlert: (alert) => log.error({ alert }, 'security alert'),
+    onError,
+    ...(alertHook && { teller: createTeller({ database, webhook: alertHook, onError }) }),
+    keepElsewhere: () => copies.copy(),
+  });
+}
+
+async function operatorHook({ webhookSecretFile, egressAllow }: Config, url?: string): Promise<Webhook | undefined> {
+  if (url === undefined) return undefined;
+  if (webhookSecretFile === undefined)
+    throw new UsageError('LUMATRACE_ALERT_URL and LUMATRACE_AUDIT_COPY_URL need LUMATRACE_WEBHOOK_SECRET_FILE.');
+  const secret = await readWebhookSecret(webhookSecretFile);
+  return createWebhook({ url, secret, egress: createEgress({ allow: egressAllow }) });
 }
 
 function tokenSigner(signerProcess: SignerProcess): TokenSigner {
@@ -659,6 +694,8 @@ function jobs(house: House): Part {
       });
       await prepareDayPartitions(database, Date.now(), house.config.retentionDays);
       await house.jobs.enqueue('daily', {}, { key: 'daily-at-start' });
+      // not at the next full minute: what happened while nothing ran is told at once
+      await house.jobs.enqueue('look', {}, { key: 'look' });
       await house.jobs.enqueue('rotate', {}, { key: 'rotate-at-start' });
     },
     stop: () => house.jobs.stop(),
@@ -755,7 +792,7 @@ function routesOf(house: House): Route[] {
         brought: async () => house.brought?.shown() ?? null,
       }),
     }),
-    ...auditRoutes({ access: house.access }),
+    ...auditRoutes({ access: house.access, watch: house.watch }),
     ...operationsRoutes({
       access: house.access,
       metrics,

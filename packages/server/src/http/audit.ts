@@ -4,6 +4,7 @@ import type { Access } from '../access/access.ts';
 import type { AuditLine } from '../access/audit.ts';
 import type { Principal } from '../access/principal.ts';
 import { PROOF_FORMAT } from '../access/audit-proof.ts';
+import type { Watch } from '../isolation/watch.ts';
 import { Problem } from './errors.ts';
 import { json, route, type Route } from './route.ts';
 
@@ -26,11 +27,21 @@ const LINE = z.object({
   hash: HEX,
 });
 
+const ALERT = z.object({
+  id: z.uuid(),
+  kind: z.string(),
+  about: z.string(),
+  at: z.iso.datetime(),
+  detail: z.record(z.string(), z.unknown()),
+});
+
 export interface AuditRoutesOptions {
   access: Pick<Access, 'auditLog' | 'auditAction'>;
+  /** Absent where nothing is watched: tests of other routes. */
+  watch?: Pick<Watch, 'recent'>;
 }
 
-export function auditRoutes({ access }: AuditRoutesOptions): Route[] {
+export function auditRoutes({ access, watch }: AuditRoutesOptions): Route[] {
   const { auditLog } = access;
   const note = (principal: Principal, action: string, requestId: string): Promise<void> =>
     access.auditAction(principal, action, `tenant:${principal.tenantId}`, requestId);
@@ -137,6 +148,27 @@ export function auditRoutes({ access }: AuditRoutesOptions): Route[] {
         const proof = position.success ? await auditLog.prove(principal.tenantId, position.data) : undefined;
         if (proof === undefined) throw new Problem('NOT_FOUND', 'There is no such line, or its chain does not hold.');
         return json(proof);
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/api/v1/audit/alerts',
+      summary: 'What the program noticed: bursts of failures, gaps in the log, holes in the isolation; newest first.',
+      tag: 'audit',
+      policy: AUDIT_READ,
+      limit: 'api',
+      answers: {
+        200: {
+          description:
+            'At most 100. Those about the installation as a whole are shown to the tenant that the first start made.',
+          schema: z.object({ data: z.array(ALERT) }),
+        },
+      },
+      async handle({ principal }) {
+        const alerts = (await watch?.recent(principal.tenantId)) ?? [];
+        return json({
+          data: alerts.map(({ id, kind, about, at, detail }) => ({ id, kind, about, at: at.toISOString(), detail })),
+        });
       },
     }),
     route({

@@ -27,7 +27,9 @@ function refused(route: Route, { principal, source }: Context, status: number, w
   const isLogin = route.limit === 'login';
   if (isLogin && (status === 401 || status === 429)) watch.count('login.failures', `source:${source}`);
   if (status === 404 && route.path.includes('{')) {
-    watch.count('foreign.ids', (principal as Context['principal'] | undefined)?.subject ?? `source:${source}`);
+    // a public route has none
+    const who = principal as Context['principal'] | undefined;
+    watch.count('foreign.ids', who?.subject ?? `source:${source}`, 1, who?.tenantId);
   }
 }
 
@@ -36,13 +38,13 @@ const LINE_FEED = 0x0a;
 /** Lines are counted as they leave: an export that is broken off has shown what it has shown. */
 function exported(route: Route, context: Context, response: Response, watch: Pick<Watch, 'count'>): Response {
   if (!route.path.endsWith('/export') || response.body === null) return response;
-  const { subject } = context.principal;
-  watch.count('export.requests', subject);
+  const { subject, tenantId } = context.principal;
+  watch.count('export.requests', subject, 1, tenantId);
   const counting = new TransformStream<Uint8Array, Uint8Array>({
     transform(chunk, controller) {
       let lines = 0;
       for (const byte of chunk) if (byte === LINE_FEED) lines++;
-      if (lines > 0) watch.count('export.lines', subject, lines);
+      if (lines > 0) watch.count('export.lines', subject, lines, tenantId);
       controller.enqueue(chunk);
     },
   });

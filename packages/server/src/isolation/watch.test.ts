@@ -8,6 +8,7 @@ import { createHttp } from '../http/server.ts';
 import { pino } from 'pino';
 import { listAlerts, type AlertRow } from '../storage/postgres/audit-alerts.ts';
 import { openHouse, PUBLIC_URL } from '../test/house.ts';
+import { createTeller } from './tell.ts';
 import { BURSTS, createWatch } from './watch.ts';
 
 const house = await openHouse({ limits: { requestsPerHour: 10_000 } });
@@ -96,6 +97,48 @@ test('a hole in the catalogue and a changed line become alerts at the next inspe
   await watch.inspect();
   assert.equal((await alertsOf('isolation.breach'))[0]?.about, 'audit delete');
   assert.equal((await alertsOf('audit.fault')).length, 1);
+});
+
+test('what is not told waits for the receiver, in its order, and comes once when it is back', async () => {
+  const sent: string[] = [];
+  const receiver = { isDown: true, asked: 0 };
+  const teller = createTeller({
+    database: db.database,
+    webhook: {
+      place: 'example.com',
+      send(id) {
+        receiver.asked++;
+        if (receiver.isDown) return Promise.reject(new Error('away'));
+        return Promise.resolve(void sent.push(id));
+      },
+    },
+    onError: () => {},
+    nowMs: () => clock.nowMs,
+  });
+  const waiting = (await db.database.inSystem((sql) => listAlerts(sql, 100))).toReversed();
+  assert.ok(waiting.length > 3);
+  for (let n = 0; n < 10; n++) await teller.tell();
+  assert.equal(receiver.asked, 1, 'left alone after a failure');
+  receiver.isDown = false;
+  clock.nowMs += 60_000;
+  await Promise.all([teller.tell(), teller.tell()]);
+  assert.deepEqual(
+    sent,
+    waiting.map(({ id }) => `alert_${id}`),
+  );
+});
+
+test('a tenant is shown what is about it, and the first one also what is about the installation', async () => {
+  clock.nowMs += 60_000;
+  const mine = await watch.recent(firstRun.tenant.id);
+  assert.ok(mine.some(({ kind }) => kind === 'audit.gap') && mine.some(({ kind }) => kind === 'login.failures'));
+  const other = randomUUID();
+  await watch.alert({ kind: 'audit.fault', about: `tenant:${other}`, detail: {}, tenantId: other });
+  assert.deepEqual(
+    (await watch.recent(other)).map(({ about }) => about),
+    [`tenant:${other}`],
+  );
+  assert.ok((await watch.recent(firstRun.tenant.id)).every(({ about }) => about !== `tenant:${other}`));
 });
 
 test('a flood of sources makes the oldest forgotten, so it does not fill the memory', async () => {

@@ -2,7 +2,8 @@
 // catalogue; an audit chain that does not hold. Each becomes a row and a line of the log.
 import type { AuditLog } from '../access/audit-log.ts';
 import type { Database } from '../storage/database.ts';
-import { insertAlert, type AlertRow } from '../storage/postgres/audit-alerts.ts';
+import { alertsOfTenant, insertAlert, type AlertRow, type StoredAlert } from '../storage/postgres/audit-alerts.ts';
+import type { Teller } from './tell.ts';
 import { findBreaches } from './invariants.ts';
 
 /**
@@ -23,12 +24,20 @@ export interface WatchOptions {
   /** Told of each alert, once in an hour for each kind and subject. */
   onAlert: (alert: AlertRow) => void;
   onError: (error: unknown) => void;
+  /** Tells the operator elsewhere, where somebody is to be told. */
+  teller?: Teller;
+  /** Brings new checkpoints to where they are kept besides. */
+  keepElsewhere?: () => Promise<void>;
   nowMs?: () => number;
 }
 
 export interface Watch {
   /** Counts something of `about`; never throws and never waits, since it stands in the way of requests. */
-  count(kind: Burst, about: string, n?: number): void;
+  count(kind: Burst, about: string, n?: number, tenantId?: string): void;
+  /** What somebody else noticed. */
+  alert(row: AlertRow): Promise<void>;
+  /** The newest alerts that are a tenant's to see; asked of the database once in a few seconds at most. */
+  recent(tenantId: string): Promise<StoredAlert[]>;
   /** Every half minute: gaps in the chains, then checkpoints of what grew. */
   look(): Promise<void>;
   /** Every hour: the catalogue, and every line of every chain. */
@@ -39,17 +48,44 @@ export interface Watch {
 
 /** Subjects that are counted at once; the oldest goes first. A flood of sources cannot fill the memory. */
 const MAX_SUBJECTS = 10_000;
+const MAX_RECENT = 100;
+/** Alerts are the owner's, whose connections are few: a page that is open in many windows must not use them up. */
+const RECENT_KEPT_MS = 3_000;
+const MAX_TENANTS_KEPT = 1_000;
 
-export function createWatch({ database, auditLog, onAlert, onError, nowMs = Date.now }: WatchOptions): Watch {
+export function createWatch({
+  database,
+  auditLog,
+  onAlert,
+  onError,
+  teller,
+  keepElsewhere,
+  nowMs = Date.now,
+}: WatchOptions): Watch {
   const windows = new Map<string, { startedMs: number; n: number }>();
   let writing: Promise<void> = Promise.resolve();
 
   const alert = async (row: AlertRow): Promise<void> => {
-    if (await database.inSystem((sql) => insertAlert(sql, row))) onAlert(row);
+    if (!(await database.inSystem((sql) => insertAlert(sql, row)))) return;
+    onAlert(row);
+    recents.clear();
+    // not waited for: the receiver may take its time, and a row waits for the next look
+    void teller?.tell();
   };
+  const recents = new Map<string, { untilMs: number; alerts: Promise<StoredAlert[]> }>();
 
   return {
-    count(kind, about, n = 1) {
+    alert,
+    recent(tenantId) {
+      const kept = recents.get(tenantId);
+      if (kept !== undefined && kept.untilMs > nowMs()) return kept.alerts;
+      const alerts = database.inSystem((sql) => alertsOfTenant(sql, tenantId, MAX_RECENT));
+      if (recents.size >= MAX_TENANTS_KEPT) recents.clear();
+      recents.set(tenantId, { untilMs: nowMs() + RECENT_KEPT_MS, alerts });
+      alerts.catch(() => recents.delete(tenantId));
+      return alerts;
+    },
+    count(kind, about, n = 1, tenantId) {
       const { most, windowMs } = BURSTS[kind];
       const name = `${kind} ${about}`;
       const known = windows.get(name);
@@ -63,20 +99,22 @@ export function createWatch({ database, auditLog, onAlert, onError, nowMs = Date
       if (windows.size > MAX_SUBJECTS) windows.delete(windows.keys().next().value as string);
       if (before >= most || window.n < most) return;
       const detail = { count: window.n, withinSeconds: windowMs / 1_000 };
-      writing = writing.then(() => alert({ kind, about, detail })).catch(onError);
+      writing = writing.then(() => alert({ kind, about, detail, tenantId })).catch(onError);
     },
     async look() {
       for (const { tenantId, because } of await auditLog.gaps()) {
-        await alert({ kind: 'audit.gap', about: `tenant:${tenantId}`, detail: { because } });
+        await alert({ kind: 'audit.gap', about: `tenant:${tenantId}`, detail: { because }, tenantId });
       }
       await auditLog.checkpoint();
+      await keepElsewhere?.();
+      await teller?.tell();
     },
     async inspect() {
       for (const { invariant, object } of await database.inSystem((sql) => findBreaches(sql))) {
         await alert({ kind: 'isolation.breach', about: object.slice(0, 300), detail: { invariant } });
       }
       for (const { tenantId, finding } of await auditLog.faults()) {
-        await alert({ kind: 'audit.fault', about: `tenant:${tenantId}`, detail: { ...finding } });
+        await alert({ kind: 'audit.fault', about: `tenant:${tenantId}`, detail: { ...finding }, tenantId });
       }
     },
     settled: () => writing,

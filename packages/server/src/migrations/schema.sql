@@ -663,11 +663,16 @@ create table security_alerts (
   about text not null,
   hour timestamp with time zone not null,
   at timestamp with time zone not null default now(),
-  detail jsonb not null
+  detail jsonb not null,
+  alert_id uuid not null default gen_random_uuid(),
+  of_tenant uuid,
+  told_at timestamp with time zone
 );
 alter table security_alerts add constraint security_alerts_about_check CHECK (((length(about) >= 1) AND (length(about) <= 300)));
+alter table security_alerts add constraint security_alerts_alert_id_key UNIQUE (alert_id);
 alter table security_alerts add constraint security_alerts_kind_check CHECK (((length(kind) >= 1) AND (length(kind) <= 60)));
 alter table security_alerts add constraint security_alerts_pkey PRIMARY KEY (kind, about, hour);
+CREATE INDEX security_alerts_by_time ON public.security_alerts USING btree (at DESC);
 
 create table service_accounts (
   tenant_id uuid not null,
