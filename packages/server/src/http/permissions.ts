@@ -7,6 +7,7 @@ export const ROLES_GUIDE_FILE = new URL('../../../../docs/guides/roles.md', impo
 
 /** Whether a person of this role, the password changed already, may call a route of this policy. */
 export function permits(role: Role, policy: Policy): boolean {
+  if (policy.kind === 'person') return policy.role === undefined || policy.role === role;
   return policy.kind !== 'scope' || isScopeHeld(policy, ROLE_SCOPES[role]);
 }
 
@@ -60,7 +61,7 @@ ${actions.join('\n')}
 }
 
 function needsOf(policy: Policy): string {
-  if (policy.kind === 'person') return 'a person';
+  if (policy.kind === 'person') return policy.role === undefined ? 'a person' : `a person, ${policy.role}`;
   if (policy.kind !== 'scope') return 'anyone known';
   return enoughScopes(policy).map(code).join(' or ');
 }

@@ -1,11 +1,11 @@
 // What a route declares. A route without a policy does not compile, and one that slips through stops the start.
 import type { IncomingMessage } from 'node:http';
 import type { z } from 'zod';
-import type { Principal, Scope } from '../access/principal.ts';
+import type { Principal, Role, Scope } from '../access/principal.ts';
 import type { Problem } from './errors.ts';
 
-/** Who may call: anyone (with the reason why), any logged-in person, or whoever holds the scope (or one of the others named). */
-export type Policy = { kind: 'public'; because: string } | { kind: 'person' } | { kind: 'authenticated' } | ScopePolicy;
+/** Who may call: anyone (with the reason why), any logged-in person (of one role alone), or whoever holds the scope (or one of the others named). */
+export type Policy = { kind: 'public'; because: string } | { kind: 'person'; role?: Role } | { kind: 'authenticated' } | ScopePolicy;
 
 export interface ScopePolicy {
   kind: 'scope';

@@ -361,6 +361,9 @@ function refuseByPolicy({ policy, path }: Route, principal: Principal): void {
   if (policy.kind === 'person' && principal.kind !== 'person') {
     throw new Problem('FORBIDDEN', 'Only a person who is logged in may do this.', { action: 'Log in.' });
   }
+  if (policy.kind === 'person' && policy.role !== undefined && policy.role !== principal.role) {
+    throw new Problem('FORBIDDEN', `Only the ${policy.role} of the tenant may do this.`);
+  }
   if (policy.kind === 'scope' && !isScopeHeld(policy, principal.scopes)) {
     const wanted = enoughScopes(policy).join(' or ');
     throw new Problem('FORBIDDEN', `These credentials do not hold the scope ${wanted}.`);

@@ -66,6 +66,16 @@ function expand(secret: Uint8Array, tenantId: string, purpose: KeyPurpose, use: 
   return Buffer.from(hkdfSync('sha256', secret, tenantId, `lumatrace|${purpose}|${use}`, KEY_BYTES));
 }
 
+/** The tenant's data was erased; nothing of it can be opened. Answered 403. */
+export class TenantErased extends Error {
+  readonly code = 'TENANT_RESTRICTED';
+
+  constructor() {
+    super('The data of this tenant was erased: its keys are destroyed.');
+    this.name = 'TenantErased';
+  }
+}
+
 /** No data is written: the key is too old, sealed too often, or was not read anew for too long. Answered 503. */
 export class SealingStopped extends Error {
   readonly code = 'UNAVAILABLE';
@@ -206,6 +216,7 @@ export class TenantKeyRing implements TenantKey {
   }
 
   #secretOf(version: number): Uint8Array {
+    if (this.#material.versions.length === 0) throw new TenantErased();
     const found = this.#material.versions.find((one) => one.version === version);
     if (found !== undefined) return found.secret;
     throw new KeyError('KEY_UNKNOWN_VERSION', `Expected a live version of the data key but received ${version}.`);
@@ -226,8 +237,7 @@ export class TenantKeyRing implements TenantKey {
     const nowMs = this.#nowMs();
     this.#tellStale(nowMs);
     if (nowMs >= this.#reviseAtMs) this.#revise(nowMs);
-    if (this.#sealing === undefined)
-      throw new KeyError('KEY_DESTROYED', 'The tenant has no data key in force: its data was erased.');
+    if (this.#sealing === undefined) throw new TenantErased();
     return this.#sealing;
   }
 

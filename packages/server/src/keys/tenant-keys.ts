@@ -5,7 +5,14 @@ import type { Database, Sql } from '../storage/database.ts';
 import { addSeals, insertTenantKey, listTenantKeys, type WrappedKeyRow } from '../storage/postgres/key-store.ts';
 import { KeyError, type Kek } from './kek.ts';
 import type { TenantKey, TenantKeys } from './tenant-key.ts';
-import { KEY_BYTES, readRoot, TenantKeyRing, TRUSTED_FOR_MS, type KeyMaterial } from './tenant-key-ring.ts';
+import {
+  KEY_BYTES,
+  readRoot,
+  TenantErased,
+  TenantKeyRing,
+  TRUSTED_FOR_MS,
+  type KeyMaterial,
+} from './tenant-key-ring.ts';
 
 /** A tenant's key is read again after this long, in the background while it is used. */
 export const RELOAD_AFTER_MS = 20_000;
@@ -21,16 +28,6 @@ export interface TenantKeysOptions {
   /** Monotonic milliseconds. */
   nowMs?: () => number;
   reloadAfterMs?: number;
-}
-
-/** The tenant's data was erased; nothing of it can be opened. Answered 403. */
-export class TenantErased extends Error {
-  readonly code = 'TENANT_RESTRICTED';
-
-  constructor() {
-    super('The data of this tenant was erased: its keys are destroyed.');
-    this.name = 'TenantErased';
-  }
 }
 
 interface Held {

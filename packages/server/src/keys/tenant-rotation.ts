@@ -15,8 +15,8 @@ import {
 } from '../storage/postgres/tenant-rotation.ts';
 import type { Kek } from './kek.ts';
 import { createReencryption, type ReencryptionOptions } from './reencryption.ts';
-import { KEY_BYTES, rootOf, STOP_AFTER_MS } from './tenant-key-ring.ts';
-import { openTenantKeys, SETTLED_MS, TenantErased, tenantKeyUse } from './tenant-keys.ts';
+import { KEY_BYTES, rootOf, STOP_AFTER_MS, TenantErased } from './tenant-key-ring.ts';
+import { openTenantKeys, SETTLED_MS, tenantKeyUse } from './tenant-keys.ts';
 
 const DAY_MS = 86_400_000;
 export const ROTATE_AFTER_MS = 60 * DAY_MS;

@@ -786,6 +786,27 @@ create table spans_7 partition of spans FOR VALUES IN ('7') partition by RANGE (
 
 create table spans_90 partition of spans FOR VALUES IN ('90') partition by RANGE (day);
 
+create table tenant_erasures (
+  tenant_id uuid not null,
+  erasure_id uuid not null,
+  requested_at timestamp(3) with time zone not null default clock_timestamp(),
+  key_versions integer[] not null,
+  removed jsonb not null default '{}'::jsonb,
+  finished_at timestamp(3) with time zone,
+  certificate text
+);
+alter table tenant_erasures add constraint tenant_erasures_check CHECK (((finished_at IS NULL) = (certificate IS NULL)));
+alter table tenant_erasures add constraint tenant_erasures_pkey PRIMARY KEY (tenant_id);
+alter table tenant_erasures add constraint tenant_erasures_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id);
+CREATE INDEX tenant_erasures_by_id ON public.tenant_erasures USING hash (erasure_id);
+alter table tenant_erasures enable row level security;
+alter table tenant_erasures force row level security;
+create policy backup on tenant_erasures for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy erasure_by_id on tenant_erasures for select using (((erasure_id)::text = NULLIF(current_setting('app.lookup'::text, true), ''::text)));
+create policy installation on tenant_erasures to <owner> using (true) with check (true);
+create policy tenant on tenant_erasures using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant select on tenant_erasures to lumatrace_app;
+
 create table tenant_keys (
   tenant_id uuid not null,
   version integer not null,
