@@ -1,5 +1,6 @@
 // The key-encryption key at the top of the hierarchy: wraps and unwraps other keys, encrypts nothing else.
-import { createCipheriv, createDecipheriv, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+import { createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+import { GCM_NONCE_BYTES, GCM_TAG_BYTES, gcmOpen, gcmSeal } from './aes-gcm.ts';
 
 /** A key or sealed bytes that cannot be opened: truncated, altered, or made under another key or for another use. */
 export class KeyError extends Error {
@@ -13,8 +14,6 @@ export class KeyError extends Error {
 }
 
 const KEK_BYTES = 32;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 const FORMAT = 1;
 const AES_256_GCM = 1;
 /** format u8 | algorithm u8 | KEK version u32 | nonce | ciphertext | tag */
@@ -111,33 +110,27 @@ export function wrappedVersion(wrapped: Uint8Array): number {
 }
 
 function wrap(key: KeyObject, version: number, use: string, plain: Uint8Array): Buffer {
-  const nonce = randomBytes(NONCE_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
-  cipher.setAAD(Buffer.from(`${use}|${version}`, 'utf8'));
   const header = Buffer.alloc(HEADER_BYTES);
   header.writeUInt8(FORMAT, 0);
   header.writeUInt8(AES_256_GCM, 1);
   header.writeUInt32BE(version, 2);
-  return Buffer.concat([header, nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+  const nonce = randomBytes(GCM_NONCE_BYTES);
+  return Buffer.concat([header, nonce, gcmSeal(key, nonce, boundTo(use, version), plain)]);
 }
 
 function unwrap(key: KeyObject, version: number, use: string, wrapped: Uint8Array): Buffer {
   const bytes = Buffer.from(wrapped.buffer, wrapped.byteOffset, wrapped.byteLength);
-  if (bytes.length < HEADER_BYTES + NONCE_BYTES + TAG_BYTES || bytes[0] !== FORMAT || bytes[1] !== AES_256_GCM) {
+  const bodyAt = HEADER_BYTES + GCM_NONCE_BYTES;
+  if (bytes.length < bodyAt + GCM_TAG_BYTES || bytes[0] !== FORMAT || bytes[1] !== AES_256_GCM) {
     throw new KeyError('KEY_MALFORMED', 'The wrapped key is not in our format.');
   }
   if (bytes.readUInt32BE(2) !== version) {
     throw new KeyError('KEY_UNKNOWN_VERSION', `The key was wrapped by version ${bytes.readUInt32BE(2)} of the KEK.`);
   }
-  const nonce = bytes.subarray(HEADER_BYTES, HEADER_BYTES + NONCE_BYTES);
-  const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
-  decipher.setAAD(Buffer.from(`${use}|${version}`, 'utf8'));
-  decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
-  try {
-    const plain = decipher.update(bytes.subarray(HEADER_BYTES + NONCE_BYTES, -TAG_BYTES));
-    decipher.final();
-    return plain;
-  } catch (error) {
-    throw new KeyError('KEY_REFUSED', 'The wrapped key cannot be opened with this KEK.', { cause: error });
-  }
+  const nonce = bytes.subarray(HEADER_BYTES, bodyAt);
+  const plain = gcmOpen(key, nonce, boundTo(use, version), bytes.subarray(bodyAt));
+  if (plain === undefined) throw new KeyError('KEY_REFUSED', 'The wrapped key cannot be opened with this KEK.');
+  return plain;
 }
+
+const boundTo = (use: string, version: number): Buffer => Buffer.from(`${use}|${version}`, 'utf8');

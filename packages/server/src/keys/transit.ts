@@ -93,7 +93,7 @@ function signerOf(options: TransitOptions, { alg, chainDer, publicKey, version }
       const text = fieldOf(fieldOf(answer, 'data'), 'signature');
       const match = typeof text === 'string' ? SIGNATURE.exec(text) : null;
       const signature = Buffer.from(match?.[2] ?? '', 'base64');
-      if (Number(match?.[1]) !== version || !isBy(publicKey, alg, tbs, signature))
+      if (Number(match?.[1]) !== version || !isSignedBy(publicKey, alg, tbs, signature))
         throw new SignerError(
           'UNAVAILABLE',
           'The transit engine answered with something that is no signature of the leaf.',
@@ -103,7 +103,8 @@ function signerOf(options: TransitOptions, { alg, chainDer, publicKey, version }
   };
 }
 
-function isBy(key: KeyObject, alg: SigningAlgorithm, tbs: Uint8Array, signature: Uint8Array): boolean {
+/** Whether a signature is one of this key in the way that the algorithm of ours says. */
+export function isSignedBy(key: KeyObject, alg: SigningAlgorithm, tbs: Uint8Array, signature: Uint8Array): boolean {
   if (alg === 'ed25519') return verify(null, tbs, key, signature);
   if (alg === 'es256') return verify('sha256', tbs, { key, dsaEncoding: 'ieee-p1363' }, signature);
   return verify('sha256', tbs, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 }, signature);
