@@ -40,6 +40,7 @@ const PROGRAMS = new Map([
   ['backup', SERVER],
   ['doctor', SERVER],
   ['keys', SERVER],
+  ['tenants', SERVER],
   ['prices', SERVER],
   ['restore', SERVER],
 ]);

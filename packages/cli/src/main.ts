@@ -24,6 +24,7 @@ const SERVER_COMMANDS = [
   ['doctor', 'check whether this installation is safe, and how to mend what is not'],
   ['keys', 'list the keys of the installation, or give the watermark new lines'],
   ['prices', 'put another price table in use, from a file or a pinned address'],
+  ['tenants', 'list tenants, erase one for ever, check the certificate of that'],
   ['restore', 'read such a file back into an empty installation'],
 ] as const;
 

@@ -548,6 +548,24 @@ POST /api/v1/photos/watermark-keys.
 stamp from before, are not valid any more; a new certificate signs the next picture.
 Exit codes: 0 done, 1 not, 2 wrong use.`,
   },
+  tenants: {
+    summary:
+      'Lists tenants, erases one for ever, or shows and checks the certificate of that; works while LumaTrace runs.',
+    usage: 'tenants list|erase ID|certificate ID|verify FILE [--name NAME] [--key PEM] [--data FOLDER] [--kek FILE]',
+    words: ['ACTION'],
+    optionalWords: 1,
+    flags: [
+      { name: 'name', takes: 'NAME', description: 'of the tenant, to confirm that it is to be erased' },
+      { name: 'key', takes: 'PEM', description: 'for verify (default: FOLDER/audit-checkpoints/public-key.pem)' },
+      DATA,
+      { name: 'kek', takes: 'FILE', overrides: 'kekFile', description: 'the key, when it is not FOLDER/kek' },
+    ],
+    more: `"erase ID --name NAME" destroys every key of the tenant at once: nothing of it opens any more, wherever a copy lies that
+was not made with its keys. Its rows follow; then "certificate ID" prints what was done, signed. There is no way back.
+Backups from before hold the keys: docs/guides/keys.md says what to do with them.
+"verify FILE" checks such a certificate; it needs the public key and nothing else.
+Exit codes: 0 done or holds, 1 not, 2 wrong use.`,
+  },
 } as const satisfies Record<string, CommandLine>;
 
 export type CommandName = keyof typeof COMMANDS;
@@ -564,6 +582,9 @@ export interface Invocation {
   /** Of `keys revoke`, as written. */
   at?: string;
   reason?: string;
+  /** Of `tenants`. */
+  name?: string;
+  key?: string;
   /** Set when help was asked for: print it and do nothing else. */
   help?: string;
 }
@@ -608,6 +629,8 @@ export function readInvocation(
     ...(values['json'] === true && { json: true as const }),
     ...(typeof values['at'] === 'string' && { at: values['at'] }),
     ...(typeof values['reason'] === 'string' && { reason: values['reason'] }),
+    ...(typeof values['name'] === 'string' && { name: values['name'] }),
+    ...(typeof values['key'] === 'string' && { key: values['key'] }),
   };
 }
 

@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { pino, destination, type Logger } from 'pino';
 import { createAccess, type Access } from './access/access.ts';
 import { createAuditCopies } from './access/audit-copies.ts';
+import { checkpointKey } from './access/audit-checkpoint.ts';
+import { createErasures, type Erasures } from './access/erasure.ts';
 import type { TokenSigner } from './access/signing-keys.ts';
 import { backupCommand, restoreCommand, storageToRead } from './archive.ts';
 import { readInvocation, unknownVariables, UsageError, type Config, type Invocation } from './config.ts';
@@ -42,6 +44,7 @@ import { priceRoutes } from './http/prices.ts';
 import { redactionRoutes } from './http/redaction.ts';
 import type { Route } from './http/route.ts';
 import { transparencyRoutes } from './http/transparency.ts';
+import { erasureRoutes } from './http/erasure.ts';
 import { auditKeyEvent, tenantKeyRoutes } from './http/tenant-keys.ts';
 import { watermarkKeyRoutes } from './http/watermark-keys.ts';
 import { createHttp, type Http } from './http/server.ts';
@@ -75,6 +78,7 @@ import { createTenantKeys } from './keys/tenant-keys.ts';
 import { createTenantRotation, type TenantRotation } from './keys/tenant-rotation.ts';
 import { startJobs, type Jobs } from './jobs/jobs.ts';
 import { Lifecycle, type Part } from './lifecycle.ts';
+import { tenantsCommand } from './tenants-command.ts';
 import { removeExpiredAnswers } from './photos/expiry.ts';
 import { Once } from './photos/idempotency.ts';
 import { createEgress } from './egress/egress.ts';
@@ -133,6 +137,7 @@ const COMMANDS: Record<Invocation['command'], (invocation: Invocation) => Promis
   doctor: doctorCommand,
   prices: pricesCommand,
   keys: keysCommand,
+  tenants: tenantsCommand,
 };
 
 /** What the parts share, filled in as they start; each part reads only what an earlier one made. */
@@ -149,6 +154,7 @@ interface House {
   signer: SignerProcess;
   tenantKeys: TenantKeys;
   rotation: TenantRotation;
+  erasures: Erasures;
   watermarkKeys: WatermarkKeys;
   access: Access;
   watch: Watch;
@@ -353,6 +359,11 @@ function access(house: House): Part {
       keepSeals(database, { people: createPeopleSeal(installationKeys) });
       const sealed = await sealOpenRows(database);
       if (sealed > 0) log.info({ sealed }, 'rows that stood in clear were sealed');
+      house.erasures = createErasures({
+        database,
+        signingKey: checkpointKey((await installationKeys.secret('audit-checkpoint')).secret),
+        forget: (tenantId) => house.tenantKeys.forget(tenantId),
+      });
       house.watermarkKeys = createWatermarkKeys({ database, tenantKeys: house.tenantKeys, installationKeys });
       house.cursorKey = (await installationKeys.secret('cursor')).secret;
       house.access = await createAccess({
@@ -673,6 +684,9 @@ function jobs(house: House): Part {
         pool: database.ownerPool,
         handlers: {
           daily,
+          async erase(_payload, signal) {
+            await house.erasures.work(AbortSignal.any([signal, AbortSignal.timeout(ERASE_FOR_MS)]));
+          },
           rotate: (_payload, signal) =>
             house.rotation.work(AbortSignal.any([signal, AbortSignal.timeout(ROTATE_FOR_MS)])),
           inspect: () => house.watch.inspect(),
@@ -686,6 +700,7 @@ function jobs(house: House): Part {
         schedules: [
           { pattern: '17 0 * * *', task: 'daily' },
           { pattern: '*/10 * * * *', task: 'rotate' },
+          { pattern: '* * * * *', task: 'erase' },
           { pattern: '41 * * * *', task: 'inspect' },
           { pattern: '* * * * *', task: 'look' },
         ],
@@ -705,6 +720,8 @@ function jobs(house: House): Part {
 const LOOK_AGAIN_MS = 25_000;
 /** Less than the ten minutes to the next round, which goes on where this one ended. */
 const ROTATE_FOR_MS = 8 * 60_000;
+/** Less than the minute to the next. */
+const ERASE_FOR_MS = 50_000;
 
 const VERSION = '0.1.0';
 const DASHBOARD = fileURLToPath(new URL('../../dashboard/dist/', import.meta.url));
@@ -776,6 +793,7 @@ function routesOf(house: House): Route[] {
     ...photoRoutes(house.photos),
     ...transparencyRoutes({ log: house.transparency, photos: { database: storage.database, log: house.transparency } }),
     ...tenantKeyRoutes({ rotation: house.rotation }),
+    ...erasureRoutes({ erasures: house.erasures }),
     ...watermarkKeyRoutes({ watermarkKeys: house.watermarkKeys }),
     ...c2paRoutes({ room: house.photos, publicUrl: publicUrlOf(house) }),
     ...detectRoutes(house.photos),

@@ -23,6 +23,7 @@ import { createHttp } from './server.ts';
 import { telemetryRoutes } from './telemetry.ts';
 import { transparencyRoutes } from './transparency.ts';
 import { trustAnchorRoutes } from './trust-anchors.ts';
+import { erasureRoutes } from './erasure.ts';
 import { tenantKeyRoutes } from './tenant-keys.ts';
 import { watermarkKeyRoutes } from './watermark-keys.ts';
 
@@ -43,6 +44,7 @@ const house = await openHouse({
     ...photoRoutes(shut),
     ...transparencyRoutes(shut),
     ...tenantKeyRoutes(shut),
+    ...erasureRoutes(shut),
     ...watermarkKeyRoutes(shut),
     ...c2paRoutes(shut),
     ...detectRoutes(shut),

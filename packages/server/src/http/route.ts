@@ -5,7 +5,8 @@ import type { Principal, Role, Scope } from '../access/principal.ts';
 import type { Problem } from './errors.ts';
 
 /** Who may call: anyone (with the reason why), any logged-in person (of one role alone), or whoever holds the scope (or one of the others named). */
-export type Policy = { kind: 'public'; because: string } | { kind: 'person'; role?: Role } | { kind: 'authenticated' } | ScopePolicy;
+export type Policy =
+  { kind: 'public'; because: string } | { kind: 'person'; role?: Role } | { kind: 'authenticated' } | ScopePolicy;
 
 export interface ScopePolicy {
   kind: 'scope';

@@ -33,7 +33,10 @@ const OTHER_POLICIES = new Map([
   ['sessions session_by_hash', 'a cookie is looked up by its HMAC before the tenant is known'],
   ['api_keys api_key_by_hash', 'a key is looked up by its HMAC before the tenant is known'],
   ['service_accounts service_account_by_username', 'a service account logs in by its whole name'],
-  ['tenant_erasures erasure_by_id', 'a certificate of erasure is read by its id: nobody can log in to the tenant any more'],
+  [
+    'tenant_erasures erasure_by_id',
+    'a certificate of erasure is read by its id: nobody can log in to the tenant any more',
+  ],
   ['published_photos published_photos_for_all', 'publishing means that everybody may look it up'],
 ]);
 

@@ -80,3 +80,14 @@ export async function installedTenant(sql: Sql): Promise<string | undefined> {
   `);
   return rows[0]?.tenantId;
 }
+
+/** As the owner: the oldest first, at most 10,000. */
+export async function listTenants(sql: Sql): Promise<Array<{ tenantId: string; name: string; createdAt: Date }>> {
+  const { rows } = await sql.query<{ tenantId: string; name: string; createdAt: Date }>(`
+    select tenant_id as "tenantId", name, created_at as "createdAt"
+    from tenants
+    order by created_at, tenant_id
+    limit 10000
+  `);
+  return rows;
+}
