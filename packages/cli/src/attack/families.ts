@@ -12,6 +12,7 @@ import { sessions } from './families/sessions.ts';
 import { tenants } from './families/tenants.ts';
 import { forgeries, pictures } from './families/pictures.ts';
 import { assignment, cursors, replays } from './families/state.ts';
+import { schemathesis, slowhttptest, sqlmap } from './families/others.ts';
 import { outage } from './families/outage.ts';
 import { outbound } from './families/outbound.ts';
 import { grpc, otlp } from './families/telemetry.ts';
@@ -53,7 +54,10 @@ export const FAMILIES: readonly Family[] = [
   smuggling,
   sizes,
   bombs,
+  schemathesis,
+  sqlmap,
   slowness,
+  slowhttptest,
   pooler,
   outage,
   leaks,

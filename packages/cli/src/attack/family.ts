@@ -1,6 +1,7 @@
 // A family of attacks: what it tries, and the holes on which it has to prove itself first.
 import type { Scene, Stage } from './scene.ts';
 import type { Answer } from './shot.ts';
+import type { ToolName } from './tools.ts';
 
 /** A request as it came to the proxy with the hole. */
 export interface Passing {
@@ -42,6 +43,8 @@ export interface Family {
   needsGrpc?: true;
   /** Runs against the instance whose database lies behind PgBouncer and can be taken away. */
   needsPooler?: true;
+  /** Needs this program of others. */
+  needsTool?: ToolName;
   run(scene: Scene): Promise<void>;
 }
 

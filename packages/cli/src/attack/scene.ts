@@ -7,6 +7,7 @@ import type { Random } from './random.ts';
 import type { RouteFacts } from './routes.ts';
 import { NOT_SENT, send, sendRaw, type Answer, type RawAnswer, type Shot } from './shot.ts';
 import type { Tally } from './tally.ts';
+import type { Tools } from './tools.ts';
 
 /** Where the attacked instance listens. */
 export interface Target {
@@ -39,12 +40,16 @@ export interface Stage {
   limited?: { apiKey: string; requestsPerHour: number };
   /** Name and password of a service account. */
   machine?: { username: string; password: string };
+  /** Milliseconds that the server's code takes for each of so many verifications of these tokens, without HTTP. */
+  verifyingMs?: (tokens: readonly string[], times: number) => Promise<Float64Array>;
   /** Of the ids, those that have a line in the audit log of the own tenant. */
   audited?: (requestIds: readonly string[]) => Promise<Set<string>>;
   /** All that the instance has said so far, logs included; absent when it cannot be read. */
   log?: () => string;
   /** What stands behind the server, where that can be reached. */
   pooled?: Pooled;
+  /** Attackers of others; absent when nobody looked for them. */
+  tools?: Tools;
   /** Texts that no answer may hold: keys and words of others. */
   secrets: readonly string[];
   /** Requests of one family at most. */

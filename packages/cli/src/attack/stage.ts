@@ -5,6 +5,7 @@ import { openPopulation } from '../../../server/src/test/population.ts';
 import { interleave, type InterleavedOptions } from '../../../server/src/test/interleaved.ts';
 import { startPooledInstance } from '../../../server/src/test/pooled-instance.ts';
 import { startInstance, type FirstRun, type Instance } from '../../../server/src/test/instance.ts';
+import { verifyingMs } from '../../../server/src/test/verifying.ts';
 import type { Corpora } from './corpora.ts';
 import { furnish, type Party } from './parties.ts';
 import { routesOf, type RouteFacts } from './routes.ts';
@@ -52,6 +53,7 @@ export async function ownStage(corpora: Corpora, most: number): Promise<Prepared
       foreign,
       limited: { apiKey: limited.apiKey, requestsPerHour: LIMITED_REQUESTS_PER_HOUR },
       machine: instance.firstRun.serviceAccount,
+      verifyingMs: (tokens, times) => verifyingMs({ dataDir: instance.dataDir, url: instance.url, tokens, times }),
       audited: (ids) => population.audited(own.tenantId, ids),
       log: () => instance.output(),
       secrets: [

@@ -21,6 +21,8 @@ export interface FamilyResult {
   findings: Finding[];
   /** Figures of this family alone. */
   more: Record<string, number>;
+  /** Why it did not run; absent when it did. */
+  notRun?: string;
 }
 
 const MAX_FINDINGS = 20;

@@ -6,6 +6,7 @@ import { readCorpora } from '../attack/corpora.ts';
 import { FAMILIES } from '../attack/families.ts';
 import type { Family } from '../attack/family.ts';
 import { givenStage, ownStage } from '../attack/stage.ts';
+import { readyTools } from '../attack/tools.ts';
 
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]']);
 const MAX_SEED = 2 ** 32 - 1;
@@ -48,10 +49,13 @@ Exit codes: 0 nothing got through and every planted hole was found, 1 otherwise,
     const secondsAtMost = numberOf(values['seconds'], '--seconds', MAX_SECONDS) ?? MAX_SECONDS;
     const most = numberOf(values['requests'], '--requests', MAX_REQUESTS) ?? MAX_REQUESTS;
     const corpora = readCorpora(process.env['LUMATRACE_SUITES']);
+    const needsTools = families.some(({ needsTool, needsPooler }) => needsTool !== undefined || needsPooler === true);
+    const tools = needsTools ? await readyTools(say) : undefined;
     const prepared =
       typeof values['url'] === 'string'
         ? await givenStage(loopback(values['url']), folderOf(values['data']), corpora, most).catch(cannotAttack)
         : await ownStage(corpora, most).catch(cannotAttack);
+    if (tools !== undefined) prepared.stage.tools = tools;
     try {
       if (corpora.missing.length > 0) say(`built-in samples stand for: ${corpora.missing.join(', ')}`);
       const report = await attack(prepared, { families, seed, secondsAtMost, say });
