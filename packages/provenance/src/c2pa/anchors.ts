@@ -27,19 +27,25 @@ export function certificatesOf(pem: string): readonly X509Certificate[] {
 
 /** Whether a chain (DER, leaf first, in any order after it) ends at an anchor by names and signatures alone. */
 export function leadsTo(chainDer: readonly Uint8Array[], anchors: readonly X509Certificate[]): boolean {
+  return rootOf(chainDer, anchors) !== null;
+}
+
+/** The anchor that a chain ends at; null when it ends at none. */
+export function rootOf(chainDer: readonly Uint8Array[], anchors: readonly X509Certificate[]): X509Certificate | null {
   let chain: X509Certificate[];
   try {
     chain = chainDer.map((der) => new X509Certificate(der));
   } catch {
-    return false;
+    return null;
   }
   let at: X509Certificate | undefined = chain[0];
   for (let depth = 0; depth < LONGEST_CHAIN && at !== undefined; depth++) {
     const current = at;
     const isIssuer = (one: X509Certificate): boolean =>
       one.ca && current.checkIssued(one) && current.verify(one.publicKey) && !one.raw.equals(current.raw);
-    if (anchors.some((anchor) => anchor.raw.equals(current.raw) || isIssuer(anchor))) return true;
+    const anchor = anchors.find((anchor) => anchor.raw.equals(current.raw) || isIssuer(anchor));
+    if (anchor !== undefined) return anchor;
     at = chain.find(isIssuer);
   }
-  return false;
+  return null;
 }

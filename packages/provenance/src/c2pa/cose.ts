@@ -18,6 +18,22 @@ const MAX_PADDING_OVERHEAD = 8;
 // RFC 9053 §2.1 and §2.2, RFC 8230 §2
 const COSE_ALGORITHM: Readonly<Record<SigningAlgorithm, number>> = { es256: -7, ps256: -37, ed25519: -8 };
 
+// RFC 9053 and RFC 8230: what C2PA allows (§13.2.1)
+const ALGORITHM_NAMES: ReadonlyMap<number, string> = new Map([
+  [-7, 'ES256'],
+  [-35, 'ES384'],
+  [-36, 'ES512'],
+  [-37, 'PS256'],
+  [-38, 'PS384'],
+  [-39, 'PS512'],
+  [-8, 'EdDSA'],
+]);
+
+/** The name of a COSE algorithm that C2PA allows, else null. */
+export function algorithmName(algorithm: number): string | null {
+  return ALGORITHM_NAMES.get(algorithm) ?? null;
+}
+
 const EMPTY = new Uint8Array(0);
 
 function protectedHeader(signer: Signer): Uint8Array {

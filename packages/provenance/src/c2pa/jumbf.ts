@@ -104,6 +104,20 @@ export function activeManifest(store: Uint8Array): ManifestBoxes {
   return manifestsOf(parseJumbf(store)).at(-1) as ManifestBoxes;
 }
 
+/**
+ * The last manifest of a store in which earlier ones may be blanked out, so that nothing before it can be followed.
+ * @throws JumbfError when there is none that reaches to the end of the store
+ */
+export function lastManifestIn(store: Uint8Array): ManifestBoxes {
+  const at = Buffer.from(store.buffer, store.byteOffset, store.length).lastIndexOf(Buffer.from(UUID.manifest, 'hex'));
+  // before the UUID: the header of its description box, and of the manifest itself
+  const start = at - 2 * HEADER_LENGTH;
+  if (start < 0) throw new JumbfError('Expected a manifest in the manifest store', 0);
+  const manifest = new JumbfReader(store).superbox(start, store.length, 1);
+  if (manifest.end !== store.length) throw new JumbfError('Expected the last manifest to end with the store', start);
+  return partsOf(manifest);
+}
+
 const isCompressed = (box: Superbox): boolean => onlyContent(box, 'brob').type === 'brob';
 
 function partsOf(manifest: Superbox): ManifestBoxes {

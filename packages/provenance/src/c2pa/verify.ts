@@ -8,16 +8,19 @@ import { certificatesOf, leadsTo } from './anchors.ts';
 import type { CborMap, CborValue } from './cbor.ts';
 import { claimTime, type ClaimTime } from './claim-time.ts';
 import { CoseError, parseClaimSignature, type ClaimSignature } from './cose.ts';
-import { EmbedError, extractManifest, hasC2paMarker, hasRemoteReference, type EmbeddedManifest } from './embed.ts';
 import {
-  activeManifest,
-  cborMapOf,
-  JumbfError,
-  onlyContent,
-  payloadOf,
-  type ManifestBoxes,
-  type Superbox,
-} from './jumbf.ts';
+  actionsIn,
+  credentialsOf,
+  firstCbor,
+  generatorOf,
+  listOf,
+  nameOf,
+  textOf,
+  withLabel,
+  type Credentials,
+} from './credentials.ts';
+import { EmbedError, extractManifest, hasC2paMarker, hasRemoteReference, type EmbeddedManifest } from './embed.ts';
+import { activeManifest, cborMapOf, JumbfError, onlyContent, payloadOf, type ManifestBoxes } from './jumbf.ts';
 import { asFinding, asReport, plain, type Report } from './report.ts';
 import { C2paEngineError, keyPurposesOf, readReport, type TrustAnchors } from './wasm.ts';
 
@@ -59,6 +62,8 @@ export interface C2paVerification {
   readonly status: C2paStatus;
   readonly findings: readonly Finding[];
   readonly manifest: ManifestSummary | null;
+  /** All that the store tells, the active manifest first; null when it cannot be read. */
+  readonly credentials: Credentials | null;
 }
 
 /** Judges the credentials of a file. Never throws for what is in the file, never uses the network. */
@@ -104,8 +109,9 @@ function verdict(
   status: C2paStatus,
   findings: readonly Finding[],
   manifest: ManifestSummary | null = null,
+  credentials: Credentials | null = null,
 ): C2paVerification {
-  return { status, findings, manifest };
+  return { status, findings, manifest, credentials };
 }
 
 const unreadable = (reason: string): Finding =>
@@ -131,6 +137,7 @@ interface OwnReading {
   readonly chainDer: readonly Uint8Array[];
   readonly manifest: ManifestSummary | null;
   readonly timestamp: ClaimTime | null;
+  readonly credentials: Credentials | null;
   readonly revocations: readonly Revocation[];
 }
 
@@ -139,11 +146,12 @@ function readStrictly(embedded: EmbeddedManifest, { trust, revocations = [] }: V
     const boxes = activeManifest(embedded.store);
     const claim = cborMapOf(embedded.store, boxes.claim);
     const signature = parseClaimSignature(payloadOf(embedded.store, boxes.signature));
+    const nowMs = Date.now();
     const time = claimTime(signature, {
       claim: payloadOf(embedded.store, boxes.claim),
       anchors: certificatesOf(trust.timestampAnchorsPem ?? trust.anchorsPem),
       revoked: new Set(revocations.map(({ certificateSha256 }) => certificateSha256)),
-      nowMs: Date.now(),
+      nowMs,
     });
     const timestamp = time !== null && 'at' in time ? time : null;
     const badTime = time !== null && 'code' in time ? time : null;
@@ -162,13 +170,22 @@ function readStrictly(embedded: EmbeddedManifest, { trust, revocations = [] }: V
       chainDer: signature.chainDer,
       manifest: summaryOf(embedded.store, boxes, claim, signature),
       timestamp,
+      credentials: credentialsOf(embedded.store, { trust, revocations, nowMs }),
       revocations,
     };
   } catch (error) {
     if (!(error instanceof JumbfError) && !(error instanceof CoseError)) throw error;
     const evidence = { reason: plain(error.message), ...(error instanceof JumbfError ? { offset: error.offset } : {}) };
     const finding = ownFinding('org.lumatrace.c2pa.container', 'failure', 'c2pa', evidence);
-    return { findings: [finding], status: 'TAMPERED', chainDer: [], manifest: null, timestamp: null, revocations };
+    return {
+      findings: [finding],
+      status: 'TAMPERED',
+      chainDer: [],
+      manifest: null,
+      timestamp: null,
+      credentials: null,
+      revocations,
+    };
   }
 }
 
@@ -203,8 +220,6 @@ function assertionLabel(reference: CborValue, own: string): string | null {
     if (typeof uri === 'string' && uri.length <= MAX_URI && uri.startsWith(prefix)) return uri.slice(prefix.length);
   return null;
 }
-
-const listOf = (value: CborValue): readonly CborValue[] => (Array.isArray(value) ? (value as CborValue[]) : []);
 
 // the only bytes that a data hash may leave out are those of the store's own container
 function exclusionsOutside({ store, start, end }: EmbeddedManifest, boxes: ManifestBoxes): Finding | null {
@@ -262,11 +277,6 @@ function purposesOf(leaf: Uint8Array | undefined): readonly string[] {
 
 const isFinding = (finding: Finding | null): finding is Finding => finding !== null;
 
-// label, and label__1, label__2 … (§6.4)
-function withLabel(boxes: ManifestBoxes, label: string): readonly Superbox[] {
-  return boxes.assertions.filter((box) => box.label === label || box.label.startsWith(`${label}__`));
-}
-
 function summaryOf(
   store: Uint8Array,
   boxes: ManifestBoxes,
@@ -274,7 +284,7 @@ function summaryOf(
   { chainDer }: ClaimSignature,
 ): ManifestSummary {
   const photo = firstCbor(store, withLabel(boxes, PHOTO_LABEL));
-  const actions = withActions(store, boxes);
+  const actions = actionsIn(store, boxes);
   return {
     label: boxes.label,
     manifestStoreSha256: sha256(store),
@@ -295,36 +305,16 @@ function summaryOf(
   };
 }
 
-function firstCbor(store: Uint8Array, assertions: readonly Superbox[]): CborMap | null {
-  const [content] = assertions[0]?.contents ?? [];
-  return content?.type === 'cbor' ? cborMapOf(store, content) : null;
-}
-
-function withActions(store: Uint8Array, boxes: ManifestBoxes): readonly CborMap[] {
-  return [...withLabel(boxes, 'c2pa.actions.v2'), ...withLabel(boxes, 'c2pa.actions')].flatMap((box) =>
-    listOf(firstCbor(store, [box])?.get('actions')).filter((action) => action instanceof Map),
-  );
-}
-
-function generatorOf(claim: CborMap): string | null {
-  const info = claim.get('claim_generator_info');
-  const first = Array.isArray(info) ? (info as CborValue[])[0] : info;
-  if (!(first instanceof Map)) return textOf(claim.get('claim_generator'));
-  const [name, version] = [textOf(first.get('name')), textOf(first.get('version'))];
-  return name === null ? null : version === null ? name : `${name} ${version}`;
-}
-
 function signerOf(leaf: Uint8Array | undefined): ManifestSummary['signer'] {
   if (leaf === undefined) return null;
   try {
     const { subject, serialNumber } = new X509Certificate(leaf);
-    return { name: plain(subject.replaceAll('\n', ', ')), serialNumber, certificateSha256: sha256(leaf) };
+    return { name: nameOf(subject), serialNumber, certificateSha256: sha256(leaf) };
   } catch {
     return null; // the library says why this is no certificate
   }
 }
 
-const textOf = (value: CborValue): string | null => (typeof value === 'string' ? plain(value) : null);
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 // ---------------------------------------------------------------- the verdict
@@ -393,7 +383,7 @@ function judge(report: Report, own: OwnReading): C2paVerification {
     ...informational.filter((item) => !badTimestamps.includes(item)).map((item) => asFinding(item, 'info')),
   );
   const manifest = own.manifest === null ? null : { ...own.manifest, signedAt: timestamp?.at ?? null, timestamp };
-  return verdict(status, findings.slice(0, MAX_FINDINGS), manifest);
+  return verdict(status, findings.slice(0, MAX_FINDINGS), manifest, own.credentials);
 }
 
 function isTimeTrusted(report: Report): boolean {
