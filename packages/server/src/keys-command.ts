@@ -6,13 +6,13 @@ import { UsageError, type Config, type Invocation } from './config.ts';
 import { DataFolderRefused, isPlainKek, kekPath, settleKek, versionOfKek } from './data-folder.ts';
 import { kekDoors } from './kek-door.ts';
 import { KEK_SETTLED_MS, rotateKek } from './kek-rotation.ts';
+import { rotateSecret } from './key-upkeep.ts';
 import { createInstallationKeys, type InstallationKeys, type RotatedKeyName } from './keys/installation-keys.ts';
 import { KekRing } from './keys/kek.ts';
 import { createRevocations } from './keys/revocation.ts';
 import type { Database } from './storage/database.ts';
 import { listInstallationInventory } from './storage/postgres/key-inventory.ts';
 import { listKekVersions, listKeyInventory } from './storage/postgres/key-store.ts';
-import { installedTenant } from './storage/postgres/tenants.ts';
 import { certificateRevoked, writeEntry } from './transparency/entry.ts';
 
 /** Prints, and returns the exit code. @throws UsageError, DataFolderRefused, RevocationRefused */
@@ -71,19 +71,7 @@ function rotatedKind(action: string, object = 'watermark-sync'): RotatedKind | u
 
 async function rotate(keys: InstallationKeys, database: Database, kind: RotatedKeyName): Promise<void> {
   keepAuditChain(database, (await keys.secret('audit-chain')).secret);
-  const version = await keys.rotate(kind, async (sql, made) => {
-    const tenantId = await installedTenant(sql);
-    if (tenantId === undefined) throw new DataFolderRefused('There is no installation in this database yet.');
-    await sql.query(`select set_config('app.tenant', $1, true)`, [tenantId]);
-    await audit(sql, {
-      tenantId,
-      actor: 'system',
-      requestId: 'keys-rotate',
-      action: 'key.rotate',
-      object: `${kind}:${made}`,
-      outcome: 'done',
-    });
-  });
+  const version = await rotateSecret(keys, kind);
   say(`${kind} ${version}: ${ROTATIONS[kind]}.`);
 }
 

@@ -60,7 +60,8 @@ import { upkeepTelemetry } from './ingest/upkeep.ts';
 import { createTeller } from './isolation/tell.ts';
 import { createWatch, type Watch } from './isolation/watch.ts';
 import { everyTenant } from './storage/postgres/idempotency.ts';
-import { createInstallationKeys } from './keys/installation-keys.ts';
+import { keepSecrets } from './key-upkeep.ts';
+import { createInstallationKeys, type InstallationKeys } from './keys/installation-keys.ts';
 import { KekRing } from './keys/kek.ts';
 import { createBrought, openKeyFile, type BroughtSource } from './keys/brought.ts';
 import { openTransit } from './keys/transit.ts';
@@ -157,6 +158,7 @@ interface House {
   erasures: Erasures;
   watermarkKeys: WatermarkKeys;
   access: Access;
+  installationKeys: InstallationKeys;
   watch: Watch;
   prices: Prices;
   recost: Recost;
@@ -356,6 +358,7 @@ function access(house: House): Part {
         onError: (error, tenantId) => log.error({ error: String(error), tenantId }, 'rotation of a data key'),
       });
       const installationKeys = createInstallationKeys({ database, kek });
+      house.installationKeys = installationKeys;
       keepSeals(database, { people: createPeopleSeal(installationKeys) });
       const sealed = await sealOpenRows(database);
       if (sealed > 0) log.info({ sealed }, 'rows that stood in clear were sealed');
@@ -677,6 +680,7 @@ function jobs(house: House): Part {
         await upkeepSignals(database, Date.now());
         await removeExpiredAnswers(database);
         await house.access.forgetEnded();
+        await keepSecrets(database, house.installationKeys);
         await house.photoCredentials.renew();
         await house.timestamps.renew();
       };
