@@ -148,7 +148,12 @@ test('a key that is refused is taken away at once, and given back when it is ope
   };
   const signer = { rewrap: async () => Buffer.alloc(0), replaceWrappingKeys: async () => {} };
   const watch = await watchKek({
-    ...{ database: db.database, file, door: guarded, versions, ring, signer },
+    database: db.database,
+    file,
+    door: guarded,
+    versions,
+    ring,
+    signer,
     onChange: () => {},
     onError: () => {},
     lease: { askEveryMs: 20, silentForMs: 60_000 },
@@ -167,14 +172,13 @@ test('a key that is refused is taken away at once, and given back when it is ope
   }
 });
 
+const doorsOf = (environment: Record<string, string>) => (): unknown =>
+  kekDoors(readInvocation(['up'], environment).config);
+
 test('half a configuration is refused, with what is missing', () => {
-  const of =
-    (environment: Record<string, string>): (() => unknown) =>
-    () =>
-      kekDoors(readInvocation(['up'], environment).config);
-  assert.throws(of({ LUMATRACE_KEK: 'transit' }), /needs LUMATRACE_KEK_TRANSIT_URL/);
-  assert.throws(of({ LUMATRACE_KEK_TRANSIT_URL: 'https://bao.example/v1/transit' }), /Expected all of/);
-  assert.throws(of({ LUMATRACE_KEK: 'cloud' }), /Expected file, transit/);
+  assert.throws(doorsOf({ LUMATRACE_KEK: 'transit' }), /needs LUMATRACE_KEK_TRANSIT_URL/);
+  assert.throws(doorsOf({ LUMATRACE_KEK_TRANSIT_URL: 'https://bao.example/v1/transit' }), /Expected all of/);
+  assert.throws(doorsOf({ LUMATRACE_KEK: 'cloud' }), /Expected file, transit/);
 });
 
 async function until(isSo: () => boolean): Promise<void> {

@@ -68,8 +68,11 @@ test('the key of people is rotated by its age, and what it sealed is sealed agai
   await db.database.inAccount(accountId, async (sql) => {
     await actAsAccount(sql, accountId);
     await insertAccount(sql, {
-      ...{ accountId, email: 'anna@example.org', name: 'Anna' },
-      ...{ mustChangePassword: false, argon2id: '$argon2id$none' },
+      accountId,
+      email: 'anna@example.org',
+      name: 'Anna',
+      mustChangePassword: false,
+      argon2id: '$argon2id$none',
     });
   });
   await age(59 * DAY_MS);
