@@ -562,7 +562,7 @@ Exit codes: 0 done, 1 not, 2 wrong use.`,
     ],
     more: `"erase ID --name NAME" destroys every key of the tenant at once: nothing of it opens any more, wherever a copy lies that
 was not made with its keys. Its rows follow; then "certificate ID" prints what was done, signed. There is no way back.
-Backups from before hold the keys: docs/guides/keys.md says what to do with them.
+Backups from before hold the keys: docs/guides/tenant-keys.md says what to do with them.
 "verify FILE" checks such a certificate; it needs the public key and nothing else.
 Exit codes: 0 done or holds, 1 not, 2 wrong use.`,
   },

@@ -79,7 +79,7 @@ export class TenantErased extends Error {
 /** No data is written: the key is too old, sealed too often, or was not read anew for too long. Answered 503. */
 export class SealingStopped extends Error {
   readonly code = 'UNAVAILABLE';
-  readonly action = 'Let the operator see that the jobs run, or rotate the data key: docs/guides/keys.md.';
+  readonly action = 'Let the operator see that the jobs run, or rotate the data key: docs/guides/tenant-keys.md.';
 }
 
 export interface RingOptions {
