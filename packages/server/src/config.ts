@@ -542,7 +542,8 @@ from then on are priced by it within seconds. Exit codes: 0 in use, 1 refused, 2
 afterwards; the one before lies beside it as kek.vN, and backups made until then open with that alone;
 "people", which seals addresses and names;
 "watermark-sync" (also without KIND), which places the watermark's lines: pictures are marked with it after a minute, when
-every process reads it; the last three versions are searched for. A tenant's own watermark key is rotated by
+every process reads it; the last three versions are searched for;
+"tenant-data", the data keys of all tenants (docs/guides/tenant-keys.md). A tenant's own watermark key is rotated by
 POST /api/v1/photos/watermark-keys.
 "revoke KID" takes back a certificate that signs photographs: pictures it signed after TIME, or without a trusted time
 stamp from before, are not valid any more; a new certificate signs the next picture.

@@ -10,6 +10,8 @@ import { rotateSecret } from './key-upkeep.ts';
 import { createInstallationKeys, type InstallationKeys, type RotatedKeyName } from './keys/installation-keys.ts';
 import { KekRing } from './keys/kek.ts';
 import { createRevocations } from './keys/revocation.ts';
+import { createTenantKeys } from './keys/tenant-keys.ts';
+import { createTenantRotation } from './keys/tenant-rotation.ts';
 import type { Database } from './storage/database.ts';
 import { listInstallationInventory } from './storage/postgres/key-inventory.ts';
 import { listKekVersions, listKeyInventory } from './storage/postgres/key-store.ts';
@@ -31,6 +33,7 @@ export async function keysCommand(invocation: Invocation): Promise<number> {
     const { database } = storage;
     if (action === 'list') await list(database);
     else if (kind === 'kek') await rotateTheKek(config, database, { isServing, isRunningHere });
+    else if (kind === 'tenant-data') await rotateTenants(config, database);
     else if (kind !== undefined) await rotate(await openKeys(config, database), database, kind);
     else
       await revoke(await openKeys(config, database), database, { kid: object as string, at, ...reasonOf(invocation) });
@@ -58,7 +61,8 @@ const ROTATIONS = {
   kek: '',
   'watermark-sync': 'pictures are marked with it in a minute; older versions still read',
   people: 'addresses and names are sealed with it from a minute on, those that are there by the next night or start',
-} as const satisfies Record<RotatedKeyName | 'kek', string>;
+  'tenant-data': '',
+} as const satisfies Record<RotatedKeyName | 'kek' | 'tenant-data', string>;
 
 type RotatedKind = keyof typeof ROTATIONS;
 
@@ -73,6 +77,32 @@ async function rotate(keys: InstallationKeys, database: Database, kind: RotatedK
   keepAuditChain(database, (await keys.secret('audit-chain')).secret);
   const version = await rotateSecret(keys, kind);
   say(`${kind} ${version}: ${ROTATIONS[kind]}.`);
+}
+
+async function rotateTenants(config: Config, database: Database): Promise<void> {
+  const kek = await openRing(config, database);
+  const keys = createInstallationKeys({ database, kek });
+  keepAuditChain(database, (await keys.secret('audit-chain')).secret);
+  const rotation = createTenantRotation({
+    database,
+    kek,
+    tenantKeys: createTenantKeys({ database, kek }),
+    record: (sql, { tenantId, action, versions }) =>
+      audit(sql, {
+        tenantId,
+        actor: 'system',
+        requestId: 'keys-rotate',
+        action,
+        object: `tenant-key:${versions.join(',')}`,
+        outcome: 'done',
+      }),
+    alert: () => Promise.resolve(),
+    onError: (error, tenantId) => process.stderr.write(`lumatrace: ${tenantId} was not rotated: ${String(error)}\n`),
+  });
+  const rotated = await rotation.rotateAll();
+  say(
+    `tenant-data: ${rotated} tenants have a new version, which seals in a minute; a running LumaTrace does the rest.`,
+  );
 }
 
 async function rotateTheKek(
@@ -132,10 +162,14 @@ async function revoke(
   );
 }
 
-async function openKeys(config: Config, database: Database): Promise<InstallationKeys> {
+async function openRing(config: Config, database: Database): Promise<KekRing> {
   const file = kekPath(config.dataDir, config.kekFile);
   const { inUse, others } = await settleKek(database, file, kekDoors(config).door);
-  return createInstallationKeys({ database, kek: new KekRing(inUse, others) });
+  return new KekRing(inUse, others);
+}
+
+async function openKeys(config: Config, database: Database): Promise<InstallationKeys> {
+  return createInstallationKeys({ database, kek: await openRing(config, database) });
 }
 
 const MOMENT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/;

@@ -94,6 +94,20 @@ test('ten rotations at once write one version', async () => {
   assert.equal(made.filter(({ isNew }) => isNew).length, 1);
 });
 
+test('all tenants are rotated by one order, those on their way are left', async () => {
+  const tenants = [await room.newTenant(), await room.newTenant(), await room.newTenant()];
+  const { rotation, tenantKeys } = rotationOf({ settledMs: 60_000 });
+  for (const id of tenants) await tenantKeys.forTenant(id);
+  await rotation.rotate(tenants[0] as string);
+  await rotation.rotateAll();
+  assert.equal(await rotation.rotateAll(), 0);
+  for (const id of tenants)
+    assert.deepEqual(
+      (await statesOf(id)).map(({ version }) => version),
+      [0, 1, 2],
+    );
+});
+
 test('the schedule leaves a key of 59 days and rotates one of 60, and one that sealed 2^30 times', async () => {
   const [young, old, busy] = [await room.newTenant(), await room.newTenant(), await room.newTenant()];
   const { rotation, tenantKeys, events, alerts } = rotationOf();

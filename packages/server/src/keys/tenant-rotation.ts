@@ -50,6 +50,8 @@ export interface TenantRotation {
    * @throws TenantErased
    */
   rotate(tenantId: string, record?: TenantRotationOptions['record']): Promise<{ version: number; isNew: boolean }>;
+  /** Every tenant's, whatever its age. Answers how many; one whose version is on its way is left. */
+  rotateAll(): Promise<number>;
   /** What the schedule does every ten minutes: rotates, seals again, destroys, tells what is late. One tenant's failure
    * does not hold up another's. */
   work(signal: AbortSignal): Promise<void>;
@@ -90,8 +92,28 @@ export function createTenantRotation(options: TenantRotationOptions): TenantRota
     }
   };
 
+  const rotateAll = async (): Promise<number> => {
+    let rotated = 0;
+    for (;;) {
+      // a tenant that was rotated has a version on its way and is not among them any more
+      const tenants = await database.inSystem((sql) =>
+        agedTenantKeys(sql, { ageMs: 0, seals: Infinity, limit: MAX_TENANTS }),
+      );
+      const before = rotated;
+      await each(
+        tenants.map(({ tenantId }) => tenantId),
+        new AbortController().signal,
+        async (tenantId) => {
+          if ((await rotate(tenantId)).isNew) rotated++;
+        },
+      );
+      if (rotated === before) return rotated;
+    }
+  };
+
   return {
     rotate,
+    rotateAll,
     async work(signal) {
       const due = { ageMs: ROTATE_AFTER_MS, seals: ROTATE_AFTER_SEALS, limit: MAX_TENANTS };
       const aged = await database.inSystem((sql) => agedTenantKeys(sql, due));

@@ -29,7 +29,7 @@ export async function agedTenantKeys(
         where state = 'active'
         order by tenant_id, version desc
       ) as newest
-      where activated_at <= clock_timestamp() - $1 * interval '1 millisecond' or seals >= $2
+      where activated_at <= clock_timestamp() - $1 * interval '1 millisecond' or seals >= $2::float8
       order by activated_at
       limit $3
     `,
