@@ -190,6 +190,15 @@ export const photoRoute = createRoute({
   component: lazyRouteComponent(() => import('./pages/photos/photo.tsx'), 'PhotoPage'),
 });
 
+interface AuditSearch {
+  actor?: string;
+  action?: string;
+  object?: string;
+  outcome?: string;
+  from?: string;
+  to?: string;
+}
+
 const settingsRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: '/settings',
@@ -201,6 +210,15 @@ const settingsRoute = createRoute({
 export const sectionRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: '/settings/$section',
+  // of the audit log; other sections have none
+  validateSearch: (raw: Raw): AuditSearch => ({
+    ...text(raw, 'actor'),
+    ...text(raw, 'action'),
+    ...text(raw, 'object'),
+    ...text(raw, 'outcome'),
+    ...text(raw, 'from'),
+    ...text(raw, 'to'),
+  }),
   component: lazyRouteComponent(() => import('./pages/settings/settings.tsx'), 'SettingsPage'),
 });
 

@@ -9,6 +9,7 @@ import { Pop } from '../elements/pop.tsx';
 import { isTyping } from '../elements/typing.ts';
 import { rangeFromSearch } from '../filters/range.ts';
 import { chooseAppearance, useAppearance, type Appearance } from '../theme/appearance.ts';
+import { AlertBanner } from './alerts.tsx';
 import { Mark } from './mark.tsx';
 import { ROOMS, type Room } from './rooms.ts';
 
@@ -40,8 +41,11 @@ export function Shell() {
         Skip to the content
       </a>
       <SideRooms onSearch={() => setSearching(true)} />
-      <main id="main" className="min-h-0 min-w-0 flex-1" tabIndex={-1}>
-        <Outlet />
+      <main id="main" className="flex min-h-0 min-w-0 flex-1 flex-col" tabIndex={-1}>
+        <AlertBanner />
+        <div className="min-h-0 flex-1">
+          <Outlet />
+        </div>
       </main>
       <BottomRooms />
       <Suspense>{searching && <Palette onClose={() => setSearching(false)} />}</Suspense>
