@@ -4,6 +4,7 @@ import type { Family } from './family.ts';
 import { headers, paths, redirects } from './families/addresses.ts';
 import { leaks, protection } from './families/answers.ts';
 import { cors, csrf, hosts } from './families/browsers.ts';
+import { erasures } from './families/erasures.ts';
 import { limits, logins, redos } from './families/floods.ts';
 import { media, methods } from './families/forms.ts';
 import { keys } from './families/keys.ts';
@@ -60,5 +61,6 @@ export const FAMILIES: readonly Family[] = [
   slowhttptest,
   pooler,
   outage,
+  erasures,
   leaks,
 ];

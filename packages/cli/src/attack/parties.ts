@@ -43,6 +43,7 @@ export async function furnish(at: { http: string; otlp: string }, newcomer: Newc
   const cookies: Record<string, string> = {};
   for (const person of people) cookies[person.role] = await sessionOf(at.http, person);
   const ids = {
+    tenantId,
     traceId: trace.traceId,
     spanId: trace.spanId,
     keyId: String(key['keyId']),

@@ -42,7 +42,7 @@ export const tenants: Family = {
   async run(scene) {
     const { foreign, routes } = scene.stage;
     if (foreign === undefined) throw new TypeError('Expected a second tenant');
-    const taking = routes.filter(({ pathParameters, isForPersons }) => pathParameters.length > 0 && !isForPersons);
+    const taking = routes.filter(({ pathParameters }) => pathParameters.length > 0);
     for (const route of scene.some(taking)) await tryIds(scene, route, foreign.ids);
     const lists = routes.filter(
       ({ method, isForPersons, path }) => method === 'GET' && !isForPersons && path !== '/metrics',
@@ -67,6 +67,7 @@ function foreignJudge(scene: Scene) {
 // A foreign id must be answered as one that never was: the same status and the same text.
 async function tryIds(scene: Scene, route: RouteFacts, ids: Record<string, string>): Promise<void> {
   const judge = foreignJudge(scene);
+  const credentials = route.isForPersons ? { cookie: scene.stage.own.cookies['owner'] ?? '' } : scene.ownKey;
   const others = Object.values(ids).map((other) =>
     Object.fromEntries(route.pathParameters.map((name) => [name, other])),
   );
@@ -74,7 +75,7 @@ async function tryIds(scene: Scene, route: RouteFacts, ids: Record<string, strin
     const shotOf = (method: string, idOf: (name: string) => string): Shot => ({
       method,
       path: pathWith(route, idOf),
-      headers: { ...scene.ownKey, 'content-type': 'application/json', 'x-request-id': 'same' },
+      headers: { ...credentials, 'content-type': 'application/json', 'x-request-id': 'same' },
       ...(['POST', 'PUT', 'PATCH'].includes(method) ? { body: JSON.stringify(exampleOf(route.body ?? {})) } : {}),
     });
     for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
