@@ -17,23 +17,21 @@ let state: Awaited<ReturnType<BrowserContext['storageState']>>;
 let photoId: string;
 let protectedImage: Buffer;
 
-async function protectFigs(): Promise<void> {
-  const image = await readFile(FIGS);
+async function protect(image: Uint8Array, more: { title?: string } = {}): Promise<{ id: string; bytes: Buffer }> {
   const form = new FormData();
   const contentHash = createHash('sha256').update(image).digest('hex');
-  form.set('request', JSON.stringify({ contentHash, deviceModel: 'Desk camera' }));
+  form.set('request', JSON.stringify({ contentHash, deviceModel: 'Desk camera', ...more }));
   form.set('image', new Blob([new Uint8Array(image)]));
   const headers = { authorization: `Bearer ${instance.firstRun.apiKey}` };
   const response = await fetch(`${instance.url}/api/v1/photos/protect`, { method: 'POST', headers, body: form });
-  assert.equal(response.status, 200);
-  protectedImage = Buffer.from(await response.arrayBuffer());
-  photoId = response.headers.get('x-photo-id') ?? '';
+  assert.equal(response.status, 200, await response.clone().text());
+  return { id: response.headers.get('x-photo-id') ?? '', bytes: Buffer.from(await response.arrayBuffer()) };
 }
 
 before(async () => {
   instance = await startInstance();
   browser = await launch();
-  await protectFigs();
+  ({ id: photoId, bytes: protectedImage } = await protect(await readFile(FIGS)));
   const context = await browser.newContext();
   await firstLogin(context, instance);
   state = await context.storageState();
@@ -210,6 +208,45 @@ for (const [width, colorScheme] of [
     assert.ok((await page.locator('[data-bar="c2pa-leaf"]').boundingBox())?.width);
     await page.getByText(/Key for credentials rotates/).waitFor();
     await looksRight(page, `keys-${width}`);
+    watch.assertQuiet();
+    await context.close();
+  });
+}
+
+for (const [width, colorScheme] of [
+  [1440, 'dark'],
+  [390, 'light'],
+] as const) {
+  test(`credentials are told with their actions, time stamp and chain at ${width} pixels, ${colorScheme}`, async () => {
+    // the title is of whoever sent the picture, and this one already carries credentials
+    const title = `<img src=x onerror=alert(1)> \u202e${'W'.repeat(160)}`;
+    const again = await protect(protectedImage, { title });
+    const context = await browser.newContext({ storageState: state, colorScheme, viewport: { width, height: 900 } });
+    const watch = new Watch(context, instance.url);
+    const page = await context.newPage();
+    await page.goto(`${instance.url}/photos/${again.id}`);
+    const story = page.getByRole('article', { name: 'Credentials in force' });
+    for (const said of [
+      'Opened',
+      'Marked with an invisible watermark',
+      'Time-stamped',
+      'ES256',
+      'which is trusted here',
+    ])
+      await story.getByText(said).first().waitFor();
+    await story.getByText('It came with credentials of its own.').waitFor();
+    assert.equal(await page.getByRole('article', { name: 'Earlier credentials' }).count(), 0, 'those are not kept');
+    await story.scrollIntoViewIfNeeded();
+    await looksRight(page, `photo-credentials-${width}`);
+    await page.goto(`${instance.url}/photos/verify`);
+    await page
+      .locator('input[type=file]')
+      .setInputFiles({ name: `again.${again.id}.jpg`, mimeType: 'image/jpeg', buffer: again.bytes });
+    await page.getByText('What the file’s credentials tell').click();
+    const earlier = page.getByRole('article', { name: 'Earlier credentials' });
+    await earlier.getByText('Marked with an invisible watermark').waitFor();
+    await earlier.scrollIntoViewIfNeeded();
+    await looksRight(page, `verified-credentials-${width}`);
     watch.assertQuiet();
     await context.close();
   });

@@ -23,6 +23,35 @@ export interface Photo {
   spanId?: string | null;
 }
 
+/** What a manifest store tells, believed or not: the active manifest first. */
+export interface Credentials {
+  manifests: ManifestStory[];
+  more: number;
+}
+
+export interface ManifestStory {
+  label: string;
+  title: string | null;
+  claimGenerator: string | null;
+  algorithm: string | null;
+  chain: CertificateStory[];
+  /** Subject of the anchor that the chain leads to; null when nobody here trusts it. */
+  trustedBy: string | null;
+  timestamp: { at: string; accuracyMs: number; authority: string; policy: string; serialNumber: string } | null;
+  actions: { action: string; when: string | null; softwareAgent: string | null; digitalSourceType: string | null }[];
+  ingredients: { title: string | null; format: string | null; relationship: string | null; manifest: string | null }[];
+}
+
+export interface CertificateStory {
+  subject: string;
+  issuer: string;
+  serialNumber: string;
+  notBefore: string;
+  notAfter: string;
+  sha256: string;
+  revokedAt: string | null;
+}
+
 /** One photo with everything that is recorded about it. */
 export interface PhotoDetail extends Photo {
   /** Null when strangers find nothing of it. */
@@ -49,6 +78,7 @@ export interface PhotoDetail extends Photo {
     evidence: Record<string, string | number | boolean | null>;
     /** The rule by which a generated picture was disclosed. */
     profile: string | null;
+    credentials: Credentials | null;
   } | null;
 }
 
@@ -108,6 +138,7 @@ export interface Verdict {
   tenantId: string;
   message: string;
   findings: Finding[];
+  credentials: Credentials | null;
 }
 
 /** The model that credentials name. */

@@ -5,6 +5,7 @@ import { PROFILE_NAMES } from '@lumatrace/provenance/profiles.ts';
 import { z } from 'zod';
 import type { Principal } from '../access/principal.ts';
 import { photoDetail, photoPage, type AlbumRoom } from '../photos/album.ts';
+import { credentialsSchema } from './credentials-schema.ts';
 import { protect, type ProtectRoom } from '../photos/protect.ts';
 import { register, type RegisterRoom } from '../photos/register.ts';
 import { RECEIPT_HEADER } from '../photos/receipts.ts';
@@ -111,6 +112,9 @@ const verification = z.object({
   tenantId: z.uuid(),
   message: z.string(),
   findings: z.array(findingSchema),
+  credentials: credentialsSchema
+    .nullable()
+    .describe('what the manifest store of the file tells, believed or not; null without one that can be read'),
 });
 const match = {
   photoId: z.uuid(),
@@ -186,6 +190,7 @@ const detail = summary.extend({
       fingerprint: z.string(),
       evidence: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])),
       profile: z.string().nullable().describe('rule by which a generated picture was disclosed'),
+      credentials: credentialsSchema.nullable().describe('what the manifest tells that was made here'),
     })
     .nullable(),
 });

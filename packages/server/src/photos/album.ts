@@ -1,11 +1,21 @@
 // The tenant's photos as they are shown: a list by age, and one photo with everything that is known about it.
 import { verify as verifySignature } from 'node:crypto';
+import { activeCredentialsOf, credentialsOf, type Credentials } from '@lumatrace/provenance/c2pa/credentials.ts';
 import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
 import { PHOTO_CURSOR_AAD } from '../storage/sealed.ts';
 import type { Database } from '../storage/database.ts';
 import { findPublished } from '../storage/postgres/published.ts';
-import { findPhoto, listPhotos, type PhotoCursor, type PhotoRow } from '../storage/postgres/photos.ts';
+import {
+  findManifest,
+  findPhoto,
+  listPhotos,
+  type ManifestGap,
+  type PhotoCursor,
+  type PhotoRow,
+} from '../storage/postgres/photos.ts';
+import { blankedOut } from './gaps.ts';
 import type { Viewer } from './identify.ts';
+import type { ManifestCredentials } from './images.ts';
 import {
   canonicalJson,
   openColumn,
@@ -19,6 +29,7 @@ export interface AlbumRoom {
   database: Database;
   tenantKeys: TenantKeys;
   registrationSigner(): Promise<RegistrationSigner>;
+  manifestCredentials(): Promise<ManifestCredentials>;
 }
 
 /** One photo in a list. Sizes and format are those of the protected file; null until then. */
@@ -64,6 +75,8 @@ export interface PhotoDetail extends PhotoSummary {
     evidence: Record<string, number | string | boolean | null>;
     /** The rule by which a generated picture was disclosed. */
     profile: string | null;
+    /** What our own manifest tells; those that the picture came with are not kept. Null when it cannot be read. */
+    credentials: Credentials | null;
   } | null;
 }
 
@@ -98,19 +111,34 @@ export async function photoPage(
 export async function photoDetail(room: AlbumRoom, viewer: Viewer, id: string): Promise<PhotoDetail> {
   const { tenantId } = viewer;
   const photoId = photoIdOf(id);
-  const [row, published] = await room.database.inTenant(tenantId, async (sql) => [
+  const [row, published, manifest] = await room.database.inTenant(tenantId, async (sql) => [
     await findPhoto(sql, tenantId, photoId),
     await findPublished(sql, tenantId, photoId),
+    await findManifest(sql, tenantId, photoId),
   ]);
   if (!row) throw noSuchPhoto();
+  const credentials = manifest === null ? null : keptCredentials(manifest, await room.manifestCredentials());
   const key = await room.tenantKeys.forTenant(tenantId);
   const signer = await room.registrationSigner();
-  const detail = detailOf(key, viewer, row, signer.keyId === row.keyId ? signer.publicKeyPem : null);
+  const detail = detailOf(key, viewer, row, signer.keyId === row.keyId ? signer.publicKeyPem : null, credentials);
   const { manifestId, publishedAt } = published ?? {};
   return {
     ...detail,
     publication: manifestId && publishedAt ? { manifestId, publishedAt: publishedAt.toISOString() } : null,
   };
+}
+
+function keptCredentials(
+  { manifestStore, manifestGaps }: { manifestStore: Uint8Array; manifestGaps: readonly ManifestGap[] },
+  { trustAnchorsPem, timestampAnchorsPem, revocations }: ManifestCredentials,
+): Credentials | null {
+  const trust = {
+    anchorsPem: trustAnchorsPem,
+    ...(timestampAnchorsPem === undefined ? {} : { timestampAnchorsPem }),
+  };
+  const terms = { trust, revocations, nowMs: Date.now() };
+  if (manifestGaps.length === 0) return credentialsOf(manifestStore, terms);
+  return activeCredentialsOf(blankedOut({ kept: manifestStore, gaps: manifestGaps }), terms);
 }
 
 function summaryOf(key: TenantKey, { canReadTraces }: Viewer, row: PhotoRow): PhotoSummary {
@@ -134,6 +162,7 @@ function detailOf(
   viewer: Viewer,
   row: PhotoRow,
   publicKey: string | null,
+  credentials: Credentials | null,
 ): Omit<PhotoDetail, 'publication'> {
   const { tenantId } = viewer;
   const summary = summaryOf(key, viewer, row);
@@ -171,6 +200,7 @@ function detailOf(
       fingerprint: protection.fingerprint.toString('hex'),
       evidence: protection.evidence,
       profile: protection.profile,
+      credentials,
     },
   };
 }

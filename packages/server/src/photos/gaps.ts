@@ -44,6 +44,12 @@ export function withIncoming(
   return Buffer.concat(pieces);
 }
 
+/** The store in its full length, with zeros where the incoming one was: our own manifest can be read in it. */
+export function blankedOut({ kept, gaps }: { kept: Uint8Array; gaps: readonly ManifestGap[] }): Uint8Array {
+  const longest = gaps.reduce((most, { from, length }) => Math.max(most, from + length), 0);
+  return withIncoming({ kept, gaps }, new Uint8Array(longest)) ?? kept;
+}
+
 // greedy and forward: both stores list the earlier manifests in the same order, so a match is where the last one ended
 function commonRuns(store: Buffer, incoming: Uint8Array): ManifestGap[] {
   const gaps: ManifestGap[] = [];

@@ -1,5 +1,6 @@
 // The story of a verification: find the photo → look at the file in a thread → one fail-closed decision. Whatever happens
 // to the thread, the answer is a verdict about the file, and never a better one than the evidence.
+import type { Credentials } from '@lumatrace/provenance/c2pa/credentials.ts';
 import { c2paEngineFailed } from '@lumatrace/provenance/c2pa/verify.ts';
 import { decide, type Decision, type Evidence } from '@lumatrace/provenance/decision.ts';
 import { readImageHeader, type ImageHeader } from '@lumatrace/provenance/image.ts';
@@ -21,6 +22,8 @@ export interface VerifyRoom {
 
 export interface Verification extends Decision {
   tenantId: string;
+  /** What the file's own manifest store tells; null without one that can be read. */
+  credentials: Credentials | null;
 }
 
 /**
@@ -49,13 +52,14 @@ export async function verify(
     height: protection.height,
     fingerprint: protection.fingerprint,
   };
-  const credentials = await believedBy(room, tenantId);
-  const seen = await room.images.examine({ image: image.bytes, marked }, credentials, signal);
+  const believed = await believedBy(room, tenantId);
+  const seen = await room.images.examine({ image: image.bytes, marked }, believed, signal);
   const evidence =
     'unexamined' in seen
       ? unexaminedEvidence(seen, header, protection)
       : evidenceOf(seen, protection, await otherPhoto(room, tenantId, seen));
-  return { ...decide(evidence), tenantId };
+  const credentials = 'unexamined' in seen ? null : seen.c2pa.credentials;
+  return { ...decide(evidence), credentials, tenantId };
 }
 
 /** What signs here, with the roots of the tenant: about signers alone, never about the time. */

@@ -15,6 +15,7 @@ const VERDICT: Verdict = {
   tenantId: 't',
   message: '',
   findings: [],
+  credentials: null,
 };
 
 function task(name: string, state: CheckTask['state'], input = 'p'): CheckTask {

@@ -13,6 +13,7 @@ import { Card, Page } from '../../elements/page.tsx';
 import { SkeletonRows } from '../../elements/skeleton.tsx';
 import { bytes } from '../../format/number.ts';
 import { exactMoment } from '../../format/time.ts';
+import { CredentialsStory } from './credentials.tsx';
 import { DropZone } from './drop-zone.tsx';
 import { Glyph } from './glyph.tsx';
 import { LogCard } from './log-card.tsx';
@@ -106,6 +107,11 @@ function Detail({ photo }: { photo: PhotoDetail }) {
         </Card>
         <ModelCall photo={photo} />
         <Compare photo={photo} />
+        {protection?.credentials && (
+          <Card title="Content credentials" note="as they were signed here; those it came with are not kept">
+            <CredentialsStory credentials={protection.credentials} />
+          </Card>
+        )}
         <Card title="Signed registration" note={registration.algorithm}>
           <JsonView value={registration} openDepth={2} />
         </Card>

@@ -14,6 +14,7 @@ const VERDICT: Verdict = {
   tenantId: '',
   message: '',
   findings: [],
+  credentials: null,
 };
 
 const finding = (subject: 'file' | 'c2pa' | 'decision') =>

@@ -9,6 +9,7 @@ import { ProblemNotice } from '../../elements/notice.tsx';
 import { duration } from '../../format/time.ts';
 import { ChangeMap } from './change-map.tsx';
 import { BY_WATERMARK, type CheckTask, type Wanted } from './checked-list.ts';
+import { CredentialsStory } from './credentials.tsx';
 import { Thumb } from './thumb.tsx';
 import { TaskTitle } from './task-title.tsx';
 import { chanceOf, changeSeen, spoken, timelineOf, type Tone } from './verdict.ts';
@@ -59,6 +60,14 @@ export function VerifiedCard({ task, onPhoto, onRetry, onRemove }: CardProps) {
         <ChangeMap image={file} regions={state.result.verdict.changedRegions ?? []} />
       )}
       {state.name === 'done' && <Timeline verdict={state.result.verdict} />}
+      {state.name === 'done' && state.result.verdict.credentials !== null && (
+        <details className="border-t px-4 py-3">
+          <summary className="cursor-pointer text-xs font-medium text-ink-3">What the file’s credentials tell</summary>
+          <div className="pt-3">
+            <CredentialsStory credentials={state.result.verdict.credentials} />
+          </div>
+        </details>
+      )}
     </>
   );
 }
