@@ -8,6 +8,7 @@ import { createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { UsageError, type Config, type Invocation } from './config.ts';
 import { checkKek, DataFolderRefused, kekPath, readKek, settleKek, takeDataFolder, writeKek } from './data-folder.ts';
 import type { KekDoor } from './data-folder.ts';
+import { noteBackup } from './notes.ts';
 import { makeQueue } from './jobs/jobs.ts';
 import { kekDoors } from './kek-door.ts';
 import { decrypted, encrypted } from './storage/backup/container.ts';
@@ -26,6 +27,7 @@ const STREAM = '-';
 /** The command `backup FILE`; prints, and returns its exit code. */
 export async function backupCommand({ config, words: [file = STREAM] }: Invocation): Promise<number> {
   const { tables, rows } = await backup(config, file);
+  await noteBackup(config.dataDir, { at: new Date(), rows });
   const where = file === STREAM ? 'to standard output' : file;
   process.stderr.write(
     `Wrote ${where}: ${rows} rows of ${tables} tables, encrypted. The key that opens it is not in it: ` +

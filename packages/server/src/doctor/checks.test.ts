@@ -15,6 +15,7 @@ const database = {
   skewMs: 3,
   skewErrorMs: 1,
   takesAnyPassword: false,
+  certificates: [{ name: 'that signs photographs', endsAt: new Date('2027-01-20T00:00:00Z') }],
 };
 const SAFE: Facts = {
   nodeVersion: 'v24.21.0',
@@ -28,6 +29,11 @@ const SAFE: Facts = {
   kek,
   hasFirstRunFile: false,
   coreLimit: 0,
+  certificates: [{ name: 'of the listeners', endsAt: new Date('2027-11-01T00:00:00Z') }],
+  secretFiles: [{ path: '/etc/lumatrace/secret', mode: 0o100400, isOurs: true }],
+  lastBackupAt: new Date('2026-11-30T00:00:00Z'),
+  disk: { freeBytes: 50 * 2 ** 30, totalBytes: 100 * 2 ** 30 },
+  refusedStarts: [{ at: new Date('2026-11-01T00:00:00Z'), ids: ['plain-http'] }],
   database,
 };
 const url = (rest: string): Partial<Facts> => ({ databaseUrls: [`postgresql://${rest}`] });
@@ -66,6 +72,34 @@ const FAULTS: readonly (readonly [string, State, Partial<Facts>])[] = [
   ['kek-file', 'failed', { kek: { ...kek, mode: 0o100440 } }],
   ['kek-strength', 'failed', { kek: { ...kek, bytes: new Uint8Array(32) } }],
   ['kek-strength', 'failed', { kek: { ...kek, bytes: Buffer.from('0123456789abcdef'.repeat(4), 'hex') } }],
+  ['secret-files', 'failed', { secretFiles: [{ path: '/etc/lumatrace/secret', mode: 0o100644, isOurs: true }] }],
+  ['secret-files', 'failed', { secretFiles: [{ path: '/etc/lumatrace/secret', mode: 0o100400, isOurs: false }] }],
+  [
+    'certificates',
+    'warning',
+    { certificates: [{ name: 'of the listeners', endsAt: new Date('2026-12-10T00:00:00Z') }] },
+  ],
+  [
+    'certificates',
+    'warning',
+    { certificates: [{ name: 'of the listeners', endsAt: new Date('2026-11-10T00:00:00Z') }] },
+  ],
+  [
+    'certificates',
+    'warning',
+    {
+      database: {
+        ...database,
+        certificates: [{ name: 'that signs time stamps', endsAt: new Date('2026-12-14T00:00:00Z') }],
+      },
+    },
+  ],
+  ['backup', 'warning', { lastBackupAt: undefined }],
+  ['backup', 'warning', { lastBackupAt: new Date('2026-11-20T00:00:00Z') }],
+  ['disk', 'failed', { disk: { freeBytes: 100 * 2 ** 20, totalBytes: 100 * 2 ** 30 } }],
+  ['disk', 'warning', { disk: { freeBytes: 2 ** 30, totalBytes: 100 * 2 ** 30 } }],
+  ['disk', 'warning', { disk: { freeBytes: 4 * 2 ** 30, totalBytes: 100 * 2 ** 30 } }],
+  ['refused-starts', 'warning', { refusedStarts: [{ at: new Date('2026-11-30T00:00:00Z'), ids: ['plain-http'] }] }],
   ['metrics-token', 'failed', { metricsToken: 'secret' }],
   ['first-run-file', 'warning', { hasFirstRunFile: true }],
   ['core-dumps', 'warning', { coreLimit: Number.POSITIVE_INFINITY }],
@@ -100,7 +134,7 @@ test('every kind of fault that refuses a start has one planted', () => {
 });
 
 test('what could not be looked at is unknown, never ok', () => {
-  const { database: _, kek: __, dataDir: ___, coreLimit: ____, ...rest } = SAFE;
+  const { database: _, kek: __, dataDir: ___, coreLimit: ____, disk: _____, ...rest } = SAFE;
   const unknown = examine(rest).filter(({ state }) => state === 'unknown');
   assert.deepEqual(
     unknown.map(({ id }) => id),
@@ -113,6 +147,8 @@ test('what could not be looked at is unknown, never ok', () => {
       'data-folder',
       'kek-file',
       'kek-strength',
+      'certificates',
+      'disk',
       'core-dumps',
     ],
   );

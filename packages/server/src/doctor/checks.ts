@@ -21,6 +21,12 @@ export interface Permissions {
   isOurs: boolean;
 }
 
+export interface Certificate {
+  /** For people: `of the listeners`, `that signs photographs`. */
+  name: string;
+  endsAt: Date;
+}
+
 /** As the database told it through the connections that we use. */
 export interface DatabaseFacts {
   /** Of pg_settings: name → value. */
@@ -33,6 +39,8 @@ export interface DatabaseFacts {
   skewErrorMs: number;
   /** A wrong password was let in; undefined where that was not tried. */
   takesAnyPassword?: boolean;
+  /** Of what signs photographs and time stamps now. */
+  certificates: readonly Certificate[];
 }
 
 export interface Facts {
@@ -53,6 +61,15 @@ export interface Facts {
   /** Soft limit of core dumps, bytes; Infinity for none; undefined where the system does not tell. */
   coreLimit?: number | undefined;
   database?: DatabaseFacts | undefined;
+  /** Certificates in files: of the listeners, and one that the operator brought. */
+  certificates: readonly Certificate[];
+  /** Files with secrets besides the key of all keys: of TLS and of webhooks, where set. */
+  secretFiles: readonly Permissions[];
+  lastBackupAt?: Date | undefined;
+  /** Of the file system of the data folder, for this user. */
+  disk?: { freeBytes: number; totalBytes: number } | undefined;
+  /** Starts that the production profile refused, the oldest first. */
+  refusedStarts: readonly { at: Date; ids: readonly string[] }[];
 }
 
 type Check = (facts: Facts) => Finding;
@@ -70,6 +87,15 @@ const KNOWN_SECRETS = new Set(
 );
 const LIST_AGE_DAYS = 400;
 const DAY_MS = 86_400_000;
+const BACKUP_DAYS = 7;
+/** Ours are renewed with a month left: one that is nearer to its end was not. */
+const CERTIFICATE_DAYS = 14;
+const REFUSED_DAYS = 7;
+/** PostgreSQL stops with a full disk, and needs room to start again. */
+const LEAST_FREE_BYTES = 256 * 2 ** 20;
+const LITTLE_FREE_BYTES = 2 * 2 ** 30;
+const LITTLE_FREE_PART = 0.05;
+const GIB = 2 ** 30;
 
 function finding(id: string, state: State, says: string, mend?: string): Finding {
   return { id, state, says, ...(mend !== undefined && state !== 'ok' && { mend }) };
@@ -176,6 +202,54 @@ const CHECKS: readonly Check[] = [
       return finding(id, 'ok', 'The key of all keys looks random.');
     const mend = 'Restore a backup into an installation with a key of its own: the first start makes one.';
     return finding(id, 'failed', 'The key of all keys is a pattern, not 32 random bytes.', mend);
+  },
+  function secretFiles({ secretFiles: files }) {
+    const id = 'secret-files';
+    const open = files.find(({ mode, isOurs }) => !isOurs || (mode & OTHERS) !== 0);
+    return open === undefined
+      ? finding(id, 'ok', 'Only their owner reaches the files of other secrets.')
+      : private_(id, 'secret', open, '400');
+  },
+  function certificates({ certificates: files, database, now }) {
+    const id = 'certificates';
+    const left = ({ endsAt }: Certificate): number => (endsAt.getTime() - now.getTime()) / DAY_MS;
+    const [first] = [...files, ...(database?.certificates ?? [])].toSorted((a, b) => left(a) - left(b));
+    const day = first?.endsAt.toISOString().slice(0, 10) ?? '';
+    if (first === undefined || left(first) > CERTIFICATE_DAYS) {
+      if (database === undefined) return finding(id, 'unknown', 'The database was not asked for its certificates.');
+      const says = first === undefined ? 'There is none yet.' : `The first to end, ${first.name}, ends on ${day}.`;
+      return finding(id, 'ok', says);
+    }
+    const mend =
+      'Bring a new one of yours; ours are renewed by a start and every night: see "certificates" in the log for why not.';
+    const says = `The certificate ${first.name} ${left(first) > 0 ? 'ends' : 'ended'} on ${day}.`;
+    return finding(id, 'warning', says, mend);
+  },
+  function backups({ lastBackupAt, now }) {
+    const id = 'backup';
+    const mend = './lumatrace backup FILE, every day by a timer; see docs/guides/backup.md.';
+    if (lastBackupAt === undefined) return finding(id, 'warning', 'No backup was made here by ./lumatrace.', mend);
+    const days = Math.floor((now.getTime() - lastBackupAt.getTime()) / DAY_MS);
+    const says = `The last backup is of ${lastBackupAt.toISOString()}, ${days} days ago.`;
+    return finding(id, days >= BACKUP_DAYS ? 'warning' : 'ok', says, mend);
+  },
+  function disk({ disk: room }) {
+    const id = 'disk';
+    if (room === undefined) return finding(id, 'unknown', 'The system does not tell the room on the disk.');
+    const { freeBytes, totalBytes } = room;
+    const says = `${(freeBytes / GIB).toFixed(1)} of ${(totalBytes / GIB).toFixed(0)} GiB are free where the data folder is.`;
+    const isLittle = freeBytes < LITTLE_FREE_BYTES || freeBytes < totalBytes * LITTLE_FREE_PART;
+    const state = freeBytes < LEAST_FREE_BYTES ? 'failed' : isLittle ? 'warning' : 'ok';
+    return finding(id, state, says, 'Make room, or shorten the retention in the settings of the workspaces.');
+  },
+  function refused({ refusedStarts: starts, now }) {
+    const id = 'refused-starts';
+    const recent = starts.filter(({ at }) => now.getTime() - at.getTime() < REFUSED_DAYS * DAY_MS);
+    const last = recent.at(-1);
+    if (last === undefined) return finding(id, 'ok', 'No start was refused in the last week.');
+    const says = `${recent.length} starts were refused in the last week, the last one at ${last.at.toISOString()} for ${last.ids.join(', ')}.`;
+    const mend = 'If that is mended, nothing; they stand in refused-starts.jsonl in the data folder.';
+    return finding(id, 'warning', says, mend);
   },
   function metricsToken({ metricsToken: token }) {
     const id = 'metrics-token';

@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Database } from '../storage/database.ts';
 import { startInstance, type Instance } from '../test/instance.ts';
+import { noteRefusedStart, refusedStarts } from '../notes.ts';
 import { testDatabase, type TestDatabase } from '../test/harness.ts';
 import type { Finding } from './checks.ts';
 import { databaseFacts } from './facts.ts';
@@ -113,4 +114,47 @@ test('the production profile refuses a database that loses what it acknowledged'
   const { code, err } = await lumatrace(['up', '--data', dataDir, ...ports], { LUMATRACE_PROFILE: 'production' });
   assert.equal(code, 1, err);
   assert.match(err, /^ {2}database-durability: full_page_writes: off\..*postgres\.conf/m);
+});
+
+test('a backup and a refused start are remembered, and told by doctor', async () => {
+  const found = async (id: string): Promise<Finding | undefined> => {
+    const { out } = await lumatrace(['doctor', '--json', '--data', instance.dataDir]);
+    return (JSON.parse(out) as { findings: Finding[] }).findings.find((one) => one.id === id);
+  };
+  assert.equal((await found('backup'))?.state, 'warning');
+  assert.equal((await found('refused-starts'))?.state, 'ok');
+  const file = join(folder, 'backup');
+  const { code, err } = await lumatrace(['backup', file, '--data', instance.dataDir]);
+  assert.equal(code, 0, err);
+  assert.match((await found('backup'))?.says ?? '', /0 days ago/);
+  assert.match((await found('certificates'))?.says ?? '', /^The first to end/);
+  for (let n = 0; n < 2; n++) await noteRefusedStart(instance.dataDir, { at: new Date(), ids: ['plain-http'] });
+  assert.match((await found('refused-starts'))?.says ?? '', /^2 starts .* for plain-http\.$/);
+});
+
+test('the production profile refuses secrets that others can read, and writes down that it refused', async () => {
+  const dataDir = join(folder, 'open-secret');
+  const secret = join(folder, 'webhook-secret');
+  await mkdir(dataDir, { mode: 0o700 });
+  await writeFile(secret, `whsec_${'A'.repeat(44)}`, { mode: 0o644 });
+  const { code, err } = await lumatrace(['up', '--data', dataDir, ...ports], {
+    LUMATRACE_PROFILE: 'production',
+    LUMATRACE_ALERT_URL: 'https://alerts.example/',
+    LUMATRACE_WEBHOOK_SECRET_FILE: secret,
+  });
+  assert.equal(code, 1, err);
+  assert.match(err, /^ {2}secret-files: .*open to others \(mode 644\)\. chmod 400 /m);
+  const [refused, ...more] = await refusedStarts(dataDir);
+  assert.deepEqual([refused?.ids, more.length], [['secret-files'], 0]);
+});
+
+test('the newest hundred refused starts are kept, and a damaged file stops nothing', async () => {
+  const dataDir = join(folder, 'many');
+  await mkdir(dataDir, { mode: 0o700 });
+  for (let n = 0; n < 120; n++) await noteRefusedStart(dataDir, { at: new Date(n * 1_000), ids: [String(n)] });
+  const kept = await refusedStarts(dataDir);
+  assert.deepEqual([kept.length, kept[0]?.ids, kept.at(-1)?.ids], [100, ['20'], ['119']]);
+  await writeFile(join(dataDir, 'refused-starts.jsonl'), '{"at":"never"}\n{');
+  assert.deepEqual(await refusedStarts(dataDir), []);
+  await noteRefusedStart(join(folder, 'nowhere'), { at: new Date(), ids: [] });
 });

@@ -5,6 +5,7 @@ import { DataFolderRefused } from '../data-folder.ts';
 import type { Database } from '../storage/database.ts';
 import { examine, type Finding } from './checks.ts';
 import { databaseFacts, installationFacts } from './facts.ts';
+import { noteRefusedStart } from '../notes.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -27,7 +28,9 @@ export class UnsafeInstallation extends Error {
 export async function refuseUnsafe(config: Config, environment: Environment, database?: Database): Promise<void> {
   if (config.profile !== 'production') return;
   const failed = (await findingsOf(config, environment, database)).filter(({ state }) => state === 'failed');
-  if (failed.length > 0) throw new UnsafeInstallation(failed);
+  if (failed.length === 0) return;
+  await noteRefusedStart(config.dataDir, { at: new Date(), ids: failed.map(({ id }) => id) });
+  throw new UnsafeInstallation(failed);
 }
 
 async function findingsOf(config: Config, environment: Environment, database?: Database): Promise<Finding[]> {
