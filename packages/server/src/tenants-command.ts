@@ -34,11 +34,15 @@ export async function tenantsCommand(invocation: Invocation): Promise<number> {
     return verify(object, invocation.key ?? join(config.dataDir, 'audit-checkpoints/public-key.pem'));
   if (action !== 'list' && !UUID.test(object))
     throw new UsageError(`Expected the id of a tenant but received "${object}".`);
+  if (action === 'erase' && invocation.name === undefined)
+    throw new UsageError(
+      'Expected --name with the name of the tenant, as "tenants list" shows it: there is no way back.',
+    );
   const { storage, isServing, close } = await storageToRead(config);
   try {
     if (action === 'list') return await list(storage.database);
     const erasures = await openErasures(config, storage.database, isServing);
-    if (action === 'erase') return await erase(erasures, object, invocation.name, isServing);
+    if (action === 'erase') return await erase(erasures, object, invocation.name ?? '', isServing);
     return await certificate(erasures, object);
   } finally {
     await close();
@@ -51,16 +55,7 @@ async function list(database: Database): Promise<number> {
   return 0;
 }
 
-async function erase(
-  erasures: Erasures,
-  tenantId: string,
-  name: string | undefined,
-  isServing: boolean,
-): Promise<number> {
-  if (name === undefined)
-    throw new UsageError(
-      'Expected --name with the name of the tenant, as "tenants list" shows it: there is no way back.',
-    );
+async function erase(erasures: Erasures, tenantId: string, name: string, isServing: boolean): Promise<number> {
   const begun = await erasures.begin(tenantId, { actor: 'system', requestId: 'tenants-erase', name });
   tell(`Every key of ${tenantId} is destroyed: nothing of it opens any more.`);
   if (isServing) {

@@ -129,9 +129,7 @@ export function createErasures({ database, signingKey, forget, settledMs = SETTL
     begin,
     async find(by) {
       const read = (sql: Parameters<typeof findErasure>[0]) => findErasure(sql, by);
-      const row = await ('tenantId' in by
-        ? database.inTenant(by.tenantId, read)
-        : database.inLookup(by.erasureId, read));
+      const row = await ('tenantId' in by ? inTenantAsOwner(by.tenantId, read) : database.inLookup(by.erasureId, read));
       return row && shown(row);
     },
     async work(signal) {
