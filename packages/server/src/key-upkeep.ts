@@ -2,7 +2,7 @@
 import { audit } from './access/audit.ts';
 import { DataFolderRefused } from './data-folder.ts';
 import type { InstallationKeys, RotatedKeyName } from './keys/installation-keys.ts';
-import { sealOpenRows } from './keys/sealing.ts';
+import { sealOpenManifests, sealOpenRows } from './keys/sealing.ts';
 import type { Database } from './storage/database.ts';
 import { listKeyInventory } from './storage/postgres/key-store.ts';
 import { installedTenant } from './storage/postgres/tenants.ts';
@@ -37,12 +37,15 @@ export async function keepSecrets(
   const rotated: RotatedKeyName[] = [];
   const inventory = await database.inSystem(listKeyInventory);
   for (const [name, afterMs] of Object.entries(ROTATED_AFTER_MS) as [RotatedKeyName, number][]) {
-    const newest = Math.max(...inventory.filter((row) => row.name === name).map(({ createdAt }) => createdAt.getTime()));
+    const newest = Math.max(
+      ...inventory.filter((row) => row.name === name).map(({ createdAt }) => createdAt.getTime()),
+    );
     // none yet is none to rotate
     if (newest === -Infinity || nowMs() - newest < afterMs) continue;
     await rotateSecret(keys, name);
     rotated.push(name);
   }
   await sealOpenRows(database);
+  await sealOpenManifests(database);
   return rotated;
 }

@@ -359,7 +359,10 @@ function access(house: House): Part {
       });
       const installationKeys = createInstallationKeys({ database, kek });
       house.installationKeys = installationKeys;
-      keepSeals(database, { people: createPeopleSeal(installationKeys) });
+      keepSeals(database, {
+        people: createPeopleSeal(installationKeys),
+        tenant: (tenantId) => house.tenantKeys.forTenant(tenantId),
+      });
       const sealed = await sealOpenRows(database);
       if (sealed > 0) log.info({ sealed }, 'rows that stood in clear were sealed');
       house.erasures = createErasures({

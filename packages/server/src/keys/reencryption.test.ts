@@ -62,7 +62,6 @@ const NOT_SEALED = new Map([
   ['protections.binding', 'what the mark in a published picture is looked up by'],
   ['protections.fingerprint', 'what a picture is recognised by'],
   ['protections.manifest_sha256', 'a hash'],
-  ['protections.manifest_store', 'what stands in every copy of the picture'],
   ['protections.output_sha256', 'a hash'],
   ['protections.unsigned_sha256', 'a hash'],
   ['published_photos.binding', 'public by its meaning'],

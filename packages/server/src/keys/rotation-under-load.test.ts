@@ -18,6 +18,7 @@ import type { MetricIngest } from '../ingest/metrics.ts';
 import { serve, type Served } from '../photos/fixtures/serve.ts';
 import { testRoom } from '../photos/fixtures/room.ts';
 import { ensureDayPartitions } from '../storage/postgres/partitions.ts';
+import { keepSeals } from '../storage/seals.ts';
 import { openAll } from '../test/sealed-rows.ts';
 import { createInstallationKeys } from './installation-keys.ts';
 import { kekFromBytes } from './kek.ts';
@@ -42,6 +43,7 @@ after(async () => {
 /** What one process has of its own: the keys that it read. */
 function startProcess() {
   const tenantKeys = createTenantKeys({ database, kek, reloadAfterMs: RELOAD_MS });
+  keepSeals(database, { tenant: (tenantId) => tenantKeys.forTenant(tenantId) });
   const watermarkKeys = createWatermarkKeys({ database, tenantKeys, installationKeys });
   const ingest = createIngest({
     database,

@@ -2,6 +2,7 @@
 // every start before anybody is served, and every night: in small
 // transactions, so that a start that is killed goes on where it was; two at once share the work.
 import type { Database } from '../storage/database.ts';
+import { sealManifests, tenantsWithOpenManifests } from '../storage/postgres/photos.ts';
 import { listAccountsToSeal, rewriteAccounts, sealAccount } from '../storage/postgres/accounts.ts';
 
 const BATCH = 500;
@@ -19,6 +20,23 @@ export async function sealOpenRows(database: Database): Promise<number> {
   );
   // an update leaves the row as it was in the file until the table is written anew
   if (wereOpen > 0) await rewriteAccounts(database);
+  return sealed;
+}
+
+const TENANTS = 1_000;
+const MANIFESTS = 50;
+
+/** Every night, beside everything else: manifests of earlier versions. Returns how many were sealed now. */
+export async function sealOpenManifests(database: Database): Promise<number> {
+  let sealed = 0;
+  for (const tenantId of await database.inSystem((sql) => tenantsWithOpenManifests(sql, TENANTS)))
+    sealed += await inBatches(() =>
+      database.inTenant(tenantId, (sql) => sealManifests(sql, tenantId, MANIFESTS)),
+    ).catch((error: { code?: string }) => {
+      // of a tenant that was erased there is no key: nobody reads its manifests any more
+      if (error.code === 'TENANT_RESTRICTED') return 0;
+      throw error;
+    });
   return sealed;
 }
 

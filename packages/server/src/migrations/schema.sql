@@ -469,7 +469,8 @@ create table protections (
   watermark_sync_version integer,
   watermark_payload_version integer,
   fingerprint_bits bit(256) generated always as ((('x'::text || encode(fingerprint, 'hex'::text)))::bit(256)) stored,
-  profile text
+  profile text,
+  manifest_sealed boolean not null default false
 );
 alter table protections add constraint protections_check CHECK (((watermark_id IS NULL) = (watermark_sync_version IS NULL)));
 alter table protections add constraint protections_check1 CHECK (((watermark_id IS NULL) = (watermark_payload_version IS NULL)));
@@ -485,12 +486,14 @@ alter table protections add constraint protections_tenant_id_photo_id_fkey FOREI
 alter table protections add constraint protections_unsigned_sha256_check CHECK ((octet_length(unsigned_sha256) = 32));
 alter table protections add constraint protections_width_check CHECK ((width > 0));
 CREATE INDEX protections_by_output ON public.protections USING btree (tenant_id, output_sha256);
+CREATE INDEX protections_to_seal ON public.protections USING btree (tenant_id) WHERE (NOT manifest_sealed);
 CREATE UNIQUE INDEX protections_by_watermark ON public.protections USING btree (tenant_id, watermark_id);
 alter table protections enable row level security;
 alter table protections force row level security;
 create policy backup on protections for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy protections_of_tenant on protections using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant insert, select on protections to lumatrace_app;
+grant update (manifest_store), update (manifest_sealed) on protections to lumatrace_app;
 
 create table published_photos (
   tenant_id uuid not null,

@@ -4,6 +4,7 @@ import { audit } from '../access/audit.ts';
 import type { Database, Sql } from '../storage/database.ts';
 import { findManifest, findPhoto } from '../storage/postgres/photos.ts';
 import { deletePublished, findPublished, insertPublished } from '../storage/postgres/published.ts';
+import { sealsOf } from '../storage/seals.ts';
 import { writeEntry } from '../transparency/entry.ts';
 import { bindingOf } from './binding.ts';
 import { noSuchPhoto, photoIdOf, Refusal } from './refusal.ts';
@@ -24,7 +25,7 @@ export interface Publication {
  * Publishes a photo's manifest, or takes it back. Twice is once.
  * @throws Refusal NOT_FOUND; CONFLICT when there is no manifest to give out whole
  */
-export function publish(
+export async function publish(
   { database }: PublishRoom,
   caller: Caller,
   id: string,
@@ -32,6 +33,8 @@ export function publish(
 ): Promise<Publication> {
   const photoId = photoIdOf(id);
   const { tenantId } = caller;
+  // before the transaction: reading the manifest in it must not wait for another connection
+  await sealsOf({ door: database }).tenant(tenantId);
   return database.inTenant(tenantId, async (sql) => {
     const isChanged = isPublished
       ? await insertPublished(sql, { tenantId, photoId, ...(await publishable(sql, tenantId, photoId)) })

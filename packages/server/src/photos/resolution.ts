@@ -3,6 +3,7 @@
 import type { Database } from '../storage/database.ts';
 import { findManifest } from '../storage/postgres/photos.ts';
 import { findPublishedByBinding, findPublishedByManifest } from '../storage/postgres/published.ts';
+import { sealsOf } from '../storage/seals.ts';
 import { FINGERPRINT_ALG } from './binding.ts';
 import { identifyPublished, type IdentifyRoom } from './identify.ts';
 import type { ManifestCredentials } from './images.ts';
@@ -59,9 +60,24 @@ export async function manifestStore(
   manifestId: string,
 ): Promise<Uint8Array> {
   const row = await database.inLookup('published', (sql) => findPublishedByManifest(sql, manifestId));
-  const kept = row && (await database.inTenant(row.tenantId, (sql) => findManifest(sql, row.tenantId, row.photoId)));
+  const kept = row && (await keptOf(database, row));
   if (!kept) throw new Refusal('NOT_FOUND', 'There is no manifest with this id.');
   return kept.manifestStore;
+}
+
+async function keptOf(
+  database: Database,
+  { tenantId, photoId }: { tenantId: string; photoId: string },
+): ReturnType<typeof findManifest> {
+  try {
+    // before the transaction, as in a publication
+    await sealsOf({ door: database }).tenant(tenantId);
+  } catch (error) {
+    // of a tenant whose data was erased nothing is found
+    if ((error as { code?: unknown }).code === 'TENANT_RESTRICTED') return null;
+    throw error;
+  }
+  return database.inTenant(tenantId, (sql) => findManifest(sql, tenantId, photoId));
 }
 
 function bytesOf(base64: string): Uint8Array {

@@ -28,6 +28,8 @@ export const scoreAad = (score: { traceId: string; spanId: bigint | string; name
 export const photoAad = (column: PhotoColumn, photoId: string): Aad => bound(`photos|${column}|${photoId}`);
 export type PhotoColumn = 'device_model' | 'location';
 
+export const manifestAad = (photoId: string): Aad => bound(`protections|manifest_store|${photoId}`);
+
 /** Not kept: whoever pages through photographs holds it, and begins again when it cannot be opened any more. */
 export const PHOTO_CURSOR_AAD = bound('photos|cursor');
 
@@ -76,4 +78,12 @@ export const SEALED_PLACES: readonly SealedPlace[] = [
   },
   photoPlace('device_model'),
   photoPlace('location'),
+  {
+    table: 'protections',
+    column: 'manifest_store',
+    purpose: 'column',
+    key: { photo_id: 'uuid' },
+    aad: ({ photo_id: photoId = '' }) => manifestAad(photoId),
+    batch: 50,
+  },
 ];

@@ -1,6 +1,8 @@
 // What opens the sealed columns of a database: told once by whoever holds the keys, found by the SQL that reads them.
 // The keys themselves stay in their room; here are only the doors through which rows pass.
 
+import type { Aad } from './sealed.ts';
+
 /** Columns of `accounts` that are sealed. */
 export type PersonColumn = 'email' | 'name';
 
@@ -16,15 +18,27 @@ export interface PeopleSeal {
   indexes(email: string): readonly [string, ...string[]];
 }
 
+/** The key of one tenant as SQL needs it. */
+export interface TenantSeal {
+  seal(purpose: 'column', aad: Aad, plaintext: Uint8Array): Buffer;
+  open(purpose: 'column', aad: Aad, sealed: Uint8Array): Buffer;
+}
+
 export interface Seals {
   people(): Promise<PeopleSeal>;
+  /** Throws for a tenant whose data was erased. */
+  tenant(tenantId: string): Promise<TenantSeal>;
 }
 
 const SEALS = new WeakMap<object, Seals>();
 
-/** From now on sealed columns of this database pass through `seals`. */
-export function keepSeals(door: object, seals: Seals): void {
-  SEALS.set(door, seals);
+const untold = (): never => {
+  throw new TypeError('Expected a database whose seals are kept.');
+};
+
+/** From now on sealed columns of this database pass through `seals`; what is not named stays as it was told before. */
+export function keepSeals(door: object, seals: Partial<Seals>): void {
+  SEALS.set(door, { people: untold, tenant: untold, ...SEALS.get(door), ...seals });
 }
 
 /** @throws TypeError when nobody told: no row is written in clear for want of a key. */

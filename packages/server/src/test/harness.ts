@@ -13,6 +13,7 @@ import { SUPERUSER } from '../storage/embedded/cluster.ts';
 import { DATABASE_NAME, OWNER_ROLE } from '../storage/embedded/provision.ts';
 import { keepAuditChain } from '../access/audit.ts';
 import { peopleSealOf } from '../keys/people-seal.ts';
+import { tenantKeyFromBytes } from '../keys/tenant-keys.ts';
 import { APP_ROLE } from '../storage/database.ts';
 import { migrate, readMigrations, schemaDigest } from '../storage/migrate.ts';
 import { keepSeals } from '../storage/seals.ts';
@@ -72,7 +73,12 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
   // rooms are tested without access too, and write lines all the same
   keepAuditChain(database, randomBytes(32));
   const people = peopleSealOf([{ version: 1, secret: randomBytes(32) }]);
-  keepSeals(database, { people: async () => people });
+  const secret = randomBytes(32);
+  keepSeals(database, {
+    people: async () => people,
+    // rooms that have keys of their own tell those
+    tenant: async (tenantId) => tenantKeyFromBytes(tenantId, 1, new Map([[1, secret]])),
+  });
   return {
     database,
     ...configs,

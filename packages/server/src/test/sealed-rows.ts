@@ -4,9 +4,10 @@ import { NOW_MS, type TestRoom } from '../ingest/fixtures/room.ts';
 import type { TenantKey } from '../keys/tenant-key.ts';
 import { registrationRow } from '../photos/registration.ts';
 import type { Sql } from '../storage/database.ts';
-import { insertPhoto } from '../storage/postgres/photos.ts';
+import { insertPhoto, insertProtection, type NewProtection } from '../storage/postgres/photos.ts';
 import { nameOf } from '../storage/postgres/reencryption.ts';
 import { SEALED_PLACES } from '../storage/sealed.ts';
+import { keepSeals } from '../storage/seals.ts';
 
 const NOW_NS = BigInt(NOW_MS) * 1_000_000n;
 const hex = (bytes: number): string => randomBytes(bytes).toString('hex');
@@ -70,7 +71,35 @@ async function addPhoto({ db }: TestRoom, tenantId: string, key: TenantKey): Pro
     keyId: 'test',
   } as const;
   const row = registrationRow(key, { record: record as never, signature: randomBytes(64) }, {});
-  await db.database.inTenant(tenantId, (sql) => insertPhoto(sql, row));
+  keepSeals(db.database, { tenant: async () => key });
+  await db.database.inTenant(tenantId, async (sql) => {
+    await insertPhoto(sql, row);
+    await insertProtection(sql, protectionOf(record));
+  });
+}
+
+function protectionOf({ tenantId, photoId }: { tenantId: string; photoId: string }): NewProtection {
+  const digest = randomBytes(32);
+  return {
+    tenantId,
+    photoId,
+    format: 'jpeg',
+    width: 1,
+    height: 1,
+    orientation: 1,
+    watermark: { id: randomBytes(8).readBigUInt64BE(), syncVersion: 1, payloadVersion: 1 },
+    outputBytes: 1,
+    outputSha256: digest,
+    unsignedSha256: digest,
+    manifestStore: Buffer.from(CONTENT),
+    manifestGaps: [],
+    manifestSha256: digest,
+    certificateKid: 'test',
+    fingerprint: digest,
+    evidence: {},
+    profile: null,
+    protectedAt: new Date(NOW_MS),
+  };
 }
 
 export interface Opened {

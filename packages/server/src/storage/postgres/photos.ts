@@ -1,5 +1,7 @@
 // Photos and their protections as rows. Sealed columns come and go as bytes: only the story knows how to open them.
 import type { Sql } from '../database.ts';
+import { manifestAad } from '../sealed.ts';
+import { sealsOf } from '../seals.ts';
 
 export type PhotoStatus = 'registered' | 'protected';
 export type PhotoFormat = 'jpeg' | 'png' | 'webp';
@@ -193,13 +195,15 @@ export async function insertHeldPhoto(sql: Sql, photo: NewPhoto, owner: string):
   ]);
 }
 
+/** The manifest is sealed on its way in: it names title and author. */
 export async function insertProtection(sql: Sql, made: NewProtection): Promise<void> {
+  const key = await sealsOf(sql).tenant(made.tenantId);
   await sql.query(
     `insert into protections (tenant_id, photo_id, format, width, height, orientation, watermark_id, watermark_sync_version,
                               watermark_payload_version, output_bytes,
                               output_sha256, unsigned_sha256, manifest_store, manifest_gaps, manifest_sha256,
-                              certificate_kid, fingerprint, evidence, protected_at, profile)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+                              certificate_kid, fingerprint, evidence, protected_at, profile, manifest_sealed)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, true)`,
     [
       made.tenantId,
       made.photoId,
@@ -213,7 +217,7 @@ export async function insertProtection(sql: Sql, made: NewProtection): Promise<v
       made.outputBytes,
       made.outputSha256,
       made.unsignedSha256,
-      made.manifestStore,
+      key.seal('column', manifestAad(made.photoId), made.manifestStore),
       JSON.stringify(made.manifestGaps),
       made.manifestSha256,
       made.certificateKid,
@@ -252,11 +256,47 @@ export async function findManifest(
   tenantId: string,
   photoId: string,
 ): Promise<{ manifestStore: Buffer; manifestGaps: ManifestGap[] } | null> {
-  const { rows } = await sql.query<{ manifest_store: Buffer; manifest_gaps: ManifestGap[] }>(
-    'select manifest_store, manifest_gaps from protections where tenant_id = $1 and photo_id = $2',
+  const { rows } = await sql.query<{ kept: Buffer; isSealed: boolean; manifestGaps: ManifestGap[] }>(
+    `select manifest_store as kept, manifest_sealed as "isSealed", manifest_gaps as "manifestGaps"
+       from protections where tenant_id = $1 and photo_id = $2`,
     [tenantId, photoId],
   );
-  return rows[0] ? { manifestStore: rows[0].manifest_store, manifestGaps: rows[0].manifest_gaps } : null;
+  if (!rows[0]) return null;
+  const { kept, isSealed, manifestGaps } = rows[0];
+  if (!isSealed) return { manifestStore: kept, manifestGaps };
+  const key = await sealsOf(sql).tenant(tenantId);
+  return { manifestStore: key.open('column', manifestAad(photoId), kept), manifestGaps };
+}
+
+/** As the owner: tenants that have manifests of before they were sealed. At most `limit`. */
+export async function tenantsWithOpenManifests(sql: Sql, limit: number): Promise<string[]> {
+  await sql.query(`select set_config('app.backup', 'on', true)`);
+  const { rows } = await sql.query<{ tenantId: string }>(
+    'select distinct tenant_id as "tenantId" from protections where not manifest_sealed limit $1',
+    [limit],
+  );
+  return rows.map(({ tenantId }) => tenantId);
+}
+
+/** In a tenant transaction: seals at most `limit` of them; those that somebody else holds are left. Returns how many. */
+export async function sealManifests(sql: Sql, tenantId: string, limit: number): Promise<number> {
+  const key = await sealsOf(sql).tenant(tenantId);
+  const { rows } = await sql.query<{ photoId: string; kept: Buffer }>(
+    `
+      select photo_id as "photoId", manifest_store as kept
+      from protections
+      where tenant_id = $1 and not manifest_sealed
+      limit $2
+      for update skip locked
+    `,
+    [tenantId, limit],
+  );
+  for (const { photoId, kept } of rows)
+    await sql.query(
+      'update protections set manifest_store = $3, manifest_sealed = true where tenant_id = $1 and photo_id = $2',
+      [tenantId, photoId, key.seal('column', manifestAad(photoId), kept)],
+    );
+  return rows.length;
 }
 
 /** At most `limit` photos, newest first, after the cursor; only those of one trace when it is given. */
