@@ -73,7 +73,7 @@ export async function readPage(
         array[${columnsOf(place)
           .map((name) => `${name}::text`)
           .join(', ')}] as key,
-        substring(${place.column} from 3 for 4) <> int4send($2) as "isOld"
+        substring(${place.column} from 3 for 4) < int4send($2) as "isOld"
       from ${place.table}
       where tenant_id = $1 and ${place.column} is not null and ${after === null ? '$3::text[] is null' : afterKey(place)}
       order by ${columnsOf(place).join(', ')}
