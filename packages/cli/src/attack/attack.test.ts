@@ -16,17 +16,26 @@ const QUICK_NAMES = new Set([
 ]); // prettier-ignore
 const QUICK = FAMILIES.filter(({ name }) => QUICK_NAMES.has(name));
 const MOST = 20;
+/** Nobody looks for programs here. */
+const NEEDY: Family = { name: 'needy', about: 'x', holes: [], needsTool: 'sqlmap', run: () => Promise.resolve() };
 
 let prepared: Prepared;
 let report: Report;
 before(async () => {
   prepared = await ownStage(readCorpora(undefined), MOST);
-  report = await attack(prepared, { families: QUICK, seed: SEED, secondsAtMost: 300, settleMs: 0, say: () => {} });
+  report = await attack(prepared, {
+    families: [...QUICK, NEEDY],
+    seed: SEED,
+    secondsAtMost: 300,
+    settleMs: 0,
+    say: () => {},
+  });
 });
 after(() => prepared.close());
 
 test('every family finds every hole that was planted for it', () => {
-  const missed = report.perFamily.filter(({ planted, plantedFound }) => planted === 0 || planted !== plantedFound);
+  const ran = report.perFamily.filter(({ notRun }) => notRun === undefined);
+  const missed = ran.filter(({ planted, plantedFound }) => planted === 0 || planted !== plantedFound);
   assert.deepEqual(
     missed.map(({ family, findings }) => ({ family, findings })),
     [],
@@ -47,10 +56,11 @@ test('nothing gets through, nothing breaks, every cell of the matrix is as the t
 });
 
 test('every figure of the report is a number, and no family was idle', () => {
-  const { corpora: _, corporaMissing, skipped, perFamily, ...figures } = report;
+  const { corpora: _, corporaMissing, skipped: __, perFamily, ...figures } = report;
   for (const [name, value] of Object.entries(figures)) assert.equal(typeof value, 'number', name);
-  for (const { family, tried, refused } of perFamily) assert.ok(tried > 0 && refused > 0, family);
-  assert.deepEqual(skipped, []);
+  for (const { family, tried, refused, notRun } of perFamily) {
+    assert.ok(notRun !== undefined || (tried > 0 && refused > 0), family);
+  }
   assert.ok(corporaMissing.includes('JSONTestSuite'), 'built-in samples are named as such');
 });
 
@@ -64,6 +74,19 @@ test('a family that does not look is counted as not having found its hole', asyn
   const [hole] = idle.holes;
   assert.ok(hole !== undefined);
   assert.equal(await findsHole(prepared.stage, idle, hole, SEED), false);
+});
+
+test('a family whose program is not installed says so and is not counted', () => {
+  const rows = report.perFamily.filter(({ family }) => family === NEEDY.name);
+  assert.deepEqual(
+    rows.map(({ tried, notRun }) => ({ tried, notRun })),
+    [{ tried: 0, notRun: 'nobody looked for it' }],
+  );
+  assert.equal(report.families, QUICK.length);
+  assert.deepEqual(
+    report.skipped.map(({ family }) => family),
+    [NEEDY.name],
+  );
 });
 
 test('the whole command has at least twenty families, each with a hole and a name of its own', () => {

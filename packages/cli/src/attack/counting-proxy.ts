@@ -1,8 +1,8 @@
 // Stands between an attacker of others and the server: counts each request and judges each answer as for our own attacks.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Found, type Scene } from './scene.ts';
-import type { Answer, Shot } from './shot.ts';
+import type { Scene } from './scene.ts';
+import type { Shot } from './shot.ts';
 
 const HOP_BY_HOP = new Set([
   'connection',
@@ -32,7 +32,7 @@ export async function countingProxy(scene: Scene, headers: Record<string, string
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
     const shot = shotOf(incoming, Buffer.concat(chunks), headers);
     passed++;
-    const answer = await answerOf(scene, shot);
+    const answer = await (scene.isPlanted ? scene.ask(shot) : scene.fire(shot, undefined, { mayHangUp: true }));
     if (answer.status < 200) outgoing.destroy();
     else outgoing.writeHead(answer.status, withoutHops(answer.headers)).end(answer.body);
   };
@@ -46,15 +46,6 @@ export async function countingProxy(scene: Scene, headers: Record<string, string
       server.closeAllConnections();
     },
   };
-}
-
-async function answerOf(scene: Scene, shot: Shot): Promise<Answer> {
-  if (!scene.isPlanted) return scene.fire(shot, undefined, { mayHangUp: true });
-  const answer = await scene.ask(shot).catch((error: unknown) => {
-    if (error instanceof Found) return undefined;
-    throw error;
-  });
-  return answer ?? { status: 0, headers: {}, body: Buffer.alloc(0), text: '', ms: 0 };
 }
 
 function shotOf(incoming: IncomingMessage, body: Buffer, added: Record<string, string>): Shot {

@@ -132,8 +132,6 @@ async function injected(scene: Scene, origin: string, { method, path, body }: Sq
     '-u', origin + path, '--method', method, '--batch', '--level', '1', '--risk', '1', '--flush-session',
     '--disable-coloring', '--timeout', '30', '--retries', '1', '--ignore-code', '401', '--answers', 'follow=N',
     ...(body === undefined ? [] : ['--data', body, '-H', 'Content-Type: application/json']),
-    // the mark in the path would else be the only place
-    ...(path.includes('*') ? ['--answers', 'custom injection=Y,follow=N,other custom=N'] : []),
   ]; // prettier-ignore
   const ran = await runTool(programOf(scene, 'sqlmap'), args, { limitMs: SQLMAP_LIMIT_MS });
   const name = `sqlmap ${method} ${path}`;
