@@ -725,6 +725,8 @@ function jobs(house: House): Part {
 }
 
 const LOOK_AGAIN_MS = 25_000;
+/** A new version is in use by then. */
+const ROTATED_AFTER_MS = 65_000;
 /** Less than the ten minutes to the next round, which goes on where this one ended. */
 const ROTATE_FOR_MS = 8 * 60_000;
 /** Less than the minute to the next. */
@@ -799,7 +801,11 @@ function routesOf(house: House): Route[] {
     ...redactionRoutes({ redaction: house.redaction, explore: house.explore }),
     ...photoRoutes(house.photos),
     ...transparencyRoutes({ log: house.transparency, photos: { database: storage.database, log: house.transparency } }),
-    ...tenantKeyRoutes({ rotation: house.rotation }),
+    ...tenantKeyRoutes({
+      rotation: house.rotation,
+      onRotated: () =>
+        house.jobs.enqueue('rotate', {}, { key: 'rotate-soon', runAt: new Date(Date.now() + ROTATED_AFTER_MS) }),
+    }),
     ...erasureRoutes({ erasures: house.erasures }),
     ...watermarkKeyRoutes({ watermarkKeys: house.watermarkKeys }),
     ...c2paRoutes({ room: house.photos, publicUrl: publicUrlOf(house) }),

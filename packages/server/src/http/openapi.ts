@@ -120,7 +120,9 @@ function operation(declared: Route): Schema {
     operationId: operationId(method, path),
     summary,
     ...(policy.kind === 'scope' ? { description: scopesInWords([policy.scope, ...(policy.or ?? [])]) } : {}),
-    ...(policy.kind === 'person' ? { description: 'For a person who is logged in.' } : {}),
+    ...(policy.kind === 'person'
+      ? { description: `For a person who is logged in${policy.role === undefined ? '' : `, as ${policy.role}`}.` }
+      : {}),
     tags: [tag],
     security: securityOf(declared),
     ...(parameters.length === 0 ? {} : { parameters }),

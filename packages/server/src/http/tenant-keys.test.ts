@@ -7,6 +7,7 @@ import { kekFromBytes } from '../keys/kek.ts';
 import { createKeyInventory } from '../keys/key-inventory.ts';
 import { createTenantKeys } from '../keys/tenant-keys.ts';
 import { createTenantRotation } from '../keys/tenant-rotation.ts';
+import { SEALED_PLACES } from '../storage/sealed.ts';
 import { keyInventoryRoutes } from './key-inventory.ts';
 import { auditKeyEvent, tenantKeyRoutes } from './tenant-keys.ts';
 
@@ -69,7 +70,7 @@ test('a version is coming, active, opens only, is gone; each step has its audit 
   await later.work(new AbortController().signal);
   assert.deepEqual(await statesOf(tenant), ['2 active', '1 destroyed']);
   const { reencryption } = await listed(tenant);
-  assert.equal(reencryption.length, 6);
+  assert.equal(reencryption.length, SEALED_PLACES.length);
   assert.ok(reencryption.every(({ version, done }) => version === 2 && done));
   assert.deepEqual(await statesOf(other), []);
   const { rows } = await database.inTenant(tenant, (sql) =>

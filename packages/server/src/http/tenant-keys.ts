@@ -40,7 +40,13 @@ export const auditKeyEvent =
       outcome: 'done',
     });
 
-export function tenantKeyRoutes({ rotation }: { rotation: TenantRotation }): Route[] {
+export interface TenantKeyRoutesOptions {
+  rotation: TenantRotation;
+  /** A version is on its way: what is sealed with older ones can be sealed again soon. */
+  onRotated?: () => Promise<void>;
+}
+
+export function tenantKeyRoutes({ rotation, onRotated }: TenantKeyRoutesOptions): Route[] {
   return [
     route({
       method: 'GET',
@@ -85,6 +91,7 @@ export function tenantKeyRoutes({ rotation }: { rotation: TenantRotation }): Rou
       },
       async handle({ principal: { tenantId, subject }, requestId }) {
         const { version } = await rotation.rotate(tenantId, auditKeyEvent(subject, requestId));
+        await onRotated?.();
         return json({ version });
       },
     }),
