@@ -540,7 +540,7 @@ from then on are priced by it within seconds. Exit codes: 0 in use, 1 refused, 2
     more: `"list" names every version with its age, never a key. "rotate KIND" makes a new version of one:
 "kek", the key above all keys: every other key is wrapped again, in seconds, and what lies at FOLDER/kek is another key
 afterwards; the one before lies beside it as kek.vN, and backups made until then open with that alone;
-"people", which seals addresses and names;
+"people", which seals addresses and names; "token", which signs tokens: published now, in use a day later;
 "watermark-sync" (also without KIND), which places the watermark's lines: pictures are marked with it after a minute, when
 every process reads it; the last three versions are searched for;
 "tenant-data", the data keys of all tenants (docs/guides/tenant-keys.md). A tenant's own watermark key is rotated by

@@ -1,6 +1,7 @@
 // The command `keys`: what there is, without material, a new version of a key, or a certificate revoked.
 import { join } from 'node:path';
 import { audit, keepAuditChain } from './access/audit.ts';
+import { rotateTokenKey } from './access/token-rotation.ts';
 import { storageToRead } from './archive.ts';
 import { UsageError, type Config, type Invocation } from './config.ts';
 import { DataFolderRefused, isPlainKek, kekPath, settleKek, versionOfKek } from './data-folder.ts';
@@ -10,6 +11,8 @@ import { rotateSecret } from './key-upkeep.ts';
 import { createInstallationKeys, type InstallationKeys, type RotatedKeyName } from './keys/installation-keys.ts';
 import { KekRing } from './keys/kek.ts';
 import { createRevocations } from './keys/revocation.ts';
+import { SignerProcess, tokenKeysOf } from './keys/signer/client.ts';
+import { wrappingKeyFrom } from './keys/signer/protocol.ts';
 import { createTenantKeys } from './keys/tenant-keys.ts';
 import { createTenantRotation } from './keys/tenant-rotation.ts';
 import type { Database } from './storage/database.ts';
@@ -34,6 +37,7 @@ export async function keysCommand(invocation: Invocation): Promise<number> {
     if (action === 'list') await list(database);
     else if (kind === 'kek') await rotateTheKek(config, database, { isServing, isRunningHere });
     else if (kind === 'tenant-data') await rotateTenants(config, database);
+    else if (kind === 'token') await rotateTokens(config, database);
     else if (kind !== undefined) await rotate(await openKeys(config, database), database, kind);
     else
       await revoke(await openKeys(config, database), database, { kid: object as string, at, ...reasonOf(invocation) });
@@ -62,7 +66,8 @@ const ROTATIONS = {
   'watermark-sync': 'pictures are marked with it in a minute; older versions still read',
   people: 'addresses and names are sealed with it from a minute on, those that are there by the next night or start',
   'tenant-data': '',
-} as const satisfies Record<RotatedKeyName | 'kek' | 'tenant-data', string>;
+  token: '',
+} as const satisfies Record<RotatedKeyName | 'kek' | 'tenant-data' | 'token', string>;
 
 type RotatedKind = keyof typeof ROTATIONS;
 
@@ -103,6 +108,22 @@ async function rotateTenants(config: Config, database: Database): Promise<void> 
   say(
     `tenant-data: ${rotated} tenants have a new version, which seals in a minute; a running LumaTrace does the rest.`,
   );
+}
+
+async function rotateTokens(config: Config, database: Database): Promise<void> {
+  const { inUse, others } = await settleKek(database, kekPath(config.dataDir, config.kekFile), kekDoors(config).door);
+  const keys = createInstallationKeys({ database, kek: new KekRing(inUse, others) });
+  keepAuditChain(database, (await keys.secret('audit-chain')).secret);
+  const signer = await SignerProcess.start({
+    wrappingKey: wrappingKeyFrom(inUse.bytes),
+    directory: join(config.dataDir, 'run'),
+  });
+  try {
+    const { kid } = await rotateTokenKey({ database, signer: tokenKeysOf(signer) });
+    say(`token ${kid}: published now; it signs from tomorrow on, and the one before verifies for an hour more.`);
+  } finally {
+    await signer.close();
+  }
 }
 
 async function rotateTheKek(

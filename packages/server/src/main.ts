@@ -9,6 +9,7 @@ import { createAuditCopies } from './access/audit-copies.ts';
 import { checkpointKey } from './access/audit-checkpoint.ts';
 import { createErasures, type Erasures } from './access/erasure.ts';
 import type { TokenSigner } from './access/signing-keys.ts';
+import { keepTokenKeys } from './access/token-rotation.ts';
 import { backupCommand, restoreCommand, storageToRead } from './archive.ts';
 import { readInvocation, unknownVariables, UsageError, type Config, type Invocation } from './config.ts';
 import { keysCommand } from './keys-command.ts';
@@ -71,7 +72,7 @@ import { createPhotoCredentials, type PhotoCredentials } from './keys/photo-cred
 import { createPeopleSeal } from './keys/people-seal.ts';
 import { createRevocations } from './keys/revocation.ts';
 import { sealOpenRows } from './keys/sealing.ts';
-import { SignerProcess } from './keys/signer/client.ts';
+import { SignerProcess, tokenKeysOf } from './keys/signer/client.ts';
 import { wrappingKeyFrom } from './keys/signer/protocol.ts';
 import type { TenantKeys } from './keys/tenant-key.ts';
 import { createWatermarkKeys, type WatermarkKeys } from './keys/watermark-keys.ts';
@@ -428,10 +429,7 @@ async function operatorHook({ webhookSecretFile, egressAllow }: Config, url?: st
 
 function tokenSigner(signerProcess: SignerProcess): TokenSigner {
   return {
-    async generate() {
-      const { publicKey, wrappedPrivate } = await signerProcess.generate('rs256');
-      return { publicJwk: publicKey.export({ format: 'jwk' }), wrappedPrivate };
-    },
+    ...tokenKeysOf(signerProcess),
     load: (kid, wrappedPrivate) => signerProcess.load(kid, wrappedPrivate),
     sign: (kid, tbs) => signerProcess.sign(kid, tbs),
   };
@@ -697,6 +695,9 @@ function jobs(house: House): Part {
           rotate: (_payload, signal) =>
             house.rotation.work(AbortSignal.any([signal, AbortSignal.timeout(ROTATE_FOR_MS)])),
           inspect: () => house.watch.inspect(),
+          async tokenKeys() {
+            await keepTokenKeys({ database, signer: tokenKeysOf(house.signer) });
+          },
           async look() {
             await house.watch.look();
             // the schedule knows minutes only
@@ -708,6 +709,7 @@ function jobs(house: House): Part {
           { pattern: '17 0 * * *', task: 'daily' },
           { pattern: '*/10 * * * *', task: 'rotate' },
           { pattern: '* * * * *', task: 'erase' },
+          { pattern: '29 * * * *', task: 'tokenKeys' },
           { pattern: '41 * * * *', task: 'inspect' },
           { pattern: '* * * * *', task: 'look' },
         ],

@@ -1,7 +1,7 @@
 // The main program's side of the signer process: starts it, keeps it running, and asks it. No private key passes here
 // in the clear: keys come back sealed, and only signatures are ever read.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createPublicKey, createSecretKey, randomBytes, type KeyObject } from 'node:crypto';
+import { createPublicKey, createSecretKey, randomBytes, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
@@ -323,6 +323,18 @@ export class SignerProcess {
     this.#options.onRestart?.({ restarts: ++this.#restarts, reason });
     void this.#ensureRunning().catch(() => undefined);
   }
+}
+
+/** New keys of tokens from this process, with their public halves as JWK. */
+export function tokenKeysOf(signer: Pick<SignerProcess, 'generate'>): {
+  generate(): Promise<{ publicJwk: JsonWebKey; wrappedPrivate: Buffer }>;
+} {
+  return {
+    async generate() {
+      const { publicKey, wrappedPrivate } = await signer.generate('rs256');
+      return { publicJwk: publicKey.export({ format: 'jwk' }), wrappedPrivate };
+    },
+  };
 }
 
 const unavailable = (message: string): SignerError => new SignerError('UNAVAILABLE', message);
