@@ -1,5 +1,6 @@
 // Sealing again what an old version of a tenant's data key sealed: in small batches beside the requests, from where the last
 // batch ended, until the old version has nothing left to open and can be destroyed.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, Sql } from '../storage/database.ts';
 import {
   lockSealed,
@@ -22,12 +23,17 @@ import type { TenantKeys } from './tenant-key.ts';
  */
 export const QUIET_MS = 4 * TRUSTED_FOR_MS;
 
+/** A third of one connection's time. Chosen by reencryption.bench.ts. */
+const REST_FACTOR = 2;
+
 export interface ReencryptionOptions {
   database: Database;
   tenantKeys: TenantKeys;
   quietMs?: number;
   /** How long a reader may hold bytes that it read before they were sealed again. */
   graceMs?: number;
+  /** Rests so many times as long as each batch took: it is in no hurry, requests are. */
+  restFactor?: number;
 }
 
 /** done: the old versions seal nothing any more. later: what is left needs time. stopped: by `signal`. */
@@ -55,7 +61,7 @@ export function createReencryption(options: ReencryptionOptions): Reencryption {
 }
 
 async function sealPlace(
-  { database, tenantKeys, quietMs = QUIET_MS, graceMs = SETTLED_MS }: ReencryptionOptions,
+  { database, tenantKeys, quietMs = QUIET_MS, graceMs = SETTLED_MS, restFactor = REST_FACTOR }: ReencryptionOptions,
   tenantId: string,
   place: SealedPlace,
   keys: OldKeys,
@@ -69,6 +75,7 @@ async function sealPlace(
     const key = await tenantKeys.forTenant(tenantId);
     // told by a reader that has not read the new version yet
     if (key.version !== keys.target) return 'later';
+    const batchBeganMs = performance.now();
     const state = await database.inTenant(tenantId, async (sql) => {
       const pass = await readPass(sql, tenantId, place);
       const next = nextOf(pass, keys.target, decidesWithinMs + performance.now() - beganMs, graceMs);
@@ -84,6 +91,8 @@ async function sealPlace(
     // rows that others hold again and again are left to the next time
     if (state === 'started' && hasRestarted) return 'later';
     if (state === 'started') hasRestarted = true;
+    const restMs = restFactor * (performance.now() - batchBeganMs);
+    await sleep(restMs, undefined, { signal }).catch(() => undefined);
   }
 }
 
