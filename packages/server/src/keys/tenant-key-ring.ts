@@ -82,6 +82,16 @@ export class SealingStopped extends Error {
   readonly action = 'Let the operator see that the jobs run, or rotate the data key: docs/guides/tenant-keys.md.';
 }
 
+/** The key was rotated while a request held it; it is being read again. Answered 503, and the next try succeeds. */
+export class KeyBehind extends Error {
+  readonly code = 'UNAVAILABLE';
+
+  constructor() {
+    super('The data key was rotated a moment ago and is read again.');
+    this.name = 'KeyBehind';
+  }
+}
+
 export interface RingOptions {
   tenantId: string;
   /** Monotonic milliseconds. */
@@ -219,7 +229,18 @@ export class TenantKeyRing implements TenantKey {
     if (this.#material.versions.length === 0) throw new TenantErased();
     const found = this.#material.versions.find((one) => one.version === version);
     if (found !== undefined) return found.secret;
+    this.#tellIfBehind(version);
     throw new KeyError('KEY_UNKNOWN_VERSION', `Expected a live version of the data key but received ${version}.`);
+  }
+
+  /** A request that held the key for long without using it may meet a version that came meanwhile. @throws KeyBehind */
+  #tellIfBehind(version: number): void {
+    const { versions, readAtMs } = this.#material;
+    const isNewer = versions.every((one) => one.version < version);
+    // what was read just now and does not know it will not know it the next time
+    if (!isNewer || this.#onStale === undefined || this.#nowMs() - readAtMs < this.#reloadAfterMs / 10) return;
+    this.#onStale();
+    throw new KeyBehind();
   }
 
   #tellStale(nowMs: number): void {
