@@ -107,19 +107,10 @@ function run(program: string, args: readonly string[], home: string, limits: Run
       cwd: home,
       env: { ...process.env, HOME: home, NO_COLOR: '1', ...limits.env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      // a group of its own, so that what it starts is ended with it
-      detached: true,
     });
     let output = '';
     let isLate = false;
-    const end = (): void => {
-      if (child.pid === undefined || child.exitCode !== null) return;
-      try {
-        process.kill(-child.pid, 'SIGKILL');
-      } catch {
-        child.kill('SIGKILL');
-      }
-    };
+    const end = (): void => void child.kill('SIGKILL');
     const timer = setTimeout(() => {
       isLate = true;
       end();

@@ -49,6 +49,14 @@ test('five thousand interleaved transactions of fifty tenants see no row of anot
   assert.equal(Object.keys(figures.endings).length, 12, 'every way to end was taken');
 });
 
+test('without a pooler the same holds for the connections of the program’s own pool', async (context) => {
+  const figures = await interleave({ ...common, raw: db.app, door: db.database, transactions: 2_000 });
+  context.diagnostic(JSON.stringify(figures));
+  assert.deepEqual(figures.unexpected, []);
+  assert.equal(figures.foreignRows, 0);
+  assert.ok(figures.handovers > 200, 'connections really changed hands');
+});
+
 test('a tenant that is set for the session instead of the transaction is found', async () => {
   const pool = new pg.Pool({ ...pooled, max: 24 });
   pool.on('error', () => {});

@@ -51,6 +51,8 @@ const TABLES = `
     join pg_namespace n on n.oid = c.relnamespace and n.nspname = 'public'
    where c.relkind in ('r', 'p') and not c.relispartition and c.relname <> 'installation' and has_table_privilege(c.oid, 'select')
    order by 1`;
+const CANCEL_SLEEPER = `
+  select pg_cancel_backend(pid) from pg_stat_activity where pid = $1 and state = 'active' and query like '%pg_sleep%'`;
 const TABLES_AT_ONCE = 3;
 const DAY = '2026-01-01';
 const MAX_UNEXPECTED = 10;
@@ -251,9 +253,9 @@ function cancelled(run: Run, tenant: string): Promise<void> {
     const pid = rows[0]?.pid;
     const sleeping = sql.query('select pg_sleep(1)');
     sleeping.catch(() => {});
-    // asked again until it sleeps: an order that comes between two statements is lost
+    // asked again until it sleeps; an order that came late would end the statement of the next tenant
     for (let asked = 0; asked < 50; asked++) {
-      await run.canceller.query('select pg_cancel_backend($1)', [pid]);
+      await run.canceller.query(CANCEL_SLEEPER, [pid]);
       const isOver = await Promise.race([sleeping.then(over, over), pause(20)]);
       if (isOver === true) break;
     }
