@@ -68,6 +68,11 @@ export async function rotateKek(rotation: KekRotation): Promise<RotatedKek> {
 /** The next key: that of a rotation that was cut off or runs at this moment, else a new one. As it will be read. */
 async function stagedKek(file: string, door: KekDoor): Promise<Buffer> {
   await writeKek(file, randomBytes(KEK_BYTES), door).catch((error: NodeJS.ErrnoException) => {
+    if (['EACCES', 'EPERM', 'EROFS'].includes(error.code ?? ''))
+      throw new DataFolderRefused(
+        `A new key cannot be written beside the one in use: ${file} (${error.code}). Rotate where its folder can be written, or let LUMATRACE_KEK_FILE name a copy in such a folder.`,
+        { cause: error },
+      );
     if (error.code !== 'EEXIST') throw error;
   });
   const staged = await readKek(file, door);

@@ -55,7 +55,7 @@ export function normalisedEmail(email: string): string {
 
 export function createPeople({ database, sessions, passwords, limits, nowMs }: PeopleOptions): People {
   async function accountOf(email: string): Promise<Awaited<ReturnType<typeof findLogin>>> {
-    const accountId = await database.inLookup(email, (sql) => findAccountByEmail(sql, email));
+    const accountId = await database.inLookup('', (sql) => findAccountByEmail(sql, email));
     return accountId === undefined ? undefined : database.inAccount(accountId, (sql) => findLogin(sql, accountId));
   }
 

@@ -34,10 +34,13 @@ export interface TokenRotationOptions {
   signer: Pick<TokenSigner, 'generate'>;
 }
 
+const isDue = (lives: readonly SigningKeyLife[]): boolean =>
+  lives.some(({ state, activeMs }) => state === 'active' && (activeMs ?? 0) >= TOKEN_KEY_LIFE_MS - PUBLISHED_BEFORE_MS);
+
+const hasNext = (lives: readonly SigningKeyLife[]): boolean => lives.some(({ state }) => state === 'next');
+
 /** What the schedule does every hour; late, twice or at once is once. Returns what changed. The audit chain must be kept. */
 export async function keepTokenKeys({ database, signer }: TokenRotationOptions): Promise<TokenKeyChange[]> {
-  const isDue = (lives: readonly SigningKeyLife[]): boolean =>
-    lives.some(({ state, activeMs }) => state === 'active' && (activeMs ?? 0) >= TOKEN_KEY_LIFE_MS - PUBLISHED_BEFORE_MS);
   const published = isDue(await database.inSystem(listSigningKeyLives))
     ? await publishNext({ database, signer }, isDue)
     : [];
@@ -72,16 +75,15 @@ export async function rotateTokenKey(options: TokenRotationOptions): Promise<Tok
 // the pair is drawn before the transaction, since that takes a second or more
 async function publishNext(
   { database, signer }: TokenRotationOptions,
-  isDue: (lives: readonly SigningKeyLife[]) => boolean,
+  isWanted: (lives: readonly SigningKeyLife[]) => boolean,
 ): Promise<TokenKeyChange[]> {
-  const hasNext = (lives: readonly SigningKeyLife[]): boolean => lives.some(({ state }) => state === 'next');
   if (hasNext(await database.inSystem(listSigningKeyLives))) return [];
   const { publicJwk, wrappedPrivate } = await signer.generate();
   const kid = await calculateJwkThumbprint(publicJwk, 'sha256');
   return database.inSystem(async (sql) => {
     await lockSigningKeys(sql);
     const lives = await listSigningKeyLives(sql);
-    if (hasNext(lives) || !isDue(lives)) return [];
+    if (hasNext(lives) || !isWanted(lives)) return [];
     const changes: TokenKeyChange[] = [{ change: 'publish', kid }];
     await insertSigningKey(sql, {
       kid,
