@@ -10,6 +10,7 @@ import type { Access } from '../access/access.ts';
 import { standingHeaders } from '../access/limits.ts';
 import { SCOPES, type Principal } from '../access/principal.ts';
 import { conformsToDeclaration } from './conformity.ts';
+import { boundConnections } from './connections.ts';
 import { asProblem, Problem, problemResponse } from './errors.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import {
@@ -39,7 +40,7 @@ export interface HttpOptions {
   tls?: { cert: string; key: string };
   /** packages/dashboard/dist. */
   dashboardDir?: string;
-  /** Most connections of one listener, idle ones included; further ones are closed unanswered. */
+  /** Most connections of one listener; a further one takes the place of the longest idle, if there is one. */
   maxConnections?: number;
   /** A JSON body that has not come by then is answered with 408. */
   bodyTimeoutMs?: number;
@@ -285,7 +286,7 @@ async function listen(
   const take = (incoming: IncomingMessage, outgoing: ServerResponse): void => void listener(incoming, outgoing);
   const server =
     tls === undefined ? createServer(timeouts, take) : createTlsServer({ ...timeouts, ...tls, ...TLS }, take);
-  server.maxConnections = maxConnections;
+  boundConnections(server, maxConnections);
   server.on('clientError', answerBroken);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
