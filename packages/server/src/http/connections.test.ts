@@ -27,15 +27,15 @@ after(async () => {
   if (folder !== undefined) await rm(folder, { recursive: true, force: true });
 });
 
+const answer: RequestListener = (request, response) => {
+  if (request.url === '/slow') return;
+  request.resume().on('end', () => response.end('here'));
+};
+
 for (const scheme of ['http', 'https'] as const) {
   const open: Socket[] = [];
   let server: Server;
   let port: number;
-  const answer: RequestListener = (request, response) => {
-    if (request.url === '/slow') return;
-    request.resume().on('end', () => response.end('here'));
-  };
-
   async function sit(text = ''): Promise<Socket> {
     const plain = { host: '127.0.0.1', port };
     const socket = scheme === 'http' ? connect(plain) : connectTls({ ...plain, ca, servername: 'localhost' });
