@@ -4,6 +4,7 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { createAuditCopies, LATE_MS } from './audit-copies.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'lumatrace-copies-'));
@@ -129,6 +130,23 @@ test('a place that is away is asked ever less often, becomes an alert, and gets 
   clock.nowMs += 16 * 60_000;
   await copy();
   assert.deepEqual(sent.at(-1)?.data.checkpoints, [{ tenantId: first, note: note(3) }]);
+});
+
+test('a place that hangs is told after ten minutes, and asked once', async () => {
+  const [alerts, clock] = [[] as string[], { nowMs: 0 }];
+  let asked = 0;
+  const hanging = createAuditCopies({
+    directory: folder,
+    auditLog: { checkpoints: () => Promise.resolve({ notes: [note(1)], publicKey: 'PEM' }) },
+    tenants: () => Promise.resolve([first]),
+    webhook: { place: 'example.com', send: () => new Promise<void>(() => void asked++) },
+    alert: ({ about, detail }) => Promise.resolve(void alerts.push(`${about} ${String(detail['because'])}`)),
+    nowMs: () => clock.nowMs,
+  });
+  void hanging.copy();
+  await setImmediate();
+  for (; clock.nowMs <= LATE_MS; clock.nowMs += 60_000) await hanging.copy();
+  assert.deepEqual([asked, alerts], [1, ['place:example.com it hangs']]);
 });
 
 test('a folder that cannot be written does not stop the webhook', async () => {

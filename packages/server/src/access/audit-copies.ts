@@ -2,6 +2,7 @@
 // webhook. A copy only grows. When it counts what our own file does not, the log was cut or put back, and that is an alert.
 import { appendFile, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Backoff } from '../egress/backoff.ts';
 import type { Webhook } from '../egress/webhook.ts';
 import type { AuditLog } from './audit-log.ts';
@@ -27,10 +28,14 @@ export const LATE_MS = 10 * 60_000;
 /** Notes in one webhook; what is more comes with the next look, and newer notes cover older ones. */
 const MOST_NOTES = 500;
 const OWNER_ONLY = 0o600;
+/** A share that hangs must not keep the program from looking at the log. */
+const WAIT_MS = 12_000;
 
 interface Place {
   name: string;
   backoff: Backoff;
+  /** Since when something is being brought there. */
+  busySinceMs?: number | undefined;
   bring(tenants: readonly string[]): Promise<void>;
 }
 
@@ -42,17 +47,30 @@ export function createAuditCopies(options: AuditCopiesOptions): AuditCopies {
   if (webhook !== undefined)
     places.push({ name: webhook.place, backoff: new Backoff(), bring: toWebhook(options, webhook) });
 
-  async function bring({ name, backoff, bring: bringTo }: Place, all: readonly string[]): Promise<void> {
+  async function tellWhenLate({ name, backoff, busySinceMs }: Place, because: string): Promise<void> {
+    const sinceMs = backoff.failingSinceMs ?? busySinceMs ?? nowMs();
+    const lateMs = nowMs() - sinceMs;
+    if (lateMs < LATE_MS) return;
+    await alert({
+      kind: 'audit.copy',
+      about: `place:${name}`,
+      detail: { sinceSeconds: Math.round(lateMs / 1_000), because },
+    });
+  }
+
+  async function bring(place: Place, all: readonly string[]): Promise<void> {
+    const { backoff } = place;
+    if (place.busySinceMs !== undefined) return tellWhenLate(place, 'it hangs');
     if (!backoff.isDue(nowMs())) return;
+    place.busySinceMs = nowMs();
     try {
-      await bringTo(all);
+      await place.bring(all);
       backoff.succeeded();
     } catch (error) {
       backoff.failed(nowMs());
-      const lateMs = nowMs() - (backoff.failingSinceMs ?? nowMs());
-      if (lateMs < LATE_MS) return;
-      const detail = { sinceSeconds: Math.round(lateMs / 1_000), because: reasonOf(error) };
-      await alert({ kind: 'audit.copy', about: `place:${name}`, detail });
+      await tellWhenLate(place, reasonOf(error));
+    } finally {
+      place.busySinceMs = undefined;
     }
   }
 
@@ -60,7 +78,7 @@ export function createAuditCopies(options: AuditCopiesOptions): AuditCopies {
     async copy() {
       if (places.length === 0) return;
       const all = await tenants();
-      for (const place of places) await bring(place, all);
+      for (const place of places) await Promise.race([bring(place, all), sleep(WAIT_MS, undefined, { ref: false })]);
     },
   };
 }

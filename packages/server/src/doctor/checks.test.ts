@@ -73,7 +73,7 @@ const FAULTS: readonly (readonly [string, State, Partial<Facts>])[] = [
   ['kek-strength', 'failed', { kek: { ...kek, bytes: new Uint8Array(32) } }],
   ['kek-strength', 'failed', { kek: { ...kek, bytes: Buffer.from('0123456789abcdef'.repeat(4), 'hex') } }],
   ['secret-files', 'failed', { secretFiles: [{ path: '/etc/lumatrace/secret', mode: 0o100644, isOurs: true }] }],
-  ['secret-files', 'failed', { secretFiles: [{ path: '/etc/lumatrace/secret', mode: 0o100400, isOurs: false }] }],
+  ['secret-files', 'ok', { secretFiles: [{ path: '/etc/lumatrace/secret', mode: 0o100440, isOurs: false }] }],
   [
     'certificates',
     'warning',

@@ -76,6 +76,7 @@ type Check = (facts: Facts) => Finding;
 
 const MOST_SKEW_MS = 2_000;
 const OTHERS = 0o077;
+const EVERYBODY = 0o007;
 const MIN_TOKEN_CHARACTERS = 24;
 /** 32 random bytes have fewer different values than this about once in 10^14. */
 const MIN_DISTINCT_KEK_BYTES = 18;
@@ -205,10 +206,11 @@ const CHECKS: readonly Check[] = [
   },
   function secretFiles({ secretFiles: files }) {
     const id = 'secret-files';
-    const open = files.find(({ mode, isOurs }) => !isOurs || (mode & OTHERS) !== 0);
-    return open === undefined
-      ? finding(id, 'ok', 'Only their owner reaches the files of other secrets.')
-      : private_(id, 'secret', open, '400');
+    // a group may read them: keys of TLS are often shared by one
+    const open = files.find(({ mode }) => (mode & EVERYBODY) !== 0);
+    if (open === undefined) return finding(id, 'ok', 'Not everybody reaches the files of other secrets.');
+    const says = `The secret ${open.path} is open to everybody (mode ${(open.mode & 0o777).toString(8)}).`;
+    return finding(id, 'failed', says, `chmod 400 ${open.path}, or 440 where a group needs it.`);
   },
   function certificates({ certificates: files, database, now }) {
     const id = 'certificates';

@@ -143,7 +143,7 @@ test('the production profile refuses secrets that others can read, and writes do
     LUMATRACE_WEBHOOK_SECRET_FILE: secret,
   });
   assert.equal(code, 1, err);
-  assert.match(err, /^ {2}secret-files: .*open to others \(mode 644\)\. chmod 400 /m);
+  assert.match(err, /^ {2}secret-files: .*open to everybody \(mode 644\)\. chmod 400 /m);
   const [refused, ...more] = await refusedStarts(dataDir);
   assert.deepEqual([refused?.ids, more.length], [['secret-files'], 0]);
 });

@@ -107,7 +107,7 @@ export function createWatch({
       }
       await auditLog.checkpoint();
       await keepElsewhere?.();
-      await teller?.tell();
+      void teller?.tell();
     },
     async inspect() {
       for (const { invariant, object } of await database.inSystem((sql) => findBreaches(sql))) {
