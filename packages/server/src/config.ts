@@ -350,6 +350,8 @@ const VARIABLES = {
     kind: 'http(s)://…',
     description:
       'A webhook that gets each new checkpoint of the audit log, signed as Standard Webhooks. Needs `LUMATRACE_WEBHOOK_SECRET_FILE`.',
+    // its path often is the password
+    secret: true,
     read: asUrl('https', 'http'),
   }),
   alertUrl: optional({
@@ -357,6 +359,8 @@ const VARIABLES = {
     kind: 'http(s)://…',
     description:
       'A webhook that is told every security alert, signed as Standard Webhooks. Needs `LUMATRACE_WEBHOOK_SECRET_FILE`.',
+    // its path often is the password
+    secret: true,
     read: asUrl('https', 'http'),
   }),
   webhookSecretFile: optional({
