@@ -14,9 +14,12 @@ export type { PhotoErrorCode } from './photo-error.ts';
 export type { PhotosOptions } from './photos.ts';
 export type {
   CallOptions,
+  Credentials,
   Finding,
   Identification,
   ListOptions,
+  LogProof,
+  LogReceipt,
   Match,
   PhotoDetail,
   PhotoPage,

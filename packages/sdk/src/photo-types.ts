@@ -49,11 +49,36 @@ export interface ListOptions extends CallOptions {
   traceId?: string;
 }
 
+/** Of the transparency log: keep it as a file for `./lumatrace verify FILE --proof RECEIPT.json`. */
+export interface LogReceipt {
+  type: string;
+  /** The log's, as in its checkpoints. */
+  origin: string;
+  /** SHA-256 of the leaf (RFC 6962), hexadecimal. */
+  leafHash: string;
+  /** JSON text of the entry, as it was hashed. */
+  entry: string;
+  /** These three come with `logProof`, when the log has taken the entry in. */
+  leafIndex?: number;
+  /** Signed note (C2SP tlog-checkpoint). */
+  checkpoint?: string;
+  /** Inclusion proof in the checkpoint's tree: hashes in base64, the leaf's neighbour first. */
+  proof?: string[];
+}
+
+export interface LogProof {
+  /** Newest first. */
+  data: LogReceipt[];
+  /** Keep the key from elsewhere: a log that lies about its entries also lies about its key. */
+  log: { origin: string; publicKey: string; verifierKey: string };
+}
+
 export interface Registered {
   photoId: string;
   tenantId: string;
   /** base64 of the DER signature over the registration record. */
   signature: string;
+  logReceipt: LogReceipt;
 }
 
 export interface ProtectedImage {
@@ -63,6 +88,8 @@ export interface ProtectedImage {
   /** SHA-256 of the image before and after, 64 hexadecimal digits. */
   contentHash: string;
   protectedHash: string;
+  /** Null from an installation without a transparency log. */
+  logReceipt: LogReceipt | null;
 }
 
 export interface Finding {
@@ -72,6 +99,37 @@ export interface Finding {
   subject: string;
   message: string;
   evidence?: Record<string, string | number | boolean | null>;
+}
+
+/** What a manifest store tells, believed or not: the active manifest first, then those that it builds on. */
+export interface Credentials {
+  manifests: {
+    label: string;
+    title: string | null;
+    claimGenerator: string | null;
+    algorithm: string | null;
+    /** Of the signer, the leaf first. */
+    chain: {
+      subject: string;
+      issuer: string;
+      serialNumber: string;
+      notBefore: string;
+      notAfter: string;
+      sha256: string;
+      revokedAt: string | null;
+    }[];
+    /** Subject of the anchor that the chain leads to; null when it is not believed there. */
+    trustedBy: string | null;
+    timestamp: { at: string; accuracyMs: number; authority: string; policy: string; serialNumber: string } | null;
+    actions: { action: string; when: string | null; softwareAgent: string | null; digitalSourceType: string | null }[];
+    ingredients: {
+      title: string | null;
+      format: string | null;
+      relationship: string | null;
+      manifest: string | null;
+    }[];
+  }[];
+  more: number;
 }
 
 export interface Verification {
@@ -84,6 +142,7 @@ export interface Verification {
   tenantId: string;
   message: string;
   findings: Finding[];
+  credentials: Credentials | null;
 }
 
 interface Matched {

@@ -88,6 +88,22 @@ for (const [what, image] of INPUTS) {
   });
 }
 
+test('the receipt of the log comes with the picture; one that cannot be read does not lose it', async () => {
+  const receipt = { type: 'org.lumatrace.log-receipt.v1', origin: 'o', leafHash: '00', entry: '{}' };
+  const header = Buffer.from(JSON.stringify(receipt)).toString('base64url');
+  for (const [text, expected] of [
+    [header, receipt],
+    ['no receipt', null],
+  ] as const) {
+    const headers = { 'x-photo-id': 'p', 'content-type': 'image/jpeg', 'lumatrace-log-receipt': text };
+    replies.push({ status: 200, headers, body: 'picture' });
+    assert.deepEqual((await photos.protect(IMAGE)).logReceipt, expected);
+  }
+  replies.push({ status: 200, body: JSON.stringify({ data: [receipt], log: {} }) });
+  assert.deepEqual((await photos.logProof('a/b')).data, [receipt]);
+  assert.equal(last().path, '/api/v1/photos/a%2Fb/log-proof');
+});
+
 test('a busy server is asked again as late as it wants, a cut line at once, always under one Idempotency-Key', async () => {
   replies.push({ status: 429, headers: { 'retry-after': '1' } }, 'cut', { status: 503 }, PROTECTED);
   const startMs = performance.now();

@@ -10,6 +10,8 @@ import type {
   CallOptions,
   Identification,
   ListOptions,
+  LogProof,
+  LogReceipt,
   PhotoDetail,
   PhotoPage,
   PhotoSummary,
@@ -77,7 +79,8 @@ export class Photos {
     const mediaType = headers['content-type'];
     if (typeof photoId !== 'string' || mediaType?.startsWith('image/') !== true || body.length === 0)
       throw new PhotoError('BAD_ANSWER', 'The answer is no protected image of LumaTrace.');
-    return { photoId, image: body, mediaType, contentHash, protectedHash: sha256(body) };
+    const logReceipt = receiptOf(headers['lumatrace-log-receipt']);
+    return { photoId, image: body, mediaType, contentHash, protectedHash: sha256(body), logReceipt };
   }
 
   /** Whether an image is the protected photo, unchanged. `authentic` alone is the verdict. */
@@ -110,6 +113,11 @@ export class Photos {
       yield* data;
       cursor = pagination.nextCursor ?? undefined;
     } while (cursor !== undefined);
+  }
+
+  /** What the transparency log holds about a photo, with the proof of each entry a moment after it was written. */
+  async logProof(photoId: string, { signal }: CallOptions = {}): Promise<LogProof> {
+    return this.#json({ method: 'GET', path: `${pathOf(photoId)}/log-proof`, signal });
   }
 
   /** From then on anybody who holds a copy of the picture finds its credentials. */
@@ -182,6 +190,16 @@ export const photos: Photos = new Photos();
 function within(name: keyof PhotosOptions, value: number, least: number, most: number): number {
   if (typeof value === 'number' && value >= least && value <= most) return value;
   throw new TypeError(`Expected ${name} from ${least} to ${most} but received ${String(value)}.`);
+}
+
+/** A receipt that cannot be read does not lose the picture: `logProof` answers it again. */
+function receiptOf(header: string | string[] | undefined): LogReceipt | null {
+  if (typeof header !== 'string') return null;
+  try {
+    return JSON.parse(Buffer.from(header, 'base64url').toString('utf8')) as LogReceipt;
+  } catch {
+    return null;
+  }
 }
 
 const pathOf = (photoId: string): string => `/api/v1/photos/${encodeURIComponent(photoId)}`;
