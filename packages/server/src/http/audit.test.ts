@@ -46,6 +46,21 @@ test('a wrong filter is refused, an unknown place gives nothing', async () => {
   }
 });
 
+const statusOf = async (moment: string): Promise<number> =>
+  (await ask('GET', `/api/v1/audit?from=${encodeURIComponent(moment)}`, { headers })).status;
+const expiring = async (expiresAt: string): Promise<number> =>
+  (await ask('POST', '/api/keys', { headers, body: { name: 'n', scopes: ['audit:read'], expiresAt } })).status;
+
+test('moments that only one of parser and database can read are no error of ours', async () => {
+  assert.equal(await statusOf('2026-01-01T00:00:00.123456789+23:59'), 200);
+  assert.equal(await statusOf('0283-04-29T23:38:56.1+21:25'), 200);
+  assert.equal(await statusOf('0000-01-01T00:00:00Z'), 400);
+  assert.equal(await statusOf('0001-01-01T00:00:00+14:00'), 400);
+  assert.equal(await statusOf('9999-12-31T23:59:59-01:00'), 400);
+  assert.equal(await expiring('2100-01-01T00:00:00+23:59'), 201);
+  assert.equal(await expiring('9999-12-31T23:59:59-23:59'), 400);
+});
+
 test('owners, admins, auditors and security read it; analysts and viewers do not', async () => {
   const { cookie = '' } = await house.adminSession();
   const expected = { owner: 200, admin: 200, auditor: 200, security: 200, analyst: 403, viewer: 403 };

@@ -6,6 +6,7 @@ import type { Principal } from '../access/principal.ts';
 import { PROOF_FORMAT } from '../access/audit-proof.ts';
 import type { Watch } from '../isolation/watch.ts';
 import { Problem } from './errors.ts';
+import { momentOf } from './moment.ts';
 import { json, route, type Route } from './route.ts';
 
 const AUDIT_READ = { kind: 'scope', scope: 'audit:read' } as const;
@@ -71,7 +72,8 @@ export function auditRoutes({ access, watch }: AuditRoutesOptions): Route[] {
         },
       },
       async handle({ principal, query }) {
-        const { before = null, limit, ...filter } = query;
+        const { before = null, limit, from, to, ...equal } = query;
+        const filter = { ...equal, from: inUtc('from', from), to: inUtc('to', to) };
         const { lines, nextBefore } = await auditLog.search(principal.tenantId, filter, { before, limit });
         return json({ data: lines.map(({ tenantId: _tenantId, mac: _mac, ...line }) => line), nextBefore });
       },
@@ -195,6 +197,10 @@ export function auditRoutes({ access, watch }: AuditRoutesOptions): Route[] {
 }
 
 /** Reads ahead no further than the reader does; ends the reading when the reader goes. */
+function inUtc(name: string, text: string | undefined): string | undefined {
+  return text === undefined ? undefined : momentOf(name, text).toISOString();
+}
+
 function streamOf(lines: AsyncGenerator<string>, signal: AbortSignal): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   return new ReadableStream({

@@ -5,6 +5,7 @@ import type { Principal } from '../access/principal.ts';
 import type { Revocations } from '../keys/revocation.ts';
 import { certificateRevoked, writeEntry } from '../transparency/entry.ts';
 import { Problem } from './errors.ts';
+import { momentOf } from './moment.ts';
 import { json, route, type Route } from './route.ts';
 
 export interface CertificateRoutesOptions {
@@ -42,7 +43,7 @@ export function certificateRoutes({ revocations, renew }: CertificateRoutesOptio
       async handle({ principal, params: { kid }, body: { at, reason }, requestId }) {
         await requireOwner(revocations, principal);
         const { tenantId, subject: actor } = principal;
-        const request = { kid, at: at === undefined ? new Date() : new Date(at), ...(reason && { reason }) };
+        const request = { kid, at: at === undefined ? new Date() : momentOf('at', at), ...(reason && { reason }) };
         const { revokedAt } = await revocations.revoke(request, tenantId, async (sql, revoked) => {
           await audit(sql, {
             tenantId,

@@ -5,6 +5,7 @@ import { ENVIRONMENTS } from '../access/api-key-text.ts';
 import type { ApiKeyShown } from '../access/api-keys.ts';
 import { ROLES, SCOPES } from '../access/principal.ts';
 import { RETENTION_DAYS } from '../access/tenants.ts';
+import { momentOf } from './moment.ts';
 import { json, route, type Route } from './route.ts';
 
 const SCOPE = z.enum(SCOPES);
@@ -68,7 +69,7 @@ export function keyRoutes({ access }: KeyRoutesOptions): Route[] {
           name,
           scopes,
           environment,
-          expiresAt: typeof expiresAt === 'string' ? new Date(expiresAt) : null,
+          expiresAt: typeof expiresAt === 'string' ? momentOf('expiresAt', expiresAt) : null,
         });
         return json({ ...keyAnswer(key), apiKey: key.apiKey }, 201);
       },
