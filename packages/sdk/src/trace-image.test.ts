@@ -23,7 +23,7 @@ class Backwards extends Photos {
     const contentHash = createHash('sha256').update(bytes).digest('hex');
     const protectedHash = contentHash;
     const photoId = `photo-${this.told.length}`;
-    return { photoId, image: bytes.toReversed(), mediaType: 'image/png', contentHash, protectedHash };
+    return { photoId, image: bytes.toReversed(), mediaType: 'image/png', contentHash, protectedHash, logReceipt: null };
   }
 
   override publish(photoId: string): Promise<Publication> {
