@@ -1,7 +1,11 @@
 // Sealing again: every place is gone through, in steps that may end anywhere, and what was sealed stays what it was.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { hash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { zstdDecompressSync } from 'node:zlib';
 import { testRoom } from '../ingest/fixtures/room.ts';
 import type { Database, Sql } from '../storage/database.ts';
@@ -12,7 +16,9 @@ import { kekFromBytes } from './kek.ts';
 import { createTenantKeys } from './tenant-keys.ts';
 import { createTenantRotation, type TenantRotationOptions } from './tenant-rotation.ts';
 
-const kek = kekFromBytes(randomBytes(32));
+const FIXTURE = fileURLToPath(new URL('./reencryption.fixture.ts', import.meta.url));
+const kekBytes = randomBytes(32);
+const kek = kekFromBytes(kekBytes);
 const room = await testRoom({ kek });
 after(() => room.close());
 const { database } = room.db;
@@ -135,6 +141,33 @@ test('work that is cut off again and again goes on where it was, and ends', asyn
   assert.ok(rounds > 3 && rounds < 200, `${rounds} rounds`);
   const after = await openedNow(tenantId);
   assert.ok(after.length > 150 && after.every(({ version, plain }) => version === 2 && plain !== undefined));
+});
+
+test('a process that is killed with SIGKILL half-way leaves everything open, and another ends it', async () => {
+  const tenantId = await room.newTenant();
+  await sealRows(room, tenantId, 60);
+  const before = digestOf(await openedNow(tenantId));
+  await rotationOf().rotate(tenantId);
+  const { app, owner } = room.db.url;
+  const child = spawn(process.execPath, [FIXTURE, app, owner, kekBytes.toString('hex')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'data');
+  const sealed = async (): Promise<number> =>
+    (await rotationOf().progress(tenantId)).reduce((sum, { rowsSealed }) => sum + rowsSealed, 0);
+  for (let look = 0; look < 500 && (await sealed()) < 40; look++) await sleep(5);
+  const exit = once(child, 'exit');
+  child.kill('SIGKILL');
+  assert.deepEqual(await exit, [null, 'SIGKILL']);
+  const halfway = await openedNow(tenantId);
+  const old = halfway.filter(({ version }) => version === 1).length;
+  assert.ok(old > 0 && old < halfway.length, `${old} of ${halfway.length} were left`);
+  assert.equal(digestOf(halfway), before);
+  await rotationOf().work(NEVER);
+  const after = await openedNow(tenantId);
+  assert.ok(after.every(({ version }) => version === 2));
+  assert.equal(digestOf(after), before);
+  assert.equal(await stateOf(tenantId, 1), 'destroyed');
 });
 
 test('a row that somebody holds is passed by and taken later; until then the old version stays', async () => {
