@@ -124,9 +124,17 @@ async function runFamily(stage: Stage, family: Family, seed: number): Promise<Fa
   await family
     .run(scene)
     .catch((error: unknown) => tally.fail(`the family could not go on: ${broken(error)}`, family.name, 0));
+  await stillKnown(scene);
   const result = tally.result(family.name, family.holes.length, plantedFound);
   for (const name of missed) result.findings.push({ what: 'a planted hole was not found', request: name, status: 0 });
   return result;
+}
+
+/** An attacker whose key was revoked on the way would be refused everything from then on, and prove nothing. */
+async function stillKnown(scene: Scene): Promise<void> {
+  const shot = { method: 'GET', path: '/api/settings', headers: scene.ownKey };
+  const { status, text } = await scene.ask(shot);
+  if (status !== 200) scene.tally.fail(`the attacker's own key is not served any more: ${text}`, shot.path, status);
 }
 
 /** What stops a family is told with the result; the others go on. */

@@ -148,6 +148,14 @@ function required(route: RouteFacts, but: string): string {
     .join('');
 }
 
+/** Moments that one of parser, database and answer may not read: offsets, year 0, years of five digits, many digits. */
+const MOMENTS = [
+  '0283-04-29T23:38:56.1+21:25', '2026-01-01T00:00:00-23:59', '0000-01-01T00:00:00Z', '0001-01-01T00:00:00+14:00',
+  '9999-12-31T23:59:59-01:00', '+010000-01-01T00:00:00Z', '-000001-01-01T00:00:00Z', '2026-01-01T00:00:00.1234567890123Z',
+  '2026-02-29T00:00:00Z', '2026-12-31T23:59:60Z', '2026-01-01T24:00:00Z', '1677-09-21', '2262-04-12', '0000-00-00',
+  'infinity', '-infinity', 'epoch', 'now', 'today', '4714-11-24 BC',
+]; // prettier-ignore
+
 export const strings: Family = {
   name: 'strings',
   about: 'naughty strings in every parameter and every member',
@@ -170,7 +178,7 @@ export const strings: Family = {
     },
   ],
   async run(scene) {
-    const texts = [...scene.stage.corpora.strings, '\u0000', 'a\u0000b', '\ud800', '\uffff'];
+    const texts = [...scene.stage.corpora.strings, '\u0000', 'a\u0000b', '\ud800', '\uffff', ...MOMENTS];
     await scene.volley(everywhere(scene, texts), reflection);
   },
 };
