@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { hash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -97,6 +98,11 @@ test('every column of bytes in a table of tenants is sealed again, or is known n
       rows.some(({ name }) => name === nameOf(place)),
       nameOf(place),
     );
+});
+
+test('the guide names every place', async () => {
+  const guide = await readFile(new URL('../../../../docs/guides/tenant-keys.md', import.meta.url), 'utf8');
+  for (const place of SEALED_PLACES) assert.ok(guide.includes(`\`${nameOf(place)}\``), nameOf(place));
 });
 
 test('everything sealed opens as before, under the new version alone; the old one is destroyed', async () => {
