@@ -41,8 +41,6 @@ export interface Statements {
   readonly author?: string;
   /** A key of DIGITAL_SOURCE_TYPES, only when the caller said so. */
   readonly digitalSourceType?: DigitalSourceType;
-  /** The trace of the model call that made the picture, 32 hex digits. */
-  readonly traceId?: string;
   /** What a rule wants to be said of the model that made the picture; with a `digitalSourceType`. */
   readonly disclosure?: Disclosure;
   /** Location was taken out of the metadata. */
@@ -79,7 +77,6 @@ export function isDigitalSourceType(name: string): name is DigitalSourceType {
 }
 
 const REVERSE_DOMAIN = /^[a-z0-9][a-z0-9-]*(\.[A-Za-z0-9][A-Za-z0-9_-]*)+$/;
-const TRACE_ID = /^[0-9a-f]{32}$/;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const MAX_TEXT = 500;
 
@@ -144,10 +141,10 @@ function softwareAgentOf({ system, version, provider }: Disclosure): object {
   };
 }
 
-function photoOf({ photoId, traceId, disclosure }: Statements): object {
+// whoever holds the file reads this: the photo's id is random and leads to trace and tenant only for those who may ask
+function photoOf({ photoId, disclosure }: Statements): object {
   return {
     photoId,
-    ...(traceId === undefined ? {} : { traceId }),
     ...(disclosure === undefined ? {} : { disclosure: disclosedBy(disclosure) }),
   };
 }
@@ -200,8 +197,6 @@ export function readSoftBinding(assertion: CborValue): SoftBinding | null {
 
 function refuseUnsayable(statements: Statements): void {
   if (!UUID.test(statements.photoId)) throw new TypeError('Expected a UUID as photoId');
-  if (statements.traceId !== undefined && !TRACE_ID.test(statements.traceId))
-    throw new TypeError('Expected 32 hex digits as traceId');
   for (const { alg, value } of statements.softBindings) {
     if (!isSoftBindingAlgorithm(alg)) throw new TypeError(`Expected a reverse domain name of ours but received ${alg}`);
     if (value.length === 0 || value.length > 1024) throw new TypeError('Expected 1 to 1024 bytes in a soft binding');

@@ -38,7 +38,6 @@ for (const format of FORMATS) {
       ...signRequest(chain, images[format], format),
       title: 'Sunset "at" sea',
       author: 'Ana María',
-      traceId: '0123456789abcdef0123456789abcdef',
       fingerprint: { alg: 'org.lumatrace.fingerprint.1', value: new Uint8Array(32).fill(7) },
     };
     const { bytes, manifestStore } = await signImage(request);
@@ -48,7 +47,6 @@ for (const format of FORMATS) {
     assert.deepEqual(codesOf(result), []);
     assert.ok(result.manifest);
     assert.equal(result.manifest.photoId, PHOTO_ID);
-    assert.equal(result.manifest.traceId, request.traceId);
     assert.equal(result.manifest.title, request.title);
     assert.equal(result.manifest.claimGenerator, 'LumaTrace 0.1.0');
     assert.equal(result.manifest.signer?.name, 'C=ES, O=Test, CN=Test Signer');

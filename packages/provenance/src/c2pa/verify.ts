@@ -52,7 +52,6 @@ export interface ManifestSummary {
   readonly signedAt: string | null;
   readonly timestamp: ClaimTime | null;
   readonly photoId: string | null;
-  readonly traceId: string | null;
   readonly softBindings: readonly SoftBinding[];
   readonly actions: readonly string[];
   readonly digitalSourceType: string | null;
@@ -294,7 +293,6 @@ function summaryOf(
     signedAt: null,
     timestamp: null,
     photoId: textOf(photo?.get('photoId')),
-    traceId: textOf(photo?.get('traceId')),
     softBindings: withLabel(boxes, SOFT_BINDING_LABEL).flatMap((box) => {
       const binding = readSoftBinding(firstCbor(store, [box]) ?? undefined);
       return binding === null ? [] : [binding];

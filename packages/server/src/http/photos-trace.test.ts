@@ -135,4 +135,10 @@ test('identify answers with the span to who may read traces; to others and to st
   assert.deepEqual(await identified(theirs, READS_TRACES), []);
   await ask(`/api/v1/photos/${photoId}/publication`, ours, { method: 'PUT' });
   assert.deepEqual(told(await identified(theirs, READS_TRACES)), [photoId, null, null]);
+  // what anybody reads: the file itself (it holds the manifest whole), as text and as bytes
+  for (const id of [tie.traceId, tie.spanId]) {
+    assert.equal(Buffer.from(image).includes(id), false);
+    assert.equal(Buffer.from(image).includes(Buffer.from(id, 'hex')), false);
+  }
+  assert.ok(Buffer.from(image).includes(photoId ?? '-'));
 });
