@@ -8,7 +8,7 @@ import tailwind from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 
-const COMPRESSED = /\.(?:js|css|html|svg|json)$/;
+const COMPRESSED = /\.(?:js|css|html|svg|json|wasm)$/;
 const toBrotli = promisify(brotliCompress);
 const toGzip = promisify(gzip);
 
@@ -34,10 +34,24 @@ function compressAhead(): Plugin {
 const SERVER = process.env['LUMATRACE_DEV_SERVER'] ?? 'http://localhost:3000';
 const SERVER_PATHS = ['/api', '/auth', '/v1', '/openapi.json', '/docs', '/health'];
 
+// what the server's reading of credentials uses of Node, for the worker that runs it in a browser
+const device = (name: string): string => join(import.meta.dirname, 'src/device', name);
+const DEVICE_ALIASES = [
+  { find: 'node:crypto', replacement: device('node-crypto.ts') },
+  { find: 'node:zlib', replacement: device('node-zlib.ts') },
+  { find: /^\.\/wasm\.ts$/, replacement: device('library.ts') },
+];
+
 export default defineConfig({
   root: import.meta.dirname,
   base: '/',
   plugins: [react(), tailwind(), compressAhead()],
+  resolve: { alias: DEVICE_ALIASES },
+  worker: {
+    format: 'es',
+    // the server tells this file by its name, and lets it make no request (http/static.ts)
+    rolldownOptions: { output: { entryFileNames: 'assets/device-reader-[hash].js' } },
+  },
   build: {
     outDir: 'dist',
     emptyOutDir: true,

@@ -11,6 +11,14 @@ const FORM: FormLimits = { parts: { image: IMAGE_LIMITS.maxBytes } };
 /** Two of the largest at once: strangers must not take the memory of those who are logged in. */
 const UPLOAD_MEMORY_BYTES = 2 * IMAGE_LIMITS.maxBytes;
 
+/** A page that reads on its device asks once for whom it believes; a revocation is seen there as late as this. */
+const BELIEF_AGE_SECONDS = 300;
+const belief = z.object({
+  anchorsPem: z.string().describe('roots of signers: the installation’s own and those that its operator trusts'),
+  timestampAnchorsPem: z.string().nullable().describe('roots of time stamps; null: the same'),
+  revocations: z.array(z.object({ certificateSha256: z.string(), revokedAt: z.iso.datetime() })),
+});
+
 const manifestId = z.string().nullable().describe('under /c2pa/manifests');
 const madeBy = z
   .object({
@@ -50,6 +58,28 @@ const detection = z.object({
 export function detectRoutes(room: DetectRoom): Route[] {
   const memory = new UploadMemory({ bytes: UPLOAD_MEMORY_BYTES });
   return [
+    route({
+      method: 'GET',
+      path: '/api/v1/detect/belief',
+      summary: 'Whom this installation believes about signers and times, for a check on the device of whoever asks',
+      tag: 'provenance',
+      policy: { kind: 'public', because: 'public certificates, so that a picture need not be sent to be checked' },
+      limit: 'public',
+      answers: { 200: { description: 'Certificates and revocations.', schema: belief } },
+      handle: () =>
+        answering(async () => {
+          const { trustAnchorsPem, timestampAnchorsPem, revocations } = await room.manifestCredentials();
+          const told = {
+            anchorsPem: trustAnchorsPem,
+            timestampAnchorsPem: timestampAnchorsPem ?? null,
+            revocations: revocations.map(({ certificateSha256, revokedAt }) => ({
+              certificateSha256,
+              revokedAt: revokedAt.toISOString(),
+            })),
+          };
+          return json(told, 200, { 'cache-control': `public, max-age=${BELIEF_AGE_SECONDS}` });
+        }),
+    }),
     route({
       method: 'POST',
       path: '/api/v1/detect',

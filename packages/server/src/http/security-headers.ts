@@ -28,6 +28,17 @@ export const DOCS_POLICY = PAGE.join('; ');
 /** The dashboard: text never becomes markup or a script address, since no policy may make trusted values of it. */
 export const PAGE_POLICY = [...PAGE, "require-trusted-types-for 'script'", "trusted-types 'none'"].join('; ');
 
+/** The public detector: one named policy makes one address a script, that of the worker below. */
+export const DETECT_POLICY = [...PAGE, "require-trusted-types-for 'script'", 'trusted-types device-reader'].join('; ');
+
+/** The worker that reads strangers' files runs WebAssembly, and can neither load nor send anything. */
+export const DEVICE_READER_POLICY = [
+  "default-src 'none'",
+  "script-src 'wasm-unsafe-eval'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'",
+].join('; ');
+
 const ALWAYS = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',

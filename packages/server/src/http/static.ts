@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join, sep } from 'node:path';
 import { Problem } from './errors.ts';
-import { PAGE_POLICY } from './security-headers.ts';
+import { DETECT_POLICY, DEVICE_READER_POLICY, PAGE_POLICY } from './security-headers.ts';
 
 /** Paths that belong to the API: unknown ones below them are answered as problems, never with the page. */
 const API_PREFIXES = [
@@ -31,6 +31,7 @@ const MEDIA_TYPES: Readonly<Record<string, string>> = {
   '.jpg': 'image/jpeg',
   '.webp': 'image/webp',
   '.ico': 'image/x-icon',
+  '.wasm': 'application/wasm',
   '.woff2': 'font/woff2',
   '.webmanifest': 'application/manifest+json',
   '.txt': 'text/plain; charset=utf-8',
@@ -68,7 +69,8 @@ export async function staticFiles(folder: string | undefined): Promise<StaticFil
         vary: 'accept-encoding',
         etag,
       });
-      if (name.endsWith('.html')) headers.set('content-security-policy', PAGE_POLICY);
+      const policy = policyOf(path, name);
+      if (policy !== undefined) headers.set('content-security-policy', policy);
       if (encoding !== undefined) headers.set('content-encoding', encoding);
       if (request.headers.get('if-none-match') === etag) return new Response(null, { status: 304, headers });
       return new Response(bytes, { headers });
@@ -81,6 +83,13 @@ function fileFor(path: string, files: ReadonlySet<string>): string {
   // A client route has no extension; a missing file does, and gets no page in its place.
   if (extname(path) !== '') throw notFound();
   return '/index.html';
+}
+
+/** Undefined for what is only loaded by a page: it gets the policy of data. */
+function policyOf(path: string, name: string): string | undefined {
+  if (name.startsWith('/assets/device-reader-')) return DEVICE_READER_POLICY;
+  if (name.endsWith('.html')) return path === '/detect' ? DETECT_POLICY : PAGE_POLICY;
+  return undefined;
 }
 
 function isApi(path: string): boolean {

@@ -1,7 +1,7 @@
 // The story of the public detector: what a picture's credentials say, and whether a published photo's watermark is in it. Told
 // to anybody, so it holds no personal data: no title, no author, no place, no trace, nobody's unpublished photo.
 import { generatorSaidBy, generatorSaidIn, type SaidGenerator } from '@lumatrace/provenance/c2pa/disclosure.ts';
-import type { C2paStatus, C2paVerification } from '@lumatrace/provenance/c2pa/verify.ts';
+import { credentialsSaid, isSaidGenerated, type SaidCredentials } from '@lumatrace/provenance/c2pa/said.ts';
 import { c2paEngineFailed } from '@lumatrace/provenance/c2pa/verify.ts';
 import type { Finding } from '@lumatrace/provenance/findings.ts';
 import { readImageHeader } from '@lumatrace/provenance/image.ts';
@@ -15,18 +15,7 @@ export interface DetectRoom extends IdentifyRoom {
 }
 
 export interface Detection {
-  credentials: {
-    status: C2paStatus;
-    /** What they say, whether or not they are to be believed: `status` tells that. */
-    generator: string | null;
-    signer: string | null;
-    signedAt: string | null;
-    manifestId: string | null;
-    actions: string[];
-    digitalSourceType: string | null;
-    /** The model that they name; null when they name none or are not to be believed. */
-    madeBy: SaidGenerator | null;
-  };
+  credentials: SaidCredentials;
   /** Whether a model made it: what the credentials say, null when they say nothing or are not to be believed. */
   isGenerated: boolean | null;
   watermark: {
@@ -60,8 +49,8 @@ export async function detectPublicly(
   const c2pa = 'unexamined' in seen ? c2paEngineFailed(seen.unexamined) : seen.c2pa;
   const read = matches.find((match) => match.kind === 'watermark');
   return {
-    credentials: { ...saidBy(c2pa), madeBy: c2pa.status === 'VALID' ? said : null },
-    isGenerated: generatedBy(c2pa),
+    credentials: credentialsSaid(c2pa, said),
+    isGenerated: isSaidGenerated(c2pa),
     watermark: {
       status: findings.some(({ code }) => code === 'org.lumatrace.identify.read') ? 'DETECTED' : 'NOT_FOUND',
       log10p: read?.log10p ?? null,
@@ -87,24 +76,4 @@ async function publishedGenerator(room: DetectRoom, manifestId: string): Promise
     if (error instanceof Refusal && error.code === 'NOT_FOUND') return null;
     throw error;
   }
-}
-
-function saidBy({ status, manifest }: C2paVerification): Omit<Detection['credentials'], 'madeBy'> {
-  return {
-    status,
-    generator: manifest?.claimGenerator ?? null,
-    signer: manifest?.signer?.name ?? null,
-    signedAt: manifest?.signedAt ?? null,
-    manifestId: manifest?.label ?? null,
-    actions: [...(manifest?.actions ?? [])],
-    digitalSourceType: manifest?.digitalSourceType ?? null,
-  };
-}
-
-// IPTC digital source types of pictures that a model made, whole or in part
-const GENERATED = /\/(trainedAlgorithmicMedia|compositeWithTrainedAlgorithmicMedia|algorithmicMedia)$/;
-
-function generatedBy({ status, manifest }: C2paVerification): boolean | null {
-  const type = manifest?.digitalSourceType ?? null;
-  return status !== 'VALID' || type === null ? null : GENERATED.test(type);
 }
