@@ -20,6 +20,7 @@ import { TRANSIT_LEASE, watchKek, type KekWatch } from './kek-watch.ts';
 import { doctorCommand, refuseUnsafe } from './doctor/doctor.ts';
 import { auditRoutes } from './http/audit.ts';
 import { authRoutes } from './http/auth.ts';
+import { loginSessionRoutes } from './http/login-sessions.ts';
 import { c2paRoutes } from './http/c2pa.ts';
 import { createExplore, type Explore } from './explore/explore.ts';
 import { createMetricReader } from './explore/metrics.ts';
@@ -812,6 +813,7 @@ function routesOf(house: House): Route[] {
     ...watermarkKeyRoutes({ watermarkKeys: house.watermarkKeys }),
     ...c2paRoutes({ room: house.photos, publicUrl: publicUrlOf(house) }),
     ...detectRoutes(house.photos),
+    ...loginSessionRoutes(house.access),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),
     ...trustAnchorRoutes({ tenantAnchors: createTenantAnchors({ database: storage.database }) }),

@@ -14,7 +14,7 @@ import { createMachineTokens, type MachineTokens } from './machine-tokens.ts';
 import { createPasswords } from './passwords.ts';
 import { createPeople, type People } from './people.ts';
 import type { Principal } from './principal.ts';
-import { createSessions } from './sessions.ts';
+import { createSessions, type Sessions } from './sessions.ts';
 import { createSigningKeys, type SigningKeys, type TokenSigner } from './signing-keys.ts';
 import { createTenants, type Tenants } from './tenants.ts';
 
@@ -35,6 +35,7 @@ export interface AccessOptions {
 
 export interface Access {
   credentials: Credentials;
+  sessions: Sessions;
   limits: Limits;
   people: People;
   machines: Machines;
@@ -85,6 +86,7 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
   const signingKeys = createSigningKeys({ database, signer, nowMs });
   const tokens = createMachineTokens({ database, signingKeys, issuer: publicUrl, audience: `${publicUrl}/api`, nowMs });
   return {
+    sessions,
     credentials: createCredentials({
       apiKeys,
       tokens,

@@ -24,17 +24,23 @@ export interface LoggedIn extends OpenedSession {
 
 export interface People {
   /** One answer and one duration for an unknown name and a wrong password. @throws Refusal AUTH_INVALID, RATE_LIMIT_EXCEEDED. */
-  login(credentials: { email: string; password: string }, source: string, requestId: string): Promise<LoggedIn>;
+  login(
+    credentials: { email: string; password: string },
+    source: string,
+    requestId: string,
+    device?: string | null,
+  ): Promise<LoggedIn>;
   /** @throws Refusal AUTH_INVALID when the account is gone. */
   user(principal: Principal): Promise<User>;
   /** Exchanges the session for a new one; its absolute end stays. */
-  refresh(principal: Principal, requestId: string): Promise<OpenedSession>;
+  refresh(principal: Principal, requestId: string, device?: string | null): Promise<OpenedSession>;
   /** Ends every session of the account and opens a new one. @throws Refusal AUTH_INVALID, VALIDATION_FAILED. */
   changePassword(
     principal: Principal,
     passwords: { currentPassword: string; newPassword: string },
     source: string,
     requestId: string,
+    device?: string | null,
   ): Promise<OpenedSession>;
   logout(principal: Principal, requestId: string): Promise<void>;
   members(tenantId: string): Promise<MemberRow[]>;
@@ -60,7 +66,7 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
   }
 
   return {
-    async login(credentials, source, requestId) {
+    async login(credentials, source, requestId, device = null) {
       const email = normalisedEmail(credentials.email);
       const attempt: LoginAttempt = { name: email, source };
       await limits.admitLogin(attempt);
@@ -84,7 +90,7 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
         await actAsAccount(sql, accountId);
         await recordLogin(sql, accountId, new Date(nowMs()));
         await audit(sql, { tenantId, actor: subject, action: 'login', object: subject, outcome: 'done', requestId });
-        return sessions.openIn(sql, { tenantId, accountId });
+        return sessions.openIn(sql, { tenantId, accountId, device });
       });
       await limits.forgiveLogin(attempt);
       return {
@@ -101,17 +107,17 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
       return { id: accountId, email: account.email, name: account.name, role: principal.role, tenantId };
     },
 
-    refresh(principal, requestId) {
+    refresh(principal, requestId, device = null) {
       const { tenantId, accountId } = person(principal);
       return database.inTenant(tenantId, async (sql) => {
         const expiresAt = principal.sessionExpiresAt;
         await sessions.closeIn(sql, principal);
         await note(sql, principal, requestId, 'session.refresh');
-        return sessions.openIn(sql, { tenantId, accountId }, expiresAt);
+        return sessions.openIn(sql, { tenantId, accountId, device }, expiresAt);
       });
     },
 
-    async changePassword(principal, { currentPassword, newPassword }, source, requestId) {
+    async changePassword(principal, { currentPassword, newPassword }, source, requestId, device = null) {
       const { tenantId, accountId } = person(principal);
       const account = await database.inAccount(accountId, (sql) => findLogin(sql, accountId));
       if (account === undefined) throw wrong();
@@ -132,7 +138,7 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
         await replacePassword(sql, accountId, { argon2id, changedAt: new Date(nowMs()) });
         await deleteSessionsOf(sql, tenantId, accountId);
         await note(sql, principal, requestId, 'password.change');
-        return sessions.openIn(sql, { tenantId, accountId });
+        return sessions.openIn(sql, { tenantId, accountId, device });
       });
     },
 

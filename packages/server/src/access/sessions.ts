@@ -1,12 +1,15 @@
 // Sessions of people: a cookie of 256 random bits, of which only the HMAC is kept; idle and absolute expiry.
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { audit } from './audit.ts';
 import type { InstallationKey } from '../keys/installation-keys.ts';
 import type { Database, Sql } from '../storage/database.ts';
 import {
   deleteDeadSessions,
+  deleteOtherSessions,
   deleteSession,
   findSession,
   insertSession,
+  listSessions,
   touchSession,
 } from '../storage/postgres/sessions.ts';
 import { ROLES, type Principal, type Role } from './principal.ts';
@@ -38,10 +41,31 @@ export interface OpenedSession {
 
 export interface Sessions {
   /** In a tenant transaction of the caller. `expiresAt` is given when an old session is exchanged for a new one. */
-  openIn(sql: Sql, person: { tenantId: string; accountId: string }, expiresAt?: Date): Promise<OpenedSession>;
+  openIn(
+    sql: Sql,
+    person: { tenantId: string; accountId: string; device: string | null },
+    expiresAt?: Date,
+  ): Promise<OpenedSession>;
   /** @throws Refusal AUTH_INVALID, AUTH_EXPIRED; UNAVAILABLE when the database does not answer. */
   authenticate(secret: string): Promise<{ principal: Principal; user: User }>;
   closeIn(sql: Sql, principal: Principal): Promise<void>;
+  /** The person's own sessions in this tenant that still run, the last used first; at most 100. */
+  list(principal: Principal): Promise<OwnSession[]>;
+  /** Ends one of them; twice is once. @throws Refusal NOT_FOUND for an id that is none of the person's own */
+  revoke(principal: Principal, id: string, requestId: string): Promise<void>;
+  /** Ends all of them but the one that asks. @returns how many there were */
+  revokeOthers(principal: Principal, requestId: string): Promise<number>;
+}
+
+/** What a person sees of a session of theirs. Dates are ISO 8601. */
+export interface OwnSession {
+  /** Names the row to its owner; it is neither the cookie nor its hash. */
+  id: string;
+  device: string | null;
+  createdAt: string;
+  lastSeenAt: string;
+  expiresAt: string;
+  isCurrent: boolean;
 }
 
 export interface SessionsOptions {
@@ -51,10 +75,16 @@ export interface SessionsOptions {
 }
 
 export function createSessions({ database, key, nowMs }: SessionsOptions): Sessions {
+  const running = (sql: Sql, principal: Principal): ReturnType<typeof listSessions> => {
+    const now = nowMs();
+    const { tenantId, accountId } = ownerOf(principal);
+    const idleSince = new Date(now - SESSION_IDLE_MS);
+    return listSessions(sql, { tenantId, accountId, now: new Date(now), idleSince, limit: MAX_LISTED });
+  };
   const hashOf = (secret: string): string => createHmac('sha256', key.secret).update(secret).digest('hex');
 
   return {
-    async openIn(sql, { tenantId, accountId }, expiresAt) {
+    async openIn(sql, { tenantId, accountId, device }, expiresAt) {
       const now = nowMs();
       const secret = randomBytes(COOKIE_BYTES).toString('base64url');
       const until = expiresAt ?? new Date(now + SESSION_LIFE_MS);
@@ -69,6 +99,7 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
         createdAt: new Date(now),
         lastSeenAt: new Date(now),
         expiresAt: until,
+        device,
       });
       return { secret, expiresAt: until };
     },
@@ -102,10 +133,67 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
       };
     },
 
+    async list(principal) {
+      const rows = await database.inTenant(principal.tenantId, (sql) => running(sql, principal));
+      return rows.map((row) => ({
+        id: publicId(row.sessionHash),
+        device: row.device,
+        createdAt: row.createdAt.toISOString(),
+        lastSeenAt: row.lastSeenAt.toISOString(),
+        expiresAt: row.expiresAt.toISOString(),
+        isCurrent: row.sessionHash === principal.sessionId,
+      }));
+    },
+
+    revoke(principal, id, requestId) {
+      const { tenantId } = principal;
+      return database.inTenant(tenantId, async (sql) => {
+        const row = (await running(sql, principal)).find(({ sessionHash }) => publicId(sessionHash) === id);
+        if (row === undefined) throw new Refusal('NOT_FOUND', 'There is no such session of yours, or it has ended.');
+        await deleteSession(sql, tenantId, row.sessionHash);
+        await noteRevoked(sql, principal, requestId, { sessions: 1 });
+      });
+    },
+
+    revokeOthers(principal, requestId) {
+      const { tenantId, accountId, sessionId } = ownerOf(principal);
+      return database.inTenant(tenantId, async (sql) => {
+        const count = await deleteOtherSessions(sql, { tenantId, accountId, kept: sessionId });
+        await noteRevoked(sql, principal, requestId, { sessions: count });
+        return count;
+      });
+    },
+
     async closeIn(sql, { tenantId, sessionId }) {
       if (sessionId !== undefined) await deleteSession(sql, tenantId, sessionId);
     },
   };
+}
+
+const MAX_LISTED = 100;
+
+const publicId = (sessionHash: string): string => createHash('sha256').update(sessionHash).digest('hex').slice(0, 32);
+
+function ownerOf({ tenantId, accountId, sessionId }: Principal): {
+  tenantId: string;
+  accountId: string;
+  sessionId: string;
+} {
+  if (accountId === undefined || sessionId === undefined)
+    throw new Refusal('FORBIDDEN', 'Only a person who is logged in may do this.');
+  return { tenantId, accountId, sessionId };
+}
+
+function noteRevoked(sql: Sql, { tenantId, subject }: Principal, requestId: string, detail: object): Promise<void> {
+  return audit(sql, {
+    tenantId,
+    actor: subject,
+    action: 'session.revoke',
+    object: subject,
+    outcome: 'done',
+    requestId,
+    detail: { ...detail },
+  });
 }
 
 function invalid(): Refusal {

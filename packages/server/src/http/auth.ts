@@ -1,6 +1,7 @@
 // Routes of logging in and out: people by session cookie, machines by token.
 import { z } from 'zod';
 import type { Access } from '../access/access.ts';
+import { deviceOf } from '../access/device.ts';
 import { sessionCookieName } from '../access/credentials.ts';
 import { ROLES } from '../access/principal.ts';
 import { SESSION_LIFE_MS, type OpenedSession } from '../access/sessions.ts';
@@ -41,8 +42,9 @@ export function authRoutes({ access, isTls }: AuthRoutesOptions): Route[] {
         200: { description: 'Logged in.', schema: SESSION },
         401: { description: 'The e-mail address or the password is not right.' },
       },
-      async handle({ body, source, requestId }) {
-        const { user, mustChangePassword, ...session } = await people.login(body, source, requestId);
+      async handle({ body, source, requestId, request }) {
+        const device = deviceOf(request.headers.get('user-agent'));
+        const { user, mustChangePassword, ...session } = await people.login(body, source, requestId, device);
         return json({ user, mustChangePassword }, 200, withCookie(session));
       },
     }),
@@ -71,8 +73,9 @@ export function authRoutes({ access, isTls }: AuthRoutesOptions): Route[] {
       body: z.object({ currentPassword: PASSWORD, newPassword: PASSWORD }),
       maxBodyBytes: 8_192,
       answers: { 200: { description: 'Changed; a new session cookie is set.', schema: SESSION } },
-      async handle({ principal, body, source, requestId }) {
-        const session = await people.changePassword(principal, body, source, requestId);
+      async handle({ principal, body, source, requestId, request }) {
+        const device = deviceOf(request.headers.get('user-agent'));
+        const session = await people.changePassword(principal, body, source, requestId, device);
         return json({ user: await people.user(principal), mustChangePassword: false }, 200, withCookie(session));
       },
     }),
@@ -84,8 +87,8 @@ export function authRoutes({ access, isTls }: AuthRoutesOptions): Route[] {
       policy: { kind: 'person' },
       limit: 'api',
       answers: { 200: { description: 'A new session cookie is set.', schema: SESSION } },
-      async handle({ principal, requestId }) {
-        const session = await people.refresh(principal, requestId);
+      async handle({ principal, requestId, request }) {
+        const session = await people.refresh(principal, requestId, deviceOf(request.headers.get('user-agent')));
         return json({ user: await people.user(principal), mustChangePassword: false }, 200, withCookie(session));
       },
     }),

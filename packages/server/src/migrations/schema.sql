@@ -705,8 +705,10 @@ create table sessions (
   account_id uuid not null,
   created_at timestamp with time zone not null,
   last_seen_at timestamp with time zone not null,
-  expires_at timestamp with time zone not null
+  expires_at timestamp with time zone not null,
+  device text
 );
+alter table sessions add constraint sessions_device_check CHECK (((length(device) >= 1) AND (length(device) <= 80)));
 alter table sessions add constraint sessions_pkey PRIMARY KEY (tenant_id, session_hash);
 alter table sessions add constraint sessions_tenant_id_account_id_fkey FOREIGN KEY (tenant_id, account_id) REFERENCES memberships(tenant_id, account_id) ON DELETE CASCADE;
 CREATE INDEX sessions_by_hash ON public.sessions USING hash (session_hash);

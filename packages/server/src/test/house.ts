@@ -10,6 +10,7 @@ import { firstRunPath, type FirstRun } from '../access/bootstrap.ts';
 import type { TokenSigner } from '../access/signing-keys.ts';
 import { auditRoutes } from '../http/audit.ts';
 import { authRoutes } from '../http/auth.ts';
+import { loginSessionRoutes } from '../http/login-sessions.ts';
 import { keyRoutes } from '../http/keys.ts';
 import { createMetrics } from '../http/metrics.ts';
 import { openApiRoute } from '../http/openapi.ts';
@@ -72,6 +73,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
   const lines: string[] = [];
   const metrics = createMetrics();
   const declared = [
+    ...loginSessionRoutes(access),
     ...authRoutes({ access, isTls: false }),
     ...keyRoutes({ access }),
     ...auditRoutes({ access }),

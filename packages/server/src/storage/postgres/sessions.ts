@@ -10,6 +10,8 @@ export interface SessionRow {
   createdAt: Date;
   lastSeenAt: Date;
   expiresAt: Date;
+  /** Such as "Firefox on Linux"; null when it was not known. */
+  device: string | null;
 }
 
 export interface SessionPerson {
@@ -22,8 +24,8 @@ export interface SessionPerson {
 export async function insertSession(sql: Sql, session: SessionRow): Promise<void> {
   await sql.query(
     `
-      insert into sessions (tenant_id, session_hash, account_id, created_at, last_seen_at, expires_at)
-      values ($1, $2, $3, $4, $5, $6)
+      insert into sessions (tenant_id, session_hash, account_id, created_at, last_seen_at, expires_at, device)
+      values ($1, $2, $3, $4, $5, $6, $7)
     `,
     [
       session.tenantId,
@@ -32,6 +34,7 @@ export async function insertSession(sql: Sql, session: SessionRow): Promise<void
       session.createdAt,
       session.lastSeenAt,
       session.expiresAt,
+      session.device,
     ],
   );
 }
@@ -46,7 +49,8 @@ export async function findSession(sql: Sql, sessionHash: string): Promise<(Sessi
         account_id as "accountId",
         created_at as "createdAt",
         last_seen_at as "lastSeenAt",
-        expires_at as "expiresAt"
+        expires_at as "expiresAt",
+        device
       from sessions
       where session_hash = $1
     `,
@@ -96,6 +100,46 @@ export async function deleteSession(sql: Sql, tenantId: string, sessionHash: str
     `,
     [tenantId, sessionHash],
   );
+}
+
+/** Sessions of an account in the tenant that still run, the last used first. */
+export async function listSessions(
+  sql: Sql,
+  of: { tenantId: string; accountId: string; now: Date; idleSince: Date; limit: number },
+): Promise<SessionRow[]> {
+  const { rows } = await sql.query<SessionRow>(
+    `
+      select
+        tenant_id as "tenantId",
+        session_hash as "sessionHash",
+        account_id as "accountId",
+        created_at as "createdAt",
+        last_seen_at as "lastSeenAt",
+        expires_at as "expiresAt",
+        device
+      from sessions
+      where tenant_id = $1 and account_id = $2 and expires_at > $3 and last_seen_at > $4
+      order by last_seen_at desc, session_hash
+      limit $5
+    `,
+    [of.tenantId, of.accountId, of.now, of.idleSince, of.limit],
+  );
+  return rows;
+}
+
+/** Every session of an account in the tenant but one. @returns how many there were */
+export async function deleteOtherSessions(
+  sql: Sql,
+  { tenantId, accountId, kept }: { tenantId: string; accountId: string; kept: string },
+): Promise<number> {
+  const { rowCount } = await sql.query(
+    `
+      delete from sessions
+      where tenant_id = $1 and account_id = $2 and session_hash <> $3
+    `,
+    [tenantId, accountId, kept],
+  );
+  return rowCount ?? 0;
 }
 
 /** Every session of an account in the tenant, after its password changed. */
