@@ -816,7 +816,10 @@ function routesOf(house: House): Route[] {
     ...loginSessionRoutes(house.access),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),
-    ...trustAnchorRoutes({ tenantAnchors: createTenantAnchors({ database: storage.database }) }),
+    ...trustAnchorRoutes({
+      tenantAnchors: createTenantAnchors({ database: storage.database }),
+      installation: () => house.photos.manifestCredentials(),
+    }),
     ...certificateRoutes({
       revocations: createRevocations({ database: storage.database }),
       renew: () => house.photoCredentials.renew(),

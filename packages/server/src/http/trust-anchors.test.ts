@@ -1,8 +1,10 @@
 // A tenant's own roots: they change its own verdicts and nobody else's, neither another tenant's nor the detector's.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 import { makeChain, type TestChain } from '@lumatrace/provenance/c2pa/chain.fixture.ts';
 import { signImage } from '@lumatrace/provenance/c2pa/sign.ts';
 import { operatorChain } from '../keys/fixtures/chain.ts';
@@ -16,15 +18,22 @@ import { trustAnchorRoutes } from './trust-anchors.ts';
 
 const signal = new AbortController().signal;
 let room: TestRoom;
+const installation = async () => ({
+  ownAnchorsPem: installed[0],
+  trustAnchorsPem: installed.join('\n'),
+  timestampAnchorsPem: installed[1],
+});
+let installed: [string, string];
 let served: Served;
 let elsewhere: TestChain;
 let picture: Uint8Array<ArrayBuffer>;
 
 before(async () => {
   const made = await testRoom();
+  installed = [(await operatorChain()).rootPem, (await operatorChain()).rootPem];
   const tenantAnchors = createTenantAnchors({ database: made.database });
   room = { ...made, tenantAnchorsPem: tenantAnchors.pemOf };
-  served = await serve(trustAnchorRoutes({ tenantAnchors }));
+  served = await serve(trustAnchorRoutes({ tenantAnchors, installation }));
   elsewhere = await makeChain({ name: 'Elsewhere' });
   ({ bytes: picture } = await signImage({
     bytes: new Uint8Array(await readFile(new URL('../../../../fixtures/photos/sunset.jpg', import.meta.url))),
@@ -54,7 +63,13 @@ async function ask(
   const response = await fetch(url, { method, headers, ...(body && { body: JSON.stringify(body) }) });
   return { status: response.status, body: (await response.json()) as Answered };
 }
-type Answered = { sha256?: string; data?: { sha256: string; subject: string }[] };
+type Answered = {
+  sha256?: string;
+  validFrom?: string;
+  expiresAt?: string;
+  data?: { sha256: string; subject: string }[];
+  installation?: { sha256: string; source: string }[];
+};
 
 async function credentialsIn(tenantId: string): Promise<string> {
   const caller = { tenantId, actor: 'key:test', requestId: 'test' };
@@ -109,4 +124,45 @@ test('refused: a leaf, a key, two at once, one that ended, the same again, and m
     { code: 'VALIDATION_FAILED' },
   );
   assert.equal(await late.pemOf(tenant), '', 'and one that has ended is believed no more');
+});
+
+const openssl = async (pem: string): Promise<string> => {
+  const run = promisify(execFile)('openssl', [
+    'x509',
+    '-noout',
+    '-fingerprint',
+    '-sha256',
+    '-dates',
+    '-dateopt',
+    'iso_8601',
+  ]);
+  run.child.stdin?.end(pem);
+  return (await run).stdout;
+};
+
+test('a dry run says what openssl says of the certificate, and writes nothing', async () => {
+  const tenant = await room.newTenant();
+  const certificate = elsewhere.trust.anchorsPem;
+  const { status, body } = await ask('POST', tenant, { certificate, dryRun: true });
+  assert.equal(status, 200);
+  const [, sha256 = '', from = '', to = ''] =
+    /Fingerprint=([0-9A-F:]+)\s+notBefore=(.+)\s+notAfter=(.+)/.exec(await openssl(certificate)) ?? [];
+  assert.equal(body.sha256, sha256.replaceAll(':', '').toLowerCase());
+  assert.deepEqual(
+    [body.validFrom, body.expiresAt].map((at) => Date.parse(at ?? '')),
+    [from, to].map(Date.parse),
+  );
+  assert.equal((await ask('POST', tenant, { certificate: 'x', dryRun: true })).status, 400);
+  assert.deepEqual((await ask('GET', tenant)).body.data, []);
+});
+
+test('the list says what the installation believes, each once about signers and once about time', async () => {
+  const { body } = await ask('GET', await room.newTenant());
+  assert.deepEqual(
+    body.installation?.map(({ source }) => source),
+    ['own', 'file', 'time'],
+  );
+  const [own, file, time] = body.installation ?? [];
+  assert.notEqual(own?.sha256, file?.sha256);
+  assert.equal(file?.sha256, time?.sha256);
 });

@@ -22,12 +22,24 @@ export class TenantAnchorRefused extends Error {
   }
 }
 
+/** What a certificate says of itself. */
+export interface AnchorFacts {
+  /** Of its DER. */
+  sha256: string;
+  subject: string;
+  issuer: string;
+  validFrom: Date;
+  expiresAt: Date;
+}
+
 type Alongside = (sql: Sql, sha256: string) => Promise<void>;
 
 export interface TenantAnchors {
   list(tenantId: string): Promise<TrustAnchorRow[]>;
   /** PEM of those that have not ended; '' without any. */
   pemOf(tenantId: string): Promise<string>;
+  /** What `add` would take in, with nothing written. @throws TenantAnchorRefused */
+  preview(pem: string): AnchorFacts;
   /** One root or issuing CA, in one transaction with what `alongside` writes. @throws TenantAnchorRefused */
   add(
     tenantId: string,
@@ -55,15 +67,14 @@ export function createTenantAnchors({
       const alive = rows.filter(({ expiresAt }) => expiresAt.getTime() > nowMs());
       return alive.map(({ certificatePem }) => certificatePem).join('\n');
     },
+    preview: (pem) => anchorFacts(readAuthority(pem, nowMs())),
     async add(tenantId, pem, addedBy, alongside) {
       const certificate = readAuthority(pem, nowMs());
-      const sha256 = createHash('sha256').update(certificate.raw).digest('hex');
-      const subject = certificate.subject.replaceAll(/\s*\n\s*/g, ', ').slice(0, 400);
+      const { sha256, subject, expiresAt } = anchorFacts(certificate);
       await database.inTenant(tenantId, async (sql) => {
         await lockTrustAnchors(sql, tenantId);
         if ((await listTrustAnchors(sql, tenantId)).length >= MOST_TENANT_ANCHORS)
           throw new TenantAnchorRefused('CONFLICT', `There are ${MOST_TENANT_ANCHORS} already: remove one first.`);
-        const expiresAt = certificate.validToDate;
         const row = { sha256, certificatePem: certificate.toString(), subject, expiresAt, addedBy };
         if (!(await insertTrustAnchor(sql, tenantId, row)))
           throw new TenantAnchorRefused('CONFLICT', 'This certificate is a trust anchor already.');
@@ -80,6 +91,15 @@ export function createTenantAnchors({
     },
   };
 }
+
+export function anchorFacts(certificate: X509Certificate): AnchorFacts {
+  const sha256 = createHash('sha256').update(certificate.raw).digest('hex');
+  const [subject, issuer] = [oneLine(certificate.subject), oneLine(certificate.issuer)];
+  return { sha256, subject, issuer, validFrom: certificate.validFromDate, expiresAt: certificate.validToDate };
+}
+
+// a certificate without a subject has none in Node either
+const oneLine = (name: string | undefined): string => (name ?? '').replaceAll(/\s*\n\s*/g, ', ').slice(0, 400);
 
 function readAuthority(pem: string, nowMs: number): X509Certificate {
   try {
