@@ -9,11 +9,13 @@ import { KeysSection } from './keys.tsx';
 import { MembersSection } from './members.tsx';
 import { PricesSection } from './prices.tsx';
 import { RedactionSection } from './redaction.tsx';
+import { SessionsSection } from './sessions.tsx';
 import { WorkspaceSection } from './workspace.tsx';
 
 const SECTIONS: readonly { name: string; title: string; Content: ComponentType }[] = [
   { name: 'keys', title: 'API keys', Content: KeysSection },
   { name: 'members', title: 'Members', Content: MembersSection },
+  { name: 'sessions', title: 'Sessions', Content: SessionsSection },
   { name: 'prices', title: 'Prices', Content: PricesSection },
   { name: 'redaction', title: 'Redaction', Content: RedactionSection },
   { name: 'audit', title: 'Audit log', Content: AuditSection },
