@@ -22,6 +22,7 @@ const COMMANDS: readonly Command[] = [
   { name: 'Connect an application', kind: 'action', href: '/connect' },
   { name: 'API keys', kind: 'settings', href: '/settings/keys' },
   { name: 'Members', kind: 'settings', href: '/settings/members' },
+  { name: 'Trust anchors', kind: 'settings', href: '/settings/trust-anchors' },
   { name: 'Audit log', kind: 'settings', href: '/settings/audit' },
   { name: 'Workspace, retention and limits', kind: 'settings', href: '/settings/workspace' },
   { name: 'Appearance: light', kind: 'appearance', appearance: 'light' },

@@ -10,6 +10,7 @@ import { MembersSection } from './members.tsx';
 import { PricesSection } from './prices.tsx';
 import { RedactionSection } from './redaction.tsx';
 import { SessionsSection } from './sessions.tsx';
+import { TrustAnchorsSection } from './trust-anchors.tsx';
 import { WorkspaceSection } from './workspace.tsx';
 
 const SECTIONS: readonly { name: string; title: string; Content: ComponentType }[] = [
@@ -18,6 +19,7 @@ const SECTIONS: readonly { name: string; title: string; Content: ComponentType }
   { name: 'sessions', title: 'Sessions', Content: SessionsSection },
   { name: 'prices', title: 'Prices', Content: PricesSection },
   { name: 'redaction', title: 'Redaction', Content: RedactionSection },
+  { name: 'trust-anchors', title: 'Trust anchors', Content: TrustAnchorsSection },
   { name: 'audit', title: 'Audit log', Content: AuditSection },
   { name: 'workspace', title: 'Workspace', Content: WorkspaceSection },
   { name: 'appearance', title: 'Appearance', Content: AppearanceSection },
