@@ -19,6 +19,10 @@ export interface Report {
 }
 
 const SENTENCES: ReadonlyMap<string, string> = new Map([
+  [
+    'algorithm.unsupported',
+    'The manifest was signed with an algorithm that C2PA does not allow, so nobody can check it.',
+  ],
   ['assertion.dataHash.match', 'The bytes of the picture are the signed ones.'],
   ['assertion.dataHash.mismatch', 'The bytes of the picture are not the signed ones.'],
   ['assertion.hashedURI.mismatch', 'A statement of the manifest was changed after signing.'],

@@ -4,7 +4,16 @@ import type { C2paStatus } from '@lumatrace/provenance/c2pa/verify.ts';
 import type { TamperClass, WatermarkStatus } from '@lumatrace/provenance/decision.ts';
 import sharp from 'sharp';
 import type { Cast } from './cast.fixture.ts';
-import { copiedMark, parted, patched, saved, screenshot, signedBy, transplanted } from './make.fixture.ts';
+import {
+  copiedMark,
+  parted,
+  patched,
+  saved,
+  screenshot,
+  signedAsEsp256,
+  signedBy,
+  transplanted,
+} from './make.fixture.ts';
 
 export interface History {
   name: string;
@@ -123,6 +132,13 @@ export const HISTORIES: readonly History[] = [
     [NO_MANIFEST],
   ),
   row(
+    'a screenshot of a generated picture',
+    ({ generated }) => screenshot(generated.image),
+    ['MISSING', 'DETECTED', 'STRUCTURAL_ALTERATION'],
+    [NO_MANIFEST],
+    ({ generated }) => generated.photoId,
+  ),
+  row(
     'a part painted over, without credentials',
     ({ own }) => block(own.image),
     ['MISSING', 'DETECTED', 'STRUCTURAL_ALTERATION'],
@@ -219,6 +235,13 @@ export const HISTORIES: readonly History[] = [
     ({ own }) => patched(own.image, Buffer.from([0xd2, 0x84, 0x59]), 7, 0x37),
     ['TAMPERED', 'DETECTED', 'STRUCTURAL_ALTERATION'],
     [],
+  ),
+  // readable, and no byte of it changed: not to be trusted, since nobody can check it
+  row(
+    'rightly signed, with an algorithm that C2PA does not allow',
+    ({ own, stage }) => signedAsEsp256(stage.chain, own.image),
+    ['INVALID', 'DETECTED', 'COMPRESSION'],
+    ['algorithm.unsupported', OTHER_MANIFEST],
   ),
   row(
     'one letter of its claim changed',

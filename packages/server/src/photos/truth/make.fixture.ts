@@ -1,6 +1,8 @@
 // What happens to files in the histories: pure functions over bytes, nothing of the verifier in them.
 import type { TestChain } from '@lumatrace/provenance/c2pa/chain.fixture.ts';
+import { parseClaimSignature, sigStructure } from '@lumatrace/provenance/c2pa/cose.ts';
 import { extractManifest, insertManifest } from '@lumatrace/provenance/c2pa/embed.ts';
+import { activeManifest, payloadOf } from '@lumatrace/provenance/c2pa/jumbf.ts';
 import { signRequest } from '@lumatrace/provenance/c2pa/requests.fixture.ts';
 import { signImage, type SignRequest } from '@lumatrace/provenance/c2pa/sign.ts';
 import { sniffFormat } from '@lumatrace/provenance/image.ts';
@@ -51,6 +53,31 @@ export async function signedBy(chain: TestChain, bare: Buffer, extra: Partial<Si
   const format = sniffFormat(bare);
   if (format === null) throw new Error('Expected a picture');
   return Buffer.from((await signImage({ ...signRequest(chain, bare, format), ...extra })).bytes);
+}
+
+// COSE algorithms as CBOR writes them: -7 is ES256; -9 is ESP256 (RFC 9864), the same mathematics under a name that C2PA
+// does not allow
+const [ES256, ESP256] = [0x26, 0x28] as const;
+
+/** The claim signed anew and rightly, by the same key, under the name of an algorithm that C2PA does not allow. */
+export async function signedAsEsp256(chain: TestChain, file: Buffer): Promise<Buffer> {
+  const { store } = parted(file);
+  const boxes = activeManifest(store);
+  const { protectedHeader, signature } = parseClaimSignature(payloadOf(store, boxes.signature));
+  const header = Buffer.from(protectedHeader);
+  const at = header.indexOf(Buffer.of(0x01, ES256));
+  if (at < 0) throw new Error('Expected a claim that is signed with ES256');
+  header[at + 1] = ESP256;
+  const fresh = await chain.signer.sign(sigStructure(header, payloadOf(store, boxes.claim)));
+  return replaced(replaced(file, protectedHeader, header), signature, fresh);
+}
+
+function replaced(file: Buffer, before: Uint8Array, after: Uint8Array): Buffer {
+  const at = file.indexOf(before);
+  if (at < 0 || before.length !== after.length) throw new Error('Expected bytes of the same length in the file');
+  const changed = Buffer.from(file);
+  changed.set(after, at);
+  return changed;
 }
 
 /** The first place where `pattern` stands, its byte `at` changed to `value`. */
