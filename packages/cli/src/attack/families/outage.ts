@@ -13,7 +13,9 @@ const REMEMBERED_MS = 5_500;
 const SAYS_SO = new Set(['/health/ready']);
 const RECOVERY_MS = 30_000;
 const STATES = ['refused', 'reset', 'silent'] as const;
-/** One after the other, while the database comes and goes. */
+const SENDERS = 4;
+const LOADED_MS = 2_000;
+/** One after the other for each sender, while the database comes and goes. */
 const SPAN_PAUSE_MS = 20;
 
 export const outage: Family = {
@@ -45,7 +47,7 @@ export const outage: Family = {
     if (pooled === undefined) throw new TypeError('Expected an instance whose database can be taken away');
     const load = new AbortController();
     const acknowledged = new Set<string>();
-    const sending = sendSpans(scene, load.signal, acknowledged);
+    const sending = Promise.all(Array.from({ length: SENDERS }, () => sendSpans(scene, load.signal, acknowledged)));
     try {
       for (const state of STATES) await without(scene, pooled, state);
       await whileSlow(scene, pooled);
@@ -61,6 +63,8 @@ export const outage: Family = {
 };
 
 async function without(scene: Scene, pooled: Pooled, state: (typeof STATES)[number]): Promise<void> {
+  // what is acknowledged right before is what could be lost
+  await sleep(LOADED_MS);
   await pooled.turn(state);
   await sleep(REMEMBERED_MS);
   const isSilent = state === 'silent';
