@@ -28,6 +28,8 @@ export type {
   ProtectedImage,
   ProtectOptions,
   Publication,
+  ReceiptOptions,
+  ReceiptVerification,
   Registered,
   RegisterOptions,
   Verification,

@@ -73,6 +73,30 @@ export interface LogProof {
   log: { origin: string; publicKey: string; verifierKey: string };
 }
 
+export interface ReceiptOptions {
+  /** PEM of the log's key, kept from before: `GET /api/v1/log/key.pem`. */
+  logKey: string;
+  /** The file, or its SHA-256 as 64 hexadecimal digits: one of the two. */
+  image?: Uint8Array;
+  contentHash?: string;
+}
+
+export interface ReceiptVerification {
+  /** `unknown`: nothing speaks against it, but the receipt has no proof yet; ask `logProof`. */
+  verdict: 'included' | 'refused' | 'unknown';
+  /** What the log holds; null when it cannot be read. */
+  entry: {
+    action: string;
+    at: string;
+    tenantId: string;
+    /** `photo:<uuid>` */
+    object: string;
+    /** By role: `content` before protection, `output` the protected file, `manifest`. */
+    sha256: Record<string, string>;
+  } | null;
+  findings: Finding[];
+}
+
 export interface Registered {
   photoId: string;
   tenantId: string;

@@ -6,6 +6,7 @@ import { settingsFrom, type ApiKey } from './options.ts';
 import { bytesOf, formOf, type ImageInput } from './photo-body.ts';
 import { PhotoError } from './photo-error.ts';
 import { ask, type Limits, type PhotoAnswer, type PhotoRequest } from './photo-request.ts';
+import { verifyReceipt } from './photo-receipt.ts';
 import type {
   CallOptions,
   Identification,
@@ -18,6 +19,8 @@ import type {
   ProtectedImage,
   ProtectOptions,
   Publication,
+  ReceiptOptions,
+  ReceiptVerification,
   Registered,
   RegisterOptions,
   Verification,
@@ -118,6 +121,11 @@ export class Photos {
   /** What the transparency log holds about a photo, with the proof of each entry a moment after it was written. */
   async logProof(photoId: string, { signal }: CallOptions = {}): Promise<LogProof> {
     return this.#json({ method: 'GET', path: `${pathOf(photoId)}/log-proof`, signal });
+  }
+
+  /** Whether the log holds this very file, by its receipt and a key of the log that was kept: makes no request. */
+  verifyReceipt(receipt: unknown, options: ReceiptOptions): ReceiptVerification {
+    return verifyReceipt(receipt, options);
   }
 
   /** From then on anybody who holds a copy of the picture finds its credentials. */
