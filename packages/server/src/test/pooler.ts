@@ -30,6 +30,7 @@ export interface PoolerOptions {
 }
 
 const PROGRAMS = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer', '/usr/local/bin/pgbouncer'];
+const SETPRIV = '/usr/bin/setpriv';
 const START_LIMIT_MS = 10_000;
 const STOP_LIMIT_MS = 5_000;
 const NOBODY = 65534;
@@ -52,7 +53,9 @@ export async function startPooler({ socketDir, serverConnections }: PoolerOption
     for (const path of [folder, join(folder, 'users'), join(folder, 'pgbouncer.ini')])
       await chown(path, as.uid, as.uid);
   }
-  const [command, ...args] = [...as.prefix, program, join(folder, 'pgbouncer.ini')];
+  // a test that is killed takes it along, where the system can
+  const leash = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'TERM', '--'] : [];
+  const [command, ...args] = [...as.prefix, ...leash, program, join(folder, 'pgbouncer.ini')];
   const child = spawn(command as string, args, {
     ...(as.uid === undefined ? {} : { uid: as.uid, gid: as.uid }),
     cwd: '/',
