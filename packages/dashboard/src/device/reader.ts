@@ -1,12 +1,15 @@
 // Reads credentials on this device. What it needs is loaded once, when first asked for; afterwards a file is read without
 // any request: its bytes go to a worker that can make none.
 import wasmUrl from '@contentauth/c2pa-wasm/c2pa.wasm?url';
-import { fetchBytes, fetchJson } from '../api/client.ts';
+import { ApiError, fetchBytes, fetchJson } from '../api/client.ts';
 import workerUrl from './reader.worker.ts?worker&url';
 import type { DeviceAnswer, DeviceBelief, DeviceReading } from './reading.ts';
 
 /** A file that takes longer is given up, and its worker ended with it. The largest honest file takes two seconds. */
 const LONGEST_READING_MS = 20_000;
+
+/** A revocation is seen as late as this. */
+const OLDEST_BELIEF_MS = 300_000;
 
 export class DeviceError extends Error {}
 
@@ -36,7 +39,9 @@ function onlyWorker(trustedTypes: ScriptUrls): string {
 
 interface Loaded {
   readonly wasm: ArrayBuffer;
-  readonly belief: DeviceBelief;
+  belief: DeviceBelief;
+  /** When `belief` was asked for, by `performance.now()`. */
+  askedMs: number;
   /** Started before it is needed, so that the next file is read without a network too. */
   next: Worker;
 }
@@ -61,7 +66,18 @@ async function load(): Promise<Loaded> {
     fetchBytes(wasmUrl).then((response) => response.arrayBuffer()),
     fetchJson<DeviceBelief>('/api/v1/detect/belief'),
   ]);
-  return { wasm, belief, next: start(wasm) };
+  return { wasm, belief, askedMs: performance.now(), next: start(wasm) };
+}
+
+// a page may stay open for days; without a network the last answer stands
+async function renew(loaded: Loaded): Promise<void> {
+  if (performance.now() - loaded.askedMs < OLDEST_BELIEF_MS) return;
+  try {
+    loaded.belief = await fetchJson<DeviceBelief>('/api/v1/detect/belief');
+    loaded.askedMs = performance.now();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+  }
 }
 
 function start(wasm: ArrayBuffer): Worker {
@@ -75,6 +91,7 @@ export async function readOnDevice(file: File, signal: AbortSignal): Promise<Dev
   await prepareDevice();
   const loaded = await loading;
   if (loaded === undefined) throw new DeviceError('The reader is not loaded.');
+  await renew(loaded);
   const bytes = await file.arrayBuffer();
   signal.throwIfAborted();
   const worker = loaded.next;
