@@ -21,6 +21,7 @@ import { doctorCommand, refuseUnsafe } from './doctor/doctor.ts';
 import { auditRoutes } from './http/audit.ts';
 import { authRoutes } from './http/auth.ts';
 import { loginSessionRoutes } from './http/login-sessions.ts';
+import { oauthRoutes } from './http/oauth.ts';
 import { c2paRoutes } from './http/c2pa.ts';
 import { createExplore, type Explore } from './explore/explore.ts';
 import { createMetricReader } from './explore/metrics.ts';
@@ -814,6 +815,7 @@ function routesOf(house: House): Route[] {
     ...c2paRoutes({ room: house.photos, publicUrl: publicUrlOf(house) }),
     ...detectRoutes(house.photos),
     ...loginSessionRoutes(house.access),
+    ...oauthRoutes({ access: house.access, issuer: publicUrlOf(house) }),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),
     ...trustAnchorRoutes({

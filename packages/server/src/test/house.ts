@@ -11,6 +11,7 @@ import type { TokenSigner } from '../access/signing-keys.ts';
 import { auditRoutes } from '../http/audit.ts';
 import { authRoutes } from '../http/auth.ts';
 import { loginSessionRoutes } from '../http/login-sessions.ts';
+import { oauthRoutes } from '../http/oauth.ts';
 import { keyRoutes } from '../http/keys.ts';
 import { createMetrics } from '../http/metrics.ts';
 import { openApiRoute } from '../http/openapi.ts';
@@ -74,6 +75,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
   const metrics = createMetrics();
   const declared = [
     ...loginSessionRoutes(access),
+    ...oauthRoutes({ access, issuer: PUBLIC_URL }),
     ...authRoutes({ access, isTls: false }),
     ...keyRoutes({ access }),
     ...auditRoutes({ access }),
