@@ -2,7 +2,7 @@
 // Keys of the CA and of leaves stay in the signer process: here come public keys and a door that signs. No I/O.
 import 'reflect-metadata'; // @peculiar/x509 resolves its parts through it
 import * as x509 from '@peculiar/x509';
-import { createHash, createPublicKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { createHash, createPublicKey, randomBytes, X509Certificate } from 'node:crypto';
 
 /** Claim signing, as the C2PA conformance programme names it; critical in every leaf. */
 const CLAIM_SIGNING_EKU = '1.3.6.1.4.1.62558.2.1';
@@ -40,7 +40,7 @@ export type SignTbs = (tbs: Uint8Array) => Promise<Uint8Array>;
 
 /** A new root with its key, made here because it does not stay here. */
 export async function createRoot({ organization, now }: Subject): Promise<Root> {
-  const keys = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
+  const keys = await crypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.createSelfSigned(
     {
       name: nameOf(organization, 'Root'),
@@ -51,12 +51,12 @@ export async function createRoot({ organization, now }: Subject): Promise<Root> 
       extensions: [
         new x509.BasicConstraintsExtension(true, 1, true),
         new x509.KeyUsagesExtension(CA_USAGE, true),
-        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
+        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, crypto),
       ],
     },
-    webcrypto,
+    crypto,
   );
-  const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
+  const pkcs8 = await crypto.subtle.exportKey('pkcs8', keys.privateKey);
   return {
     certificatePem: certificate.toString('pem'),
     privateKeyPkcs8Pem: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY'),
@@ -71,13 +71,13 @@ export interface CaRequest extends Subject {
 
 /** The certificate of an issuing CA, PEM. */
 export async function issueCa({ root, publicKeySpki, organization, now }: CaRequest): Promise<string> {
-  const key = await webcrypto.subtle.importKey('pkcs8', derOf(root.privateKeyPkcs8Pem), ECDSA, false, ['sign']);
+  const key = await crypto.subtle.importKey('pkcs8', derOf(root.privateKeyPkcs8Pem), ECDSA, false, ['sign']);
   return issue({
     subject: nameOf(organization, 'Issuing CA'),
     issuerPem: root.certificatePem,
     publicKeySpki,
     ...validity(now, CERTIFICATE_DAYS.issuingCa),
-    sign: async (tbs) => new Uint8Array(await webcrypto.subtle.sign(ECDSA, key, tbs)),
+    sign: async (tbs) => new Uint8Array(await crypto.subtle.sign(ECDSA, key, new Uint8Array(tbs))),
     extensions: [new x509.BasicConstraintsExtension(true, 0, true), new x509.KeyUsagesExtension(CA_USAGE, true)],
   });
 }
@@ -165,12 +165,12 @@ async function issue(request: Issue): Promise<string> {
     signingAlgorithm: ECDSA,
     extensions: [
       ...request.extensions,
-      await x509.SubjectKeyIdentifierExtension.create(publicKey, false, webcrypto),
-      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey, false, webcrypto),
+      await x509.SubjectKeyIdentifierExtension.create(publicKey, false, crypto),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey, false, crypto),
     ],
   };
   const write = (signature: Uint8Array<ArrayBuffer>): Promise<x509.X509Certificate> =>
-    x509.X509CertificateGenerator.create({ ...parameters, signature }, webcrypto);
+    x509.X509CertificateGenerator.create({ ...parameters, signature }, crypto);
   const draft = await write(new Uint8Array(64).fill(1));
   const certificate = await write(new Uint8Array(await request.sign(tbsOf(new Uint8Array(draft.rawData)))));
   const written = new X509Certificate(Buffer.from(certificate.rawData));

@@ -10,7 +10,11 @@ import { isSignedBy } from './transit.ts';
 
 const ROOT = process.env['LUMATRACE_SUITES'];
 
-type Vector = Readonly<Record<string, string>> & { tcId: number; result: 'valid' | 'invalid' | 'acceptable'; size: number };
+type Vector = Readonly<Record<string, string>> & {
+  tcId: number;
+  result: 'valid' | 'invalid' | 'acceptable';
+  size: number;
+};
 interface Group {
   publicKeyPem?: string;
   publicKeyDer?: string;
@@ -31,7 +35,10 @@ function suite(file: string, expected: number, answer: (vector: Vector, group: G
       ({ vector, group }) => vector.result !== 'acceptable' && answer(vector, group) !== (vector.result === 'valid'),
     );
     t.diagnostic(`${cases.length} vectors`);
-    assert.deepEqual(wrong.map(({ vector: { tcId } }) => tcId), []);
+    assert.deepEqual(
+      wrong.map(({ vector: { tcId } }) => tcId),
+      [],
+    );
     assert.ok(cases.length >= expected, `${cases.length} of at least ${expected}`);
   });
 }
@@ -108,7 +115,13 @@ test('AES-256-GCM gives the answer of its specification, and opens nothing else'
 });
 
 test('HKDF-SHA-256 gives the answer of RFC 5869, HMAC-SHA-256 that of RFC 4231', () => {
-  const okm = hkdfSync('sha256', hex('0b'.repeat(22)), hex('000102030405060708090a0b0c'), hex('f0f1f2f3f4f5f6f7f8f9'), 42);
+  const okm = hkdfSync(
+    'sha256',
+    hex('0b'.repeat(22)),
+    hex('000102030405060708090a0b0c'),
+    hex('f0f1f2f3f4f5f6f7f8f9'),
+    42,
+  );
   assert.equal(
     Buffer.from(okm).toString('hex'),
     '3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865',
@@ -118,4 +131,3 @@ test('HKDF-SHA-256 gives the answer of RFC 5869, HMAC-SHA-256 that of RFC 4231',
     '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843',
   );
 });
-

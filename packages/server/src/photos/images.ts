@@ -63,7 +63,6 @@ export interface ProtectJob extends MarkingJob {
   photoId: string;
   signedAt: Date;
   digitalSourceType: string | null;
-  traceId: string | null;
   disclosure?: Disclosure;
   title?: string;
   author?: string;

@@ -236,7 +236,6 @@ async function signPicture(
       signedAt: job.signedAt,
       generatorVersion: software.version,
       ...(type !== null && isDigitalSourceType(type) ? { digitalSourceType: type } : {}),
-      ...(job.traceId === null ? {} : { traceId: job.traceId }),
       ...(job.disclosure === undefined ? {} : { disclosure: job.disclosure }),
       ...(job.title === undefined ? {} : { title: job.title }),
       ...(job.author === undefined ? {} : { author: job.author }),

@@ -164,7 +164,6 @@ async function protectOnce(
         signedAt: room.clock(),
         keepGps: request.keepGps ?? false,
         digitalSourceType: request.digitalSourceType ?? null,
-        traceId: request.traceId ?? null,
         ...(request.disclosure === undefined ? {} : { disclosure: request.disclosure }),
         ...(request.title === undefined ? {} : { title: request.title }),
         ...(request.author === undefined ? {} : { author: request.author }),
