@@ -34,7 +34,9 @@ const lines = async (): Promise<string[]> => {
 /** As if the newest version had been made so long ago; then read by a new process. */
 async function age(ms: number): Promise<void> {
   await db.database.inSystem((sql) =>
-    sql.query(`update installation_keys set created_at = created_at - $1 * interval '1 ms' where name = 'people'`, [ms]),
+    sql.query(`update installation_keys set created_at = created_at - $1 * interval '1 ms' where name = 'people'`, [
+      ms,
+    ]),
   );
   keys = createInstallationKeys({ database: db.database, kek });
   keepSeals(db.database, { people: createPeopleSeal(keys) });

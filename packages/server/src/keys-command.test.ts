@@ -41,7 +41,10 @@ async function auditedActions(): Promise<string[]> {
 }
 
 test('what is no kind of key is refused with the kinds there are', async () => {
-  for (const args of [['rotate', 'everything'], ['list', 'kek']]) {
+  for (const args of [
+    ['rotate', 'everything'],
+    ['list', 'kek'],
+  ]) {
     const { code, output } = await keys(...args);
     assert.equal(code, 2, output);
     assert.match(output, /Expected "keys /);
@@ -105,5 +108,8 @@ test('a wrong key stops every command that would use it, and changes nothing', a
   }
   await rm(join(dataDir, 'kek'));
   await writeFile(join(dataDir, 'kek'), right, { mode: 0o400 });
-  assert.deepEqual((await readdir(dataDir)).filter((name) => name.startsWith('kek.')), []);
+  assert.deepEqual(
+    (await readdir(dataDir)).filter((name) => name.startsWith('kek.')),
+    [],
+  );
 });

@@ -6,7 +6,13 @@ import { claimInstallation, insertTenant } from '../storage/postgres/tenants.ts'
 import { signerInProcess } from '../test/house.ts';
 import { testDatabase } from '../test/harness.ts';
 import { createSigningKeys, type SigningKeys } from './signing-keys.ts';
-import { keepTokenKeys, PUBLISHED_BEFORE_MS, RETIRING_MS, rotateTokenKey, TOKEN_KEY_LIFE_MS } from './token-rotation.ts';
+import {
+  keepTokenKeys,
+  PUBLISHED_BEFORE_MS,
+  RETIRING_MS,
+  rotateTokenKey,
+  TOKEN_KEY_LIFE_MS,
+} from './token-rotation.ts';
 
 const db = await testDatabase();
 after(() => db.close());
