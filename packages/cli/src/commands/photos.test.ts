@@ -131,6 +131,8 @@ test('inspect shows the whole manifest store, and nothing of a file reaches the 
   assert.equal(Object.keys(shown.manifestStore.manifests).length, 1);
   const words = await run(['inspect', at('out/one.jpg')]);
   assert.match(words.stdout.toString(), /made with +LumaTrace/);
+  assert.match(words.stdout.toString(), /certificate +.*CN=LumaTrace C2PA Signer, \d{4}-\d\d-\d\d to/);
+  assert.match(words.stdout.toString(), /leads to +nobody who is trusted here/);
   const hostile = '\u001b]8;;http://evil\u0007click\u001b]8;;\u0007\u202egnp';
   const made = await run(['protect', '-', ...url(), '--title', hostile], await readFile(`${PHOTOS}sunset.jpg`));
   const cleaned = await run(['inspect', '-'], made.stdout);
@@ -142,6 +144,21 @@ test('inspect shows the whole manifest store, and nothing of a file reaches the 
     run(['inspect', at('nothing.jpg')]),
   ]);
   assert.deepEqual([none.code, wrong.code, absent.code], [1, 2, 3]);
+});
+
+test('inspect shows the store of a file that was changed after it was signed, and says what it is worth', async () => {
+  const changed = await readFile(at('out/one.jpg'));
+  changed.fill(0x55, changed.length - 4_000, changed.length - 3_900);
+  const { code, stdout } = await run(['inspect', '-', '--json', '--trust', at('roots.pem')], changed);
+  const shown = JSON.parse(stdout.toString()) as {
+    c2paStatus: string;
+    manifestStore: { manifests: object } | null;
+    credentials: { manifests: { claimGenerator: string; trustedBy: string | null }[] } | null;
+  };
+  assert.deepEqual([code, shown.c2paStatus], [1, 'TAMPERED']);
+  assert.equal(Object.keys(shown.manifestStore?.manifests ?? {}).length, 1);
+  assert.match(shown.credentials?.manifests[0]?.claimGenerator ?? '', /^LumaTrace /);
+  assert.match(shown.credentials?.manifests[0]?.trustedBy ?? '', /LumaTrace Root/);
 });
 
 test('standard input and output: a pipe protects, a pipe verifies', async () => {

@@ -385,7 +385,10 @@ function judge(report: Report, own: OwnReading): C2paVerification {
     findings.push(ownFinding('org.lumatrace.c2pa.untrusted', 'failure', 'c2pa', { state: plain(report.state) }));
   if (status === 'VALID') findings.push(ownFinding('org.lumatrace.c2pa.trusted', 'success', 'c2pa'));
   findings.push(
-    ...report.active.success.filter(({ code }) => SHOWN_SUCCESSES.has(code)).map((item) => asFinding(item, 'success')),
+    ...report.active.success
+      // the library believes authorities that we do not
+      .filter(({ code }) => SHOWN_SUCCESSES.has(code) && (code !== 'timeStamp.trusted' || timestamp !== null))
+      .map((item) => asFinding(item, 'success')),
     ...informational.filter((item) => !badTimestamps.includes(item)).map((item) => asFinding(item, 'info')),
   );
   const manifest = own.manifest === null ? null : { ...own.manifest, signedAt: timestamp?.at ?? null, timestamp };
