@@ -109,6 +109,20 @@ test('a mark in a picture that is no likeness is not said to show the photo', ()
   for (const distance of [0, 53, null]) assert.match(messageAt(distance), /shows this photo/);
 });
 
+test('a photo inside of something larger is not told apart by the fingerprint of the whole', () => {
+  const watermark = { ...TESTED.DETECTED, verdict: 'DETECTED' as const, missing: [] };
+  const saidOf = (coverage: number): string =>
+    decide({
+      ...base,
+      c2pa: { status: 'MISSING', findings: [] },
+      manifestMatches: null,
+      watermark: { ...watermark, coverage },
+      picture: { ...base.picture, width: 1020, height: 900, fingerprintDistance: 120 },
+    }).message;
+  assert.match(saidOf(1), /does not look like it/);
+  assert.match(saidOf(1.4), /shows this photo/);
+});
+
 test('an own photo shrunk to 1080 px and saved as JPEG 75 is a resized one without credentials', () => {
   const decision = decide({
     ...base,

@@ -126,8 +126,8 @@ const OBJECTIONS: readonly { readonly holds: (evidence: Evidence) => boolean; re
     message: 'Not authentic: parts of the picture were changed after it was protected.',
   },
   {
-    holds: ({ c2pa, watermark, picture }) =>
-      c2pa.status === 'MISSING' && watermark?.verdict === 'DETECTED' && looksUnlike(picture),
+    holds: (evidence) =>
+      evidence.c2pa.status === 'MISSING' && evidence.watermark?.verdict === 'DETECTED' && looksUnlike(evidence),
     message:
       'Not authentic: it carries the watermark of this photo and does not look like it. It was turned or mirrored, or the watermark was copied.',
   },
@@ -160,8 +160,11 @@ const OBJECTIONS: readonly { readonly holds: (evidence: Evidence) => boolean; re
 // Measured: crops and screenshots differ from their photo in up to 53 bits of 256, other photographs in 120 to 134.
 const UNLIKE_DISTANCE = 100;
 
-const looksUnlike = ({ fingerprintDistance }: Evidence['picture']): boolean =>
-  fingerprintDistance !== null && fingerprintDistance >= UNLIKE_DISTANCE;
+/** Where the photo lies inside of something larger, such as a screenshot, the fingerprint is that of the whole and tells nothing. */
+const looksUnlike = ({ picture: { fingerprintDistance }, watermark }: Evidence): boolean =>
+  fingerprintDistance !== null &&
+  fingerprintDistance >= UNLIKE_DISTANCE &&
+  (watermark?.coverage ?? 1) <= FRAMED_COVERAGE;
 
 function showsTheRecorded({ recorded, picture }: Evidence): boolean {
   if (recorded === null || picture.fingerprintDistance === null) return false;
@@ -267,6 +270,6 @@ function pictureFindings(evidence: Evidence): readonly Finding[] {
       recordedHeight: recorded.height,
       fingerprintDistance: picture.fingerprintDistance,
     }),
-    ...(looksUnlike(picture) ? [ownFinding('org.lumatrace.registration.looksUnlike', 'failure', 'registration')] : []),
+    ...(looksUnlike(evidence) ? [ownFinding('org.lumatrace.registration.looksUnlike', 'failure', 'registration')] : []),
   ];
 }
