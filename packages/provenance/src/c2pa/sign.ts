@@ -45,6 +45,8 @@ export interface SignedImage {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** All that must be kept to make `bytes` again from the unsigned picture (`insertManifest`); it holds no pixels. */
   readonly manifestStore: Uint8Array<ArrayBuffer>;
+  /** Of the picture that was signed. */
+  readonly unsignedSha256: Uint8Array;
 }
 
 /** The picture came with credentials that cannot be carried on; they are never dropped silently. */
@@ -64,11 +66,12 @@ export async function signImage(request: SignRequest): Promise<SignedImage> {
   const definition = manifestDefinition({ ...request, softBindings }, parent !== null);
   const signatureBytes = coseSign1Length(signer, timestamper);
   const draft = await layOut(outlineOf(bytes, format), format, definition, signatureBytes, parent, trust);
-  const dataHash = format === 'jpeg' ? createHash('sha256').update(bytes).digest() : null;
+  const unsignedSha256 = createHash('sha256').update(bytes).digest();
+  const dataHash = format === 'jpeg' ? unsignedSha256 : null;
   const manifestStore = await sealStore(draft.store, softBindings, dataHash, (claim) =>
     signClaim(signer, claim, timestamper),
   );
-  const signed = { bytes: insertManifest(bytes, format, manifestStore), manifestStore };
+  const signed = { bytes: insertManifest(bytes, format, manifestStore), manifestStore, unsignedSha256 };
   if (parent !== null) await requireSoundParent(signed, request);
   return signed;
 }

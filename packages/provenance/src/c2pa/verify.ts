@@ -39,6 +39,8 @@ export interface VerifyRequest {
   readonly format: ImageFormat;
   readonly trust: TrustAnchors;
   readonly revocations?: readonly Revocation[];
+  /** For who asks for the verdict alone: `credentials` stays null, 7 ms less. */
+  readonly isUntold?: boolean;
 }
 
 /** What the active manifest says about itself; believe it only when the status is VALID. */
@@ -142,7 +144,10 @@ interface OwnReading {
   readonly revocations: readonly Revocation[];
 }
 
-function readStrictly(embedded: EmbeddedManifest, { trust, revocations = [] }: VerifyRequest): OwnReading {
+function readStrictly(
+  embedded: EmbeddedManifest,
+  { trust, revocations = [], isUntold = false }: VerifyRequest,
+): OwnReading {
   try {
     const boxes = activeManifest(embedded.store);
     const claim = cborMapOf(embedded.store, boxes.claim);
@@ -171,7 +176,7 @@ function readStrictly(embedded: EmbeddedManifest, { trust, revocations = [] }: V
       chainDer: signature.chainDer,
       manifest: summaryOf(embedded.store, boxes, claim, signature),
       timestamp,
-      credentials: credentialsOf(embedded.store, { trust, revocations, nowMs }),
+      credentials: isUntold ? null : credentialsOf(embedded.store, { trust, revocations, nowMs }),
       isCheckable: algorithmName(signature.algorithm) !== null,
       revocations,
     };

@@ -70,7 +70,7 @@ export async function protectPicture(job: JobOf<'protect'>, door: SigningDoor): 
   const { kept, gaps } = withoutIncoming(signed.manifestStore, incoming);
   const hashes = {
     sha256: sha256(signed.bytes),
-    unsignedSha256: sha256(unsigned),
+    unsignedSha256: signed.unsignedSha256,
     manifestSha256: sha256(signed.manifestStore),
   };
   const luma = await looking;
@@ -277,7 +277,13 @@ function requireVerifiable({ length }: Uint8Array): void {
 
 async function checkOwnManifest(job: JobOf<'protect'>, format: ImageFormat, { bytes }: SignedImage): Promise<void> {
   const { trust } = job;
-  const { status, manifest, findings } = await verifyC2pa({ bytes, format, trust, revocations: trust.revocations });
+  const { status, manifest, findings } = await verifyC2pa({
+    bytes,
+    format,
+    trust,
+    revocations: trust.revocations,
+    isUntold: true,
+  });
   if (status === 'VALID' && manifest?.photoId === job.photoId) return;
   const why = findings.filter(({ severity }) => severity === 'failure').map(({ code }) => code);
   throw new Error(`Expected our own manifest to be valid but it is ${status}: ${why.join(', ')}`);
