@@ -9,7 +9,7 @@ import {
   replacePassword,
   type MemberRow,
 } from '../storage/postgres/accounts.ts';
-import { deleteSessionsOf } from '../storage/postgres/sessions.ts';
+import { deleteSessionsOf, lockSessionsOf } from '../storage/postgres/sessions.ts';
 import { audit, type AuditLine } from './audit.ts';
 import { lookedAt, type Limits, type LoginAttempt } from './limits.ts';
 import { failedLoginAnswer, passwordFault, type Passwords } from './passwords.ts';
@@ -87,6 +87,7 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
         throw wrong();
       }
       const session = await database.inTenant(tenantId, async (sql) => {
+        await lockSessionsOf(sql, tenantId, accountId);
         await actAsAccount(sql, accountId);
         await recordLogin(sql, accountId, new Date(nowMs()));
         await audit(sql, { tenantId, actor: subject, action: 'login', object: subject, outcome: 'done', requestId });
@@ -111,7 +112,9 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
       const { tenantId, accountId } = person(principal);
       return database.inTenant(tenantId, async (sql) => {
         const expiresAt = principal.sessionExpiresAt;
-        await sessions.closeIn(sql, principal);
+        await lockSessionsOf(sql, tenantId, accountId);
+        // ended since it was recognised: it must not come back as a new one
+        if (!(await sessions.closeIn(sql, principal))) throw ended();
         await note(sql, principal, requestId, 'session.refresh');
         return sessions.openIn(sql, { tenantId, accountId, device }, expiresAt);
       });
@@ -134,6 +137,8 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
       if (fault !== undefined) throw new Refusal('VALIDATION_FAILED', fault, { action: 'Choose another password.' });
       const argon2id = await passwords.hash(newPassword);
       return database.inTenant(tenantId, async (sql) => {
+        await lockSessionsOf(sql, tenantId, accountId);
+        if (!(await sessions.closeIn(sql, principal))) throw ended();
         await actAsAccount(sql, accountId);
         await replacePassword(sql, accountId, { argon2id, changedAt: new Date(nowMs()) });
         await deleteSessionsOf(sql, tenantId, accountId);
@@ -151,6 +156,10 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
 
     members: (tenantId) => database.inTenant(tenantId, (sql) => listMembers(sql, tenantId)),
   };
+}
+
+function ended(): Refusal {
+  return new Refusal('AUTH_INVALID', 'The session has ended.', { action: 'Log in again.' });
 }
 
 function wrong(): Refusal {

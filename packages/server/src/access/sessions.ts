@@ -10,6 +10,7 @@ import {
   findSession,
   insertSession,
   listSessions,
+  lockSessionsOf,
   touchSession,
 } from '../storage/postgres/sessions.ts';
 import { ROLES, type Principal, type Role } from './principal.ts';
@@ -48,7 +49,8 @@ export interface Sessions {
   ): Promise<OpenedSession>;
   /** @throws Refusal AUTH_INVALID, AUTH_EXPIRED; UNAVAILABLE when the database does not answer. */
   authenticate(secret: string): Promise<{ principal: Principal; user: User }>;
-  closeIn(sql: Sql, principal: Principal): Promise<void>;
+  /** @returns whether it was still open */
+  closeIn(sql: Sql, principal: Principal): Promise<boolean>;
   /** The person's own sessions in this tenant that still run, the last used first; at most 100. */
   list(principal: Principal): Promise<OwnSession[]>;
   /** Ends one of them; twice is once. @throws Refusal NOT_FOUND for an id that is none of the person's own */
@@ -146,8 +148,9 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
     },
 
     revoke(principal, id, requestId) {
-      const { tenantId } = principal;
+      const { tenantId, accountId } = ownerOf(principal);
       return database.inTenant(tenantId, async (sql) => {
+        await lockSessionsOf(sql, tenantId, accountId);
         const row = (await running(sql, principal)).find(({ sessionHash }) => publicId(sessionHash) === id);
         if (row === undefined) throw new Refusal('NOT_FOUND', 'There is no such session of yours, or it has ended.');
         await deleteSession(sql, tenantId, row.sessionHash);
@@ -158,6 +161,7 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
     revokeOthers(principal, requestId) {
       const { tenantId, accountId, sessionId } = ownerOf(principal);
       return database.inTenant(tenantId, async (sql) => {
+        await lockSessionsOf(sql, tenantId, accountId);
         const count = await deleteOtherSessions(sql, { tenantId, accountId, kept: sessionId });
         await noteRevoked(sql, principal, requestId, { sessions: count });
         return count;
@@ -165,7 +169,7 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
     },
 
     async closeIn(sql, { tenantId, sessionId }) {
-      if (sessionId !== undefined) await deleteSession(sql, tenantId, sessionId);
+      return sessionId !== undefined && (await deleteSession(sql, tenantId, sessionId));
     },
   };
 }

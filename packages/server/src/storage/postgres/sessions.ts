@@ -92,14 +92,32 @@ export async function touchSession(
   );
 }
 
-export async function deleteSession(sql: Sql, tenantId: string, sessionHash: string): Promise<void> {
+/**
+ * From here to the commit nobody else opens, exchanges or ends sessions of this person in the tenant: whoever ends all of
+ * them must not miss one that is just being made. Taken before an audit line, whose lock is the tenant's.
+ */
+export async function lockSessionsOf(sql: Sql, tenantId: string, accountId: string): Promise<void> {
   await sql.query(
+    `
+      select 1
+      from memberships
+      where tenant_id = $1 and account_id = $2
+      for no key update
+    `,
+    [tenantId, accountId],
+  );
+}
+
+/** @returns whether there was one */
+export async function deleteSession(sql: Sql, tenantId: string, sessionHash: string): Promise<boolean> {
+  const { rowCount } = await sql.query(
     `
       delete from sessions
       where tenant_id = $1 and session_hash = $2
     `,
     [tenantId, sessionHash],
   );
+  return rowCount === 1;
 }
 
 /** Sessions of an account in the tenant that still run, the last used first. */
