@@ -68,12 +68,15 @@ test('sessions are listed with their devices, ended one by one and all but this 
   assert.equal((await listed(here)).length, 1);
 });
 
+/** What a session cookie holds. */
+const secretOf = ({ cookie }: { cookie: string }): string => cookie.slice(cookie.indexOf('=') + 1).split(';')[0] ?? '';
+
 test('a session that was ended is refused by another reader of the database at once', async () => {
   const here = await loggedIn(FIREFOX);
   const there = await loggedIn('curl/8.5.0');
   const key = await house.installationKeys.secret('session');
   const another = createSessions({ database: house.db.database, key, nowMs: Date.now });
-  const secret = there.cookie.slice(there.cookie.indexOf('=') + 1).split(';')[0] ?? '';
+  const secret = secretOf(there);
   assert.equal((await another.authenticate(secret)).user.email, firstRun.admin.email);
   const [session] = (await listed(here)).filter(({ device }) => device === 'curl');
   await ask('DELETE', `/api/login-sessions/${session?.id}`, { headers: here });
@@ -83,8 +86,6 @@ test('a session that was ended is refused by another reader of the database at o
 test('a session that is ended while it is exchanged does not come back as a new one', async () => {
   const key = await house.installationKeys.secret('session');
   const sessions = createSessions({ database: house.db.database, key, nowMs: Date.now });
-  const secretOf = ({ cookie }: { cookie: string }): string =>
-    cookie.slice(cookie.indexOf('=') + 1).split(';')[0] ?? '';
   const here = await loggedIn(FIREFOX);
   await ask('DELETE', '/api/login-sessions', { headers: here });
   const { principal } = await sessions.authenticate(secretOf(here));
