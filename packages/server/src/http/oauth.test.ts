@@ -103,6 +103,7 @@ const REFUSALS: readonly (readonly [string, string, Record<string, string>, numb
   ['broken Basic', grant, { authorization: 'Basic %%%' }, 401, 'invalid_client'],
   ['broken escapes', grant, basic('a%ZZ', 'b'), 401, 'invalid_client'],
   ['JSON', '{}', { 'content-type': 'application/json' }, 415, 'invalid_request'],
+  ['another origin', `${grant}&${secret}`, { origin: 'https://evil.example' }, 403, 'invalid_request'],
   ['too much', `${grant}&x=${'y'.repeat(9_000)}`, {}, 413, 'invalid_request'],
 ];
 for (const [what, body, headers, status, error] of REFUSALS) {

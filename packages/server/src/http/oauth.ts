@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Access } from '../access/access.ts';
 import { SCOPES } from '../access/principal.ts';
+import { Refusal } from '../access/refusal.ts';
 import { isScope } from '../access/roles.ts';
 import { Problem } from './errors.ts';
 import { readImageBody as readBody } from './image-body.ts';
@@ -84,11 +85,9 @@ export function oauthRoutes({ access, issuer }: OAuthRoutesOptions): Route[] {
         if (grant !== 'client_credentials')
           throw new OAuthError('unsupported_grant_type', 'Expected grant_type=client_credentials.');
         const asked = scopesOf(form.get('scope'));
-        const { token, expiresInSeconds, scopes } = await access.machines.login(
-          { username, password, ...(asked === undefined ? {} : { scopes: asked }) },
-          source,
-          requestId,
-        );
+        const { token, expiresInSeconds, scopes } = await access.machines
+          .login({ username, password, ...(asked === undefined ? {} : { scopes: asked }) }, source, requestId)
+          .catch(asScopeRefused);
         const answer = {
           access_token: token,
           token_type: 'Bearer',
@@ -172,9 +171,14 @@ function scopesOf(text: string | undefined): readonly string[] | undefined {
   return scopes;
 }
 
+/** Of the room's refusals FORBIDDEN alone is about scopes; the frame's own is about where a request came from. */
+function asScopeRefused(error: unknown): never {
+  if (error instanceof Refusal && error.code === 'FORBIDDEN') throw new OAuthError('invalid_scope', error.message);
+  throw error;
+}
+
 const CODES: Readonly<Partial<Record<Problem['code'], OAuthCode>>> = {
   AUTH_INVALID: 'invalid_client',
-  FORBIDDEN: 'invalid_scope',
   RATE_LIMIT_EXCEEDED: 'temporarily_unavailable',
   UNAVAILABLE: 'temporarily_unavailable',
   INTERNAL_ENGINE_ERROR: 'server_error',
@@ -182,10 +186,9 @@ const CODES: Readonly<Partial<Record<Problem['code'], OAuthCode>>> = {
 
 function refused(problem: Problem, request: Request, requestId: string): Response {
   const error = problem instanceof OAuthError ? problem.oauth : (CODES[problem.code] ?? 'invalid_request');
-  const status = error === 'invalid_scope' ? 400 : problem.status;
   // §5.2: who came by HTTP Basic is answered in its words
   const isBasic = error === 'invalid_client' && request.headers.has('authorization');
-  return json({ error, error_description: described(problem.message) }, status, {
+  return json({ error, error_description: described(problem.message) }, problem.status, {
     ...problem.headers,
     ...NOT_KEPT,
     'x-request-id': requestId,
