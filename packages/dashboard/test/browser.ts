@@ -83,6 +83,15 @@ export async function settled(page: Page): Promise<void> {
   await page.waitForFunction(() => document.querySelector('[aria-label="Loading"], [aria-busy="true"]') === null);
 }
 
+/** Settled, no wider than the window, accessible; a picture of it where LUMATRACE_DASHBOARD_PICTURES names a folder. */
+export async function looksRight(page: Page, name: string): Promise<void> {
+  await settled(page);
+  await assertFits(page, name);
+  await assertAccessible(page, name);
+  const folder = process.env['LUMATRACE_DASHBOARD_PICTURES'];
+  if (folder !== undefined) await page.screenshot({ path: `${folder}/${name}.png` });
+}
+
 /** What a person types who comes first; every browser test logs in with it afterwards. */
 export const PASSWORD = 'a quiet harbour at noon';
 

@@ -4,9 +4,9 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Browser, BrowserContext } from 'playwright-core';
 import { startInstance, type Instance } from '../../server/src/test/instance.ts';
-import { assertAccessible, assertFits, firstLogin, launch, settled, Watch } from './browser.ts';
+import { firstLogin, launch, looksRight, Watch } from './browser.ts';
 
 const FIGS = fileURLToPath(new URL('../../../fixtures/photos/fig-bowl.jpg', import.meta.url));
 const VERIFY = '**/api/v1/photos/verify';
@@ -42,14 +42,6 @@ after(async () => {
   await browser?.close();
   await instance?.stop();
 });
-
-async function looksRight(page: Page, name: string): Promise<void> {
-  await settled(page);
-  await assertFits(page, name);
-  await assertAccessible(page, name);
-  const folder = process.env['LUMATRACE_DASHBOARD_PICTURES'];
-  if (folder !== undefined) await page.screenshot({ path: `${folder}/${name}.png` });
-}
 
 /** The protected picture, one with changed bytes, the bare original, and a file that is no picture. */
 async function fourFiles() {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { startInstance, type Instance } from '../../server/src/test/instance.ts';
-import { assertAccessible, assertFits, firstLogin, launch, PASSWORD, settled, Watch } from './browser.ts';
+import { firstLogin, launch, looksRight, PASSWORD, Watch } from './browser.ts';
 
 let instance: Instance;
 let browser: Browser;
@@ -47,11 +47,7 @@ for (const [width, colorScheme] of [
     const [curl, another] = [await loginElsewhere(), await loginElsewhere()];
     await page.goto(`${instance.url}/settings/sessions`);
     await page.getByText('this one', { exact: true }).waitFor();
-    await settled(page);
-    await assertFits(page, `sessions-${width}`);
-    await assertAccessible(page, `sessions-${width}`);
-    const folder = process.env['LUMATRACE_DASHBOARD_PICTURES'];
-    if (folder !== undefined) await page.screenshot({ path: `${folder}/sessions-${width}.png` });
+    await looksRight(page, `sessions-${width}`);
     const ends = page.getByRole('button', { name: 'End the session of curl' });
     const before = await ends.count();
     await ends.first().click();

@@ -5,9 +5,9 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Browser, BrowserContext } from 'playwright-core';
 import { startInstance, type Instance } from '../../server/src/test/instance.ts';
-import { assertAccessible, assertFits, firstLogin, launch, settled, Watch } from './browser.ts';
+import { firstLogin, launch, looksRight, Watch } from './browser.ts';
 
 const SUNSET = fileURLToPath(new URL('../../../fixtures/photos/sunset.jpg', import.meta.url));
 const TRACE_ID = '7b8efff798038103d269b633813fc60c';
@@ -94,14 +94,6 @@ after(async () => {
   await browser?.close();
   await instance?.stop();
 });
-
-async function looksRight(page: Page, name: string): Promise<void> {
-  await settled(page);
-  await assertFits(page, name);
-  await assertAccessible(page, name);
-  const folder = process.env['LUMATRACE_DASHBOARD_PICTURES'];
-  if (folder !== undefined) await page.screenshot({ path: `${folder}/${name}.png` });
-}
 
 for (const [width, colorScheme] of [
   [1440, 'light'],

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { createHash, X509Certificate } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Browser, BrowserContext } from 'playwright-core';
 import { createRoot } from '../../server/src/keys/certificates.ts';
 import { startInstance, type Instance } from '../../server/src/test/instance.ts';
-import { assertAccessible, assertFits, firstLogin, launch, settled, Watch } from './browser.ts';
+import { firstLogin, launch, looksRight, Watch } from './browser.ts';
 
 let instance: Instance;
 let browser: Browser;
@@ -23,14 +23,6 @@ after(async () => {
   await browser?.close();
   await instance?.stop();
 });
-
-async function looksRight(page: Page, name: string): Promise<void> {
-  await settled(page);
-  await assertFits(page, name);
-  await assertAccessible(page, name);
-  const folder = process.env['LUMATRACE_DASHBOARD_PICTURES'];
-  if (folder !== undefined) await page.screenshot({ path: `${folder}/${name}.png` });
-}
 
 const believed = async (): Promise<string[]> => {
   const headers = { authorization: `Bearer ${instance.firstRun.apiKey}` };

@@ -1,4 +1,7 @@
 // Photos: list, one photo, protect and verify. Images go up once and are kept nowhere.
+import type { Credentials } from '@lumatrace/provenance/c2pa/credentials.ts';
+import type { SaidGenerator } from '@lumatrace/provenance/c2pa/disclosure.ts';
+import type { SaidCredentials } from '@lumatrace/provenance/c2pa/said.ts';
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
 import { ApiError, fetchBytes, fetchJson } from './client.ts';
 import type { KeyShown } from '../pages/photos/rotation.ts';
@@ -21,35 +24,6 @@ export interface Photo {
   /** The model call that made it, for who may read traces. */
   traceId?: string | null;
   spanId?: string | null;
-}
-
-/** What a manifest store tells, believed or not: the active manifest first. */
-export interface Credentials {
-  manifests: ManifestStory[];
-  more: number;
-}
-
-export interface ManifestStory {
-  label: string;
-  title: string | null;
-  claimGenerator: string | null;
-  algorithm: string | null;
-  chain: CertificateStory[];
-  /** Subject of the anchor that the chain leads to; null when nobody here trusts it. */
-  trustedBy: string | null;
-  timestamp: { at: string; accuracyMs: number; authority: string; policy: string; serialNumber: string } | null;
-  actions: { action: string; when: string | null; softwareAgent: string | null; digitalSourceType: string | null }[];
-  ingredients: { title: string | null; format: string | null; relationship: string | null; manifest: string | null }[];
-}
-
-export interface CertificateStory {
-  subject: string;
-  issuer: string;
-  serialNumber: string;
-  notBefore: string;
-  notAfter: string;
-  sha256: string;
-  revokedAt: string | null;
 }
 
 /** One photo with everything that is recorded about it. */
@@ -141,27 +115,9 @@ export interface Verdict {
   credentials: Credentials | null;
 }
 
-/** The model that credentials name. */
-export interface SaidGenerator {
-  profile: string | null;
-  provider: string | null;
-  system: string;
-  version: string | null;
-  createdAt: string | null;
-}
-
 /** What the public detector says of a picture. */
 export interface Detected {
-  credentials: {
-    status: Verdict['c2paStatus'];
-    generator: string | null;
-    signer: string | null;
-    signedAt: string | null;
-    manifestId: string | null;
-    actions: string[];
-    digitalSourceType: string | null;
-    madeBy: SaidGenerator | null;
-  };
+  credentials: SaidCredentials;
   isGenerated: boolean | null;
   watermark: {
     status: 'DETECTED' | 'NOT_FOUND';

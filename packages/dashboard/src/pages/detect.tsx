@@ -1,6 +1,7 @@
 // The public detector: what a picture says about itself, for anybody who sees it. No login, and nothing is kept.
 import { useEffect, useState } from 'react';
-import { detectImage, type Detected, type SaidGenerator } from '../api/photos.ts';
+import type { SaidGenerator } from '@lumatrace/provenance/c2pa/disclosure.ts';
+import { detectImage, type Detected } from '../api/photos.ts';
 import { readOnDevice } from '../device/reader.ts';
 import { Button } from '../elements/button.tsx';
 import { ProblemNotice } from '../elements/notice.tsx';

@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import { NOW_MS, otlpJson } from '../ingest/fixtures/room.ts';
 import { serve } from '../ingest/fixtures/serve.ts';
 import { kekFromBytes } from '../keys/kek.ts';
-import { createTenantRotation } from '../keys/tenant-rotation.ts';
+import { hurriedRotation } from '../keys/tenant-rotation.fixture.ts';
 
 const kek = kekFromBytes(randomBytes(32));
 const served = await serve({ kek });
@@ -34,16 +34,7 @@ test('at 90 days spans are refused with 503 and Retry-After, what was kept is re
   assert.ok(Number(answer.headers.get('retry-after')) > 0);
   const { status, body } = await served.get<{ prompt: string }>(tenantId, `/api/traces/${kept}`);
   assert.deepEqual([status, body.prompt], [200, 'still here']);
-  const rotation = createTenantRotation({
-    database,
-    tenantKeys: served.tenantKeys,
-    kek,
-    settledMs: 0,
-    record: () => Promise.resolve(),
-    alert: () => Promise.resolve(),
-    onError: (error) => assert.fail(error as Error),
-  });
-  await rotation.rotate(tenantId);
+  await hurriedRotation({ database, kek, tenantKeys: served.tenantKeys }).rotate(tenantId);
   served.tenantKeys.forget(tenantId);
   // what was refused was not kept: sent again it is
   assert.equal((await served.get(tenantId, `/api/traces/${refused}`)).status, 404);

@@ -5,10 +5,11 @@ import { SCOPES } from '../access/principal.ts';
 import { Refusal } from '../access/refusal.ts';
 import { isScope } from '../access/roles.ts';
 import { Problem } from './errors.ts';
-import { readImageBody as readBody } from './image-body.ts';
+import { readBody } from './request.ts';
 import { json, route, type Route } from './route.ts';
 
 const MAX_BODY_BYTES = 8_192;
+const BODY_TIMEOUT_MS = 20_000;
 const FORM = 'application/x-www-form-urlencoded';
 // RFC 6749 §5.1: nobody on the way may keep an answer with a token
 const NOT_KEPT = { 'cache-control': 'no-store', pragma: 'no-cache' };
@@ -76,8 +77,8 @@ export function oauthRoutes({ access, issuer }: OAuthRoutesOptions): Route[] {
         503: { description: 'temporarily_unavailable.' },
       },
       onProblem: refused,
-      async handle({ request, incoming, source, requestId }) {
-        const { bytes } = await readBody(incoming, MAX_BODY_BYTES);
+      async handle({ request, source, requestId }) {
+        const bytes = await readBody(request, MAX_BODY_BYTES, BODY_TIMEOUT_MS);
         const form = formOf(Buffer.from(bytes).toString('utf8'));
         const { username, password } = clientOf(request.headers.get('authorization'), form);
         const grant = form.get('grant_type');

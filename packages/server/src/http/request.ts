@@ -79,7 +79,8 @@ function tooLarge(maxBytes: number): Problem {
   });
 }
 
-async function readBody(request: Request, maxBytes: number, timeoutMs: number): Promise<Uint8Array> {
+/** The body, bounded in bytes and in time. @throws Problem PAYLOAD_TOO_LARGE; VALIDATION_FAILED with status 408 */
+export async function readBody(request: Request, maxBytes: number, timeoutMs: number): Promise<Uint8Array> {
   refuseLongBody(request, maxBytes);
   if (request.body === null) return new Uint8Array();
   const reader = (request.body as ReadableStream<Uint8Array>).getReader();

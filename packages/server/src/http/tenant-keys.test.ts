@@ -5,8 +5,7 @@ import { serve } from '../photos/fixtures/serve.ts';
 import { testRoom } from '../photos/fixtures/room.ts';
 import { kekFromBytes } from '../keys/kek.ts';
 import { createKeyInventory } from '../keys/key-inventory.ts';
-import { createTenantKeys } from '../keys/tenant-keys.ts';
-import { createTenantRotation } from '../keys/tenant-rotation.ts';
+import { hurriedRotation } from '../keys/tenant-rotation.fixture.ts';
 import { SEALED_PLACES } from '../storage/sealed.ts';
 import { keyInventoryRoutes } from './key-inventory.ts';
 import { auditKeyEvent, tenantKeyRoutes } from './tenant-keys.ts';
@@ -14,17 +13,8 @@ import { auditKeyEvent, tenantKeyRoutes } from './tenant-keys.ts';
 const room = await testRoom();
 const { database } = room;
 const kek = kekFromBytes(Buffer.alloc(32, 5));
-const rotation = createTenantRotation({
-  database,
-  tenantKeys: createTenantKeys({ database, kek }),
-  kek,
-  settledMs: 300,
-  quietMs: 0,
-  graceMs: 0,
-  record: auditKeyEvent('system', 'rotation'),
-  alert: () => Promise.resolve(),
-  onError: (error) => assert.fail(error as Error),
-});
+const record = auditKeyEvent('system', 'rotation');
+const rotation = hurriedRotation({ database, kek, settledMs: 300, record });
 const served = await serve([
   ...tenantKeyRoutes({ rotation }),
   ...keyInventoryRoutes({ keyInventory: createKeyInventory({ database }) }),
@@ -57,16 +47,7 @@ test('a version is coming, active, opens only, is gone; each step has its audit 
   assert.deepEqual(await ask('POST', '/api/v1/tenant-keys', tenant), { version: 2 });
   await new Promise((resolve) => setTimeout(resolve, 350));
   // what this process holds was read before
-  const later = createTenantRotation({
-    database,
-    tenantKeys: createTenantKeys({ database, kek }),
-    kek,
-    quietMs: 0,
-    graceMs: 0,
-    record: auditKeyEvent('system', 'rotation'),
-    alert: () => Promise.resolve(),
-    onError: (error) => assert.fail(error as Error),
-  });
+  const later = hurriedRotation({ database, kek, record });
   await later.work(new AbortController().signal);
   assert.deepEqual(await statesOf(tenant), ['2 active', '1 destroyed']);
   const { reencryption } = await listed(tenant);

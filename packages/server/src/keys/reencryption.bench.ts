@@ -2,8 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { NOW_MS, testRoom } from '../ingest/fixtures/room.ts';
 import { kekFromBytes } from './kek.ts';
-import { createTenantKeys } from './tenant-keys.ts';
-import { createTenantRotation, type TenantRotation } from './tenant-rotation.ts';
+import { hurriedRotation } from './tenant-rotation.fixture.ts';
 
 const REQUESTS = 200;
 const SPANS = 50;
@@ -37,26 +36,11 @@ async function ingestMs(until: () => boolean): Promise<{ requests: number; p50: 
 }
 
 const alone = await ingestMs(() => false);
-/** Of a process of its own, which reads its keys now. */
-const newRotation = (): TenantRotation =>
-  createTenantRotation({
-    database,
-    tenantKeys: createTenantKeys({ database, kek }),
-    kek,
-    settledMs: 0,
-    quietMs: 0,
-    graceMs: 0,
-    record: () => Promise.resolve(),
-    alert: () => Promise.resolve(),
-    onError: (error) => {
-      throw error;
-    },
-  });
-await newRotation().rotate(tenantId);
+await hurriedRotation({ database, kek }).rotate(tenantId);
 room.tenantKeys.forget(tenantId);
 const began = performance.now();
 let isDone = false;
-const working = newRotation();
+const working = hurriedRotation({ database, kek });
 const [beside] = await Promise.all([
   ingestMs(() => isDone),
   working.work(new AbortController().signal).finally(() => (isDone = true)),

@@ -15,7 +15,8 @@ import { SEALED_PLACES } from '../storage/sealed.ts';
 import { CONTENT, openAll, sealRows, type Opened } from '../test/sealed-rows.ts';
 import { kekFromBytes } from './kek.ts';
 import { createTenantKeys } from './tenant-keys.ts';
-import { createTenantRotation, type TenantRotationOptions } from './tenant-rotation.ts';
+import { hurriedRotation } from './tenant-rotation.fixture.ts';
+import type { TenantRotation, TenantRotationOptions } from './tenant-rotation.ts';
 
 const FIXTURE = fileURLToPath(new URL('./reencryption.fixture.ts', import.meta.url));
 const kekBytes = randomBytes(32);
@@ -25,21 +26,9 @@ after(() => room.close());
 const { database } = room.db;
 const NEVER = new AbortController().signal;
 
-/** A process of its own, whose keys are read now. */
-function rotationOf(more: Partial<TenantRotationOptions> = {}) {
-  return createTenantRotation({
-    database,
-    tenantKeys: createTenantKeys({ database, kek }),
-    kek,
-    settledMs: 0,
-    quietMs: 0,
-    graceMs: 0,
-    record: () => Promise.resolve(),
-    alert: () => Promise.resolve(),
-    onError: (error) => assert.fail(error as Error),
-    ...more,
-  });
-}
+/** Its keys are read from the whole database, also where the rest of it dies. */
+const rotationOf = (more: Partial<TenantRotationOptions> = {}): TenantRotation =>
+  hurriedRotation({ database, kek, tenantKeys: createTenantKeys({ database, kek }), ...more });
 
 const stateOf = (tenantId: string, version: number): Promise<string | undefined> =>
   database.inTenant(tenantId, async (sql) => {

@@ -8,7 +8,8 @@ import type { AlertRow } from '../storage/postgres/audit-alerts.ts';
 import { kekFromBytes } from './kek.ts';
 import { STOP_AFTER_MS, TenantKeyRing, TRUSTED_FOR_MS } from './tenant-key-ring.ts';
 import { createTenantKeys, SETTLED_MS, RELOAD_AFTER_MS } from './tenant-keys.ts';
-import { createTenantRotation, type KeyEvent, type TenantRotationOptions } from './tenant-rotation.ts';
+import { hurriedRotation } from './tenant-rotation.fixture.ts';
+import type { KeyEvent, TenantRotationOptions } from './tenant-rotation.ts';
 
 const room = await testRoom();
 after(() => room.close());
@@ -21,16 +22,12 @@ function rotationOf(more: Partial<TenantRotationOptions> = {}) {
   const events: KeyEvent[] = [];
   const alerts: AlertRow[] = [];
   const tenantKeys = createTenantKeys({ database, kek });
-  const rotation = createTenantRotation({
+  const rotation = hurriedRotation({
     database,
     tenantKeys,
     kek,
-    settledMs: 0,
-    quietMs: 0,
-    graceMs: 0,
     record: (_sql, event) => Promise.resolve(void events.push(event)),
     alert: (row) => Promise.resolve(void alerts.push(row)),
-    onError: (error) => assert.fail(error as Error),
     ...more,
   });
   return { rotation, tenantKeys, events, alerts };

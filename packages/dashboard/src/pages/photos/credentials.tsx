@@ -1,7 +1,7 @@
 // What content credentials tell: what was done and when, who signed it, and by which chain of certificates.
 import { BadgeCheck, Clock, FileBadge, FileQuestion } from 'lucide-react';
 import { useState, type ReactNode } from 'react';
-import type { CertificateStory, Credentials, ManifestStory } from '../../api/photos.ts';
+import type { CertificateStory, Credentials, ManifestStory } from '@lumatrace/provenance/c2pa/credentials.ts';
 import { CopyButton } from '../../elements/copy.tsx';
 import { plural } from '../../format/number.ts';
 import { day, exactMoment } from '../../format/time.ts';

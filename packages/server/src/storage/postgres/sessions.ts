@@ -21,6 +21,16 @@ export interface SessionPerson {
   mustChangePassword: boolean;
 }
 
+const SESSION_COLUMNS = `
+  tenant_id as "tenantId",
+  session_hash as "sessionHash",
+  account_id as "accountId",
+  created_at as "createdAt",
+  last_seen_at as "lastSeenAt",
+  expires_at as "expiresAt",
+  device
+`;
+
 export async function insertSession(sql: Sql, session: SessionRow): Promise<void> {
   await sql.query(
     `
@@ -43,14 +53,7 @@ export async function insertSession(sql: Sql, session: SessionRow): Promise<void
 export async function findSession(sql: Sql, sessionHash: string): Promise<(SessionRow & SessionPerson) | undefined> {
   const { rows } = await sql.query<SessionRow>(
     `
-      select
-        tenant_id as "tenantId",
-        session_hash as "sessionHash",
-        account_id as "accountId",
-        created_at as "createdAt",
-        last_seen_at as "lastSeenAt",
-        expires_at as "expiresAt",
-        device
+      select ${SESSION_COLUMNS}
       from sessions
       where session_hash = $1
     `,
@@ -127,14 +130,7 @@ export async function listSessions(
 ): Promise<SessionRow[]> {
   const { rows } = await sql.query<SessionRow>(
     `
-      select
-        tenant_id as "tenantId",
-        session_hash as "sessionHash",
-        account_id as "accountId",
-        created_at as "createdAt",
-        last_seen_at as "lastSeenAt",
-        expires_at as "expiresAt",
-        device
+      select ${SESSION_COLUMNS}
       from sessions
       where tenant_id = $1 and account_id = $2 and expires_at > $3 and last_seen_at > $4
       order by last_seen_at desc, session_hash
