@@ -72,8 +72,12 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
       await limits.admitLogin(attempt);
       const answerAt = failedLoginAnswer();
       const account = await accountOf(email);
-      const isRight = await lookedAt(limits, attempt, passwords.matches(account?.argon2id, credentials.password));
-      if (account === undefined || account.tenantId === null || !isRole(account.role)) {
+      const isRight = await lookedAt(
+        limits,
+        attempt,
+        passwords.matches(account?.argon2id ?? undefined, credentials.password),
+      );
+      if (account === undefined || account.managedBy !== null || account.tenantId === null || !isRole(account.role)) {
         await answerAt;
         throw wrong();
       }
@@ -116,18 +120,18 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
         // ended since it was recognised: it must not come back as a new one
         if (!(await sessions.closeIn(sql, principal))) throw ended();
         await note(sql, principal, requestId, 'session.refresh');
-        return sessions.openIn(sql, { tenantId, accountId, device }, expiresAt);
+        return sessions.openIn(sql, { tenantId, accountId, device, providerId: principal.providerId }, expiresAt);
       });
     },
 
     async changePassword(principal, { currentPassword, newPassword }, source, requestId, device = null) {
-      const { tenantId, accountId } = person(principal);
+      const { tenantId, accountId } = ownPerson(principal);
       const account = await database.inAccount(accountId, (sql) => findLogin(sql, accountId));
       if (account === undefined) throw wrong();
       // A stolen session must not become a place to guess passwords: the limits of the login hold here too.
       const attempt: LoginAttempt = { name: account.email, source };
       await limits.admitLogin(attempt);
-      if (!(await lookedAt(limits, attempt, passwords.matches(account.argon2id, currentPassword)))) {
+      if (!(await lookedAt(limits, attempt, passwords.matches(account.argon2id ?? undefined, currentPassword)))) {
         throw new Refusal('VALIDATION_FAILED', 'The current password is not right.', {
           action: 'Enter the password that you logged in with.',
         });
@@ -172,6 +176,15 @@ function person(principal: Principal): { tenantId: string; accountId: string } {
   const { tenantId, accountId } = principal;
   if (accountId === undefined) throw new Refusal('FORBIDDEN', 'Only a person who is logged in may do this.');
   return { tenantId, accountId };
+}
+
+/** Somebody who logged in as themselves: not one for whom a tenant's own provider vouched. */
+export function ownPerson(principal: Principal): { tenantId: string; accountId: string } {
+  const { providerId } = principal;
+  if (providerId === undefined) return person(principal);
+  throw new Refusal('FORBIDDEN', 'You came by single sign-on, which is good in this tenant alone.', {
+    action: 'Log in with your password or a passkey for this.',
+  });
 }
 
 function isRole(text: string | null): text is Role {

@@ -35,6 +35,11 @@ export interface Principal {
   sessionId?: string;
   /** Persons only: when the session ends whatever happens. */
   sessionExpiresAt?: Date;
+  /**
+   * Persons only: the identity provider of this tenant that vouched for them. Its tenant decides what it says, so such a
+   * session is good in this tenant alone: it neither switches, nor makes tenants, nor changes how the person logs in.
+   */
+  providerId?: string;
   /** Machines only: issuer and id of the token, for logout. */
   token?: { iss: string; jti: string; expiresAtSeconds: number };
 }

@@ -44,7 +44,7 @@ export interface Sessions {
   /** In a tenant transaction of the caller. `expiresAt` is given when an old session is exchanged for a new one. */
   openIn(
     sql: Sql,
-    person: { tenantId: string; accountId: string; device: string | null },
+    person: { tenantId: string; accountId: string; device: string | null; providerId?: string | null | undefined },
     expiresAt?: Date,
   ): Promise<OpenedSession>;
   /** @throws Refusal AUTH_INVALID, AUTH_EXPIRED; UNAVAILABLE when the database does not answer. */
@@ -86,7 +86,7 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
   const hashOf = (secret: string): string => createHmac('sha256', key.secret).update(secret).digest('hex');
 
   return {
-    async openIn(sql, { tenantId, accountId, device }, expiresAt) {
+    async openIn(sql, { tenantId, accountId, device, providerId = null }, expiresAt) {
       const now = nowMs();
       const secret = randomBytes(COOKIE_BYTES).toString('base64url');
       const until = expiresAt ?? new Date(now + SESSION_LIFE_MS);
@@ -102,6 +102,7 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
         lastSeenAt: new Date(now),
         expiresAt: until,
         device,
+        providerId,
       });
       return { secret, expiresAt: until };
     },
@@ -130,6 +131,7 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
           mustChangePassword: row.mustChangePassword,
           sessionId: sessionHash,
           sessionExpiresAt: row.expiresAt,
+          ...(row.providerId === null ? {} : { providerId: row.providerId }),
         },
         user: { id: accountId, email: row.email, name: row.name, role: row.role, tenantId },
       };

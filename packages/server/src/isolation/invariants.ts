@@ -33,6 +33,13 @@ const OTHER_POLICIES = new Map([
   ['sessions session_by_hash', 'a cookie is looked up by its HMAC before the tenant is known'],
   ['api_keys api_key_by_hash', 'a key is looked up by its HMAC before the tenant is known'],
   ['service_accounts service_account_by_username', 'a service account logs in by its whole name'],
+  ['invitations invitation_by_token', 'an invitation is looked up by the HMAC of its link before the tenant is known'],
+  [
+    'oidc_providers oidc_provider_by_id',
+    'whoever begins to log in names a provider by its id, before the tenant is known',
+  ],
+  ['oidc_providers oidc_provider_listed', 'its tenant wants it on the login page, for everybody'],
+  ['tenants tenant_of_account', 'a person chooses among the own tenants by their names'],
   [
     'tenant_erasures erasure_by_id',
     'a certificate of erasure is read by its id: nobody can log in to the tenant any more',

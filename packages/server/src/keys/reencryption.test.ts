@@ -120,14 +120,15 @@ test('work that is cut off again and again goes on where it was, and ends', asyn
   await rotationOf().rotate(tenantId);
   let rounds = 0;
   for (; (await stateOf(tenantId, 1)) !== 'destroyed' && rounds < 200; rounds++) {
-    // a process of its own each time, that dies at its eleventh transaction: what its last transaction did is undone
+    // a process of its own each time, that dies soon after it has looked at every place: what its last transaction did is
+    // undone
     let batches = 0;
     const dying = {
       inSystem: (work: Parameters<Database['inSystem']>[0]) => database.inSystem(work),
       inTenant: <T>(id: string, work: (sql: Sql) => Promise<T>) =>
         database.inTenant(id, async (sql) => {
           const result = await work(sql);
-          if (++batches > 10) throw new Error('killed');
+          if (++batches > SEALED_PLACES.length + 3) throw new Error('killed');
           return result;
         }),
     } as Database;

@@ -23,7 +23,9 @@ create table accounts (
   last_login_at timestamp with time zone,
   email_index text,
   email_sealed bytea,
-  name_sealed bytea
+  name_sealed bytea,
+  managed_by uuid,
+  last_tenant_id uuid
 );
 alter table accounts add constraint accounts_check CHECK (((email_sealed IS NULL) = (email IS NOT NULL)));
 alter table accounts add constraint accounts_check1 CHECK (((name_sealed IS NULL) = (name IS NOT NULL)));
@@ -32,17 +34,19 @@ alter table accounts add constraint accounts_email_check CHECK (((email = lower(
 alter table accounts add constraint accounts_email_index_check CHECK ((length(email_index) = 43));
 alter table accounts add constraint accounts_email_index_key UNIQUE (email_index);
 alter table accounts add constraint accounts_email_key UNIQUE (email);
+alter table accounts add constraint accounts_managed_by_fkey FOREIGN KEY (managed_by) REFERENCES tenants(tenant_id);
 alter table accounts add constraint accounts_name_check CHECK ((length(name) <= 200));
 alter table accounts add constraint accounts_pkey PRIMARY KEY (account_id);
 alter table accounts enable row level security;
 alter table accounts force row level security;
 create policy account_by_email on accounts for select using ((email_index = NULLIF(current_setting('app.lookup'::text, true), ''::text)));
 create policy account_itself on accounts using ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid)) with check ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid));
+create policy account_managed on accounts for select using ((managed_by = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 create policy account_of_tenant on accounts for select using (((NULLIF(current_setting('app.tenant'::text, true), ''::text) IS NOT NULL) AND (EXISTS ( SELECT 1 FROM memberships m WHERE (m.account_id = accounts.account_id)))));
 create policy backup on accounts for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy sealing on accounts to <owner> using ((current_setting('app.sealing'::text, true) = 'on'::text)) with check ((current_setting('app.sealing'::text, true) = 'on'::text));
 grant insert, select on accounts to lumatrace_app;
-grant update (must_change_password), update (last_login_at), update (name_sealed) on accounts to lumatrace_app;
+grant update (must_change_password), update (last_login_at), update (name_sealed), update (last_tenant_id) on accounts to lumatrace_app;
 
 create table api_keys (
   tenant_id uuid not null,
@@ -56,7 +60,8 @@ create table api_keys (
   created_by text not null,
   expires_at timestamp with time zone,
   revoked_at timestamp with time zone,
-  last_used_at timestamp with time zone
+  last_used_at timestamp with time zone,
+  replaced_by uuid
 );
 alter table api_keys add constraint api_keys_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)));
 alter table api_keys add constraint api_keys_pkey PRIMARY KEY (tenant_id, key_id);
@@ -68,7 +73,7 @@ create policy api_key_by_hash on api_keys for select using ((key_hash = NULLIF(c
 create policy backup on api_keys for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy tenant_isolation on api_keys using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant insert, select on api_keys to lumatrace_app;
-grant update (revoked_at), update (last_used_at) on api_keys to lumatrace_app;
+grant update (expires_at), update (revoked_at), update (last_used_at), update (replaced_by) on api_keys to lumatrace_app;
 
 create table audit (
   tenant_id uuid not null,
@@ -175,6 +180,34 @@ create table installation_keys (
 );
 alter table installation_keys add constraint installation_keys_pkey PRIMARY KEY (name, version);
 alter table installation_keys add constraint installation_keys_version_check CHECK ((version > 0));
+
+create table invitations (
+  tenant_id uuid not null,
+  invitation_id uuid not null,
+  email_sealed bytea not null,
+  role text not null,
+  token_hash text not null,
+  created_at timestamp(3) with time zone not null,
+  created_by text not null,
+  expires_at timestamp(3) with time zone not null,
+  accepted_at timestamp(3) with time zone,
+  accepted_by uuid,
+  revoked_at timestamp(3) with time zone
+);
+alter table invitations add constraint invitations_check CHECK (((accepted_at IS NULL) OR (revoked_at IS NULL)));
+alter table invitations add constraint invitations_check1 CHECK (((accepted_at IS NULL) = (accepted_by IS NULL)));
+alter table invitations add constraint invitations_pkey PRIMARY KEY (tenant_id, invitation_id);
+alter table invitations add constraint invitations_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'analyst'::text, 'viewer'::text, 'auditor'::text, 'security'::text])));
+alter table invitations add constraint invitations_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE;
+alter table invitations add constraint invitations_token_hash_check CHECK ((length(token_hash) = 64));
+CREATE INDEX invitations_by_token ON public.invitations USING hash (token_hash);
+alter table invitations enable row level security;
+alter table invitations force row level security;
+create policy backup on invitations for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy invitation_by_token on invitations for select using ((token_hash = NULLIF(current_setting('app.lookup'::text, true), ''::text)));
+create policy tenant_isolation on invitations using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select on invitations to lumatrace_app;
+grant update (email_sealed), update (accepted_at), update (accepted_by), update (revoked_at) on invitations to lumatrace_app;
 
 create table kek_check (
   version integer not null,
@@ -365,6 +398,84 @@ alter table metric_series force row level security;
 create policy backup on metric_series for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy tenant on metric_series using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant delete, insert, select, update on metric_series to lumatrace_app;
+
+create table oidc_identities (
+  tenant_id uuid not null,
+  provider_id uuid not null,
+  subject_index text not null,
+  account_id uuid not null,
+  created_at timestamp(3) with time zone not null,
+  last_login_at timestamp(3) with time zone not null
+);
+alter table oidc_identities add constraint oidc_identities_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(account_id) ON DELETE CASCADE;
+alter table oidc_identities add constraint oidc_identities_pkey PRIMARY KEY (tenant_id, provider_id, subject_index);
+alter table oidc_identities add constraint oidc_identities_subject_index_check CHECK ((length(subject_index) = 43));
+alter table oidc_identities add constraint oidc_identities_tenant_id_provider_id_fkey FOREIGN KEY (tenant_id, provider_id) REFERENCES oidc_providers(tenant_id, provider_id) ON DELETE CASCADE;
+CREATE INDEX oidc_identities_of_account ON public.oidc_identities USING btree (tenant_id, account_id);
+alter table oidc_identities enable row level security;
+alter table oidc_identities force row level security;
+create policy backup on oidc_identities for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy tenant_isolation on oidc_identities using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select on oidc_identities to lumatrace_app;
+grant update (last_login_at) on oidc_identities to lumatrace_app;
+
+create table oidc_providers (
+  tenant_id uuid not null,
+  provider_id uuid not null,
+  name text not null,
+  issuer text not null,
+  client_id text not null,
+  client_secret_sealed bytea,
+  groups_claim text not null,
+  role_by_group jsonb not null,
+  default_role text,
+  is_listed boolean not null default false,
+  created_at timestamp(3) with time zone not null,
+  created_by text not null,
+  disabled_at timestamp(3) with time zone
+);
+alter table oidc_providers add constraint oidc_providers_client_id_check CHECK (((length(client_id) >= 1) AND (length(client_id) <= 400)));
+alter table oidc_providers add constraint oidc_providers_default_role_check CHECK ((default_role = ANY (ARRAY['admin'::text, 'analyst'::text, 'viewer'::text, 'auditor'::text, 'security'::text])));
+alter table oidc_providers add constraint oidc_providers_groups_claim_check CHECK (((length(groups_claim) >= 1) AND (length(groups_claim) <= 100)));
+alter table oidc_providers add constraint oidc_providers_issuer_check CHECK (((length(issuer) >= 8) AND (length(issuer) <= 500)));
+alter table oidc_providers add constraint oidc_providers_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)));
+alter table oidc_providers add constraint oidc_providers_pkey PRIMARY KEY (tenant_id, provider_id);
+alter table oidc_providers add constraint oidc_providers_role_by_group_check CHECK ((jsonb_typeof(role_by_group) = 'array'::text));
+alter table oidc_providers add constraint oidc_providers_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE;
+CREATE INDEX oidc_providers_by_id ON public.oidc_providers USING hash (provider_id);
+alter table oidc_providers enable row level security;
+alter table oidc_providers force row level security;
+create policy backup on oidc_providers for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+create policy oidc_provider_by_id on oidc_providers for select using (((provider_id)::text = NULLIF(current_setting('app.lookup'::text, true), ''::text)));
+create policy oidc_provider_listed on oidc_providers for select using ((is_listed AND (disabled_at IS NULL) AND (current_setting('app.lookup'::text, true) = 'oidc_providers listed'::text)));
+create policy tenant_isolation on oidc_providers using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+grant delete, insert, select on oidc_providers to lumatrace_app;
+grant update (name), update (issuer), update (client_id), update (client_secret_sealed), update (groups_claim), update (role_by_group), update (default_role), update (is_listed), update (disabled_at) on oidc_providers to lumatrace_app;
+
+create table passkeys (
+  account_id uuid not null,
+  credential_id text not null,
+  public_key bytea not null,
+  counter bigint not null,
+  transports text[] not null,
+  is_backed_up boolean not null,
+  name text not null,
+  created_at timestamp(3) with time zone not null,
+  last_used_at timestamp(3) with time zone
+);
+alter table passkeys add constraint passkeys_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(account_id) ON DELETE CASCADE;
+alter table passkeys add constraint passkeys_counter_check CHECK ((counter >= 0));
+alter table passkeys add constraint passkeys_credential_id_check CHECK (((length(credential_id) >= 16) AND (length(credential_id) <= 1364)));
+alter table passkeys add constraint passkeys_name_check CHECK (((length(name) >= 1) AND (length(name) <= 100)));
+alter table passkeys add constraint passkeys_pkey PRIMARY KEY (account_id, credential_id);
+alter table passkeys add constraint passkeys_public_key_check CHECK (((octet_length(public_key) >= 1) AND (octet_length(public_key) <= 2048)));
+alter table passkeys add constraint passkeys_transports_check CHECK ((cardinality(transports) <= 10));
+alter table passkeys enable row level security;
+alter table passkeys force row level security;
+create policy account_itself on passkeys using ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid)) with check ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid));
+create policy backup on passkeys for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+grant delete, insert, select on passkeys to lumatrace_app;
+grant update (counter), update (is_backed_up), update (name), update (last_used_at) on passkeys to lumatrace_app;
 
 create table photo_keys (
   kid text not null,
@@ -684,8 +795,17 @@ create table service_accounts (
   argon2id text not null,
   scopes text[] not null,
   created_at timestamp with time zone not null default now(),
-  disabled_at timestamp with time zone
+  disabled_at timestamp with time zone,
+  name text,
+  created_by text,
+  rotated_at timestamp(3) with time zone,
+  last_used_at timestamp(3) with time zone,
+  expires_at timestamp(3) with time zone,
+  previous_argon2id text,
+  previous_until timestamp(3) with time zone
 );
+alter table service_accounts add constraint service_accounts_check CHECK (((previous_argon2id IS NULL) = (previous_until IS NULL)));
+alter table service_accounts add constraint service_accounts_name_check CHECK (((length(name) >= 1) AND (length(name) <= 200)));
 alter table service_accounts add constraint service_accounts_pkey PRIMARY KEY (tenant_id, service_account_id);
 alter table service_accounts add constraint service_accounts_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES tenants(tenant_id) ON DELETE CASCADE;
 alter table service_accounts add constraint service_accounts_tenant_id_username_key UNIQUE (tenant_id, username);
@@ -697,7 +817,7 @@ create policy backup on service_accounts for select to <owner> using ((current_s
 create policy service_account_by_username on service_accounts for select using ((username = NULLIF(current_setting('app.lookup'::text, true), ''::text)));
 create policy tenant_isolation on service_accounts using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant insert, select on service_accounts to lumatrace_app;
-grant update (argon2id), update (disabled_at) on service_accounts to lumatrace_app;
+grant update (argon2id), update (scopes), update (disabled_at), update (name), update (rotated_at), update (last_used_at), update (expires_at), update (previous_argon2id), update (previous_until) on service_accounts to lumatrace_app;
 
 create table sessions (
   tenant_id uuid not null,
@@ -706,13 +826,16 @@ create table sessions (
   created_at timestamp with time zone not null,
   last_seen_at timestamp with time zone not null,
   expires_at timestamp with time zone not null,
-  device text
+  device text,
+  provider_id uuid
 );
 alter table sessions add constraint sessions_device_check CHECK (((length(device) >= 1) AND (length(device) <= 80)));
 alter table sessions add constraint sessions_pkey PRIMARY KEY (tenant_id, session_hash);
 alter table sessions add constraint sessions_tenant_id_account_id_fkey FOREIGN KEY (tenant_id, account_id) REFERENCES memberships(tenant_id, account_id) ON DELETE CASCADE;
+alter table sessions add constraint sessions_tenant_id_provider_id_fkey FOREIGN KEY (tenant_id, provider_id) REFERENCES oidc_providers(tenant_id, provider_id) ON DELETE CASCADE;
 CREATE INDEX sessions_by_hash ON public.sessions USING hash (session_hash);
 CREATE INDEX sessions_of_account ON public.sessions USING btree (tenant_id, account_id);
+CREATE INDEX sessions_of_provider ON public.sessions USING btree (tenant_id, provider_id) WHERE (provider_id IS NOT NULL);
 alter table sessions enable row level security;
 alter table sessions force row level security;
 create policy backup on sessions for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
@@ -896,6 +1019,7 @@ alter table tenants force row level security;
 create policy backup on tenants for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy installation on tenants to <owner> using (true) with check (true);
 create policy tenant on tenants using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
+create policy tenant_of_account on tenants for select using (((NULLIF(current_setting('app.account'::text, true), ''::text) IS NOT NULL) AND (EXISTS ( SELECT 1 FROM memberships m WHERE ((m.tenant_id = tenants.tenant_id) AND (m.account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid))))));
 grant insert, select, update on tenants to lumatrace_app;
 
 create table traces (

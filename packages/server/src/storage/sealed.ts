@@ -30,6 +30,9 @@ export type PhotoColumn = 'device_model' | 'location';
 
 export const manifestAad = (photoId: string): Aad => bound(`protections|manifest_store|${photoId}`);
 
+export const invitationAad = (invitationId: string): Aad => bound(`invitations|email_sealed|${invitationId}`);
+export const oidcSecretAad = (providerId: string): Aad => bound(`oidc_providers|client_secret_sealed|${providerId}`);
+
 /** Not kept: whoever pages through photographs holds it, and begins again when it cannot be opened any more. */
 export const PHOTO_CURSOR_AAD = bound('photos|cursor');
 
@@ -85,5 +88,21 @@ export const SEALED_PLACES: readonly SealedPlace[] = [
     key: { photo_id: 'uuid' },
     aad: ({ photo_id: photoId = '' }) => manifestAad(photoId),
     batch: 50,
+  },
+  {
+    table: 'invitations',
+    column: 'email_sealed',
+    purpose: 'column',
+    key: { invitation_id: 'uuid' },
+    aad: ({ invitation_id: invitationId = '' }) => invitationAad(invitationId),
+    batch: 500,
+  },
+  {
+    table: 'oidc_providers',
+    column: 'client_secret_sealed',
+    purpose: 'column',
+    key: { provider_id: 'uuid' },
+    aad: ({ provider_id: providerId = '' }) => oidcSecretAad(providerId),
+    batch: 100,
   },
 ];

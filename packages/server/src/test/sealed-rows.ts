@@ -8,6 +8,8 @@ import { insertPhoto, insertProtection, type NewProtection } from '../storage/po
 import { nameOf } from '../storage/postgres/reencryption.ts';
 import { SEALED_PLACES } from '../storage/sealed.ts';
 import { keepSeals } from '../storage/seals.ts';
+import { insertInvitation } from '../storage/postgres/invitations.ts';
+import { insertOidcProvider } from '../storage/postgres/oidc-providers.ts';
 
 const NOW_NS = BigInt(NOW_MS) * 1_000_000n;
 const hex = (bytes: number): string => randomBytes(bytes).toString('hex');
@@ -33,6 +35,7 @@ export async function sealRows(room: TestRoom, tenantId: string, traces: number)
     await room.sendLogs(tenantId, logsOf(traceId, spanId));
     await addPhoto(room, tenantId, await room.tenantKeys.forTenant(tenantId));
   }
+  await addPeople(room, tenantId, await room.tenantKeys.forTenant(tenantId));
   return ids;
 }
 
@@ -75,6 +78,33 @@ async function addPhoto({ db }: TestRoom, tenantId: string, key: TenantKey): Pro
   await db.database.inTenant(tenantId, async (sql) => {
     await insertPhoto(sql, row);
     await insertProtection(sql, protectionOf(record));
+  });
+}
+
+async function addPeople({ db }: TestRoom, tenantId: string, key: TenantKey): Promise<void> {
+  keepSeals(db.database, { tenant: async () => key });
+  const made = { tenantId, createdAt: new Date(NOW_MS), createdBy: 'test' };
+  await db.database.inTenant(tenantId, async (sql) => {
+    await insertInvitation(sql, {
+      ...made,
+      invitationId: randomUUID(),
+      email: 'somebody@example.com',
+      role: 'viewer',
+      tokenHash: randomBytes(32).toString('hex'),
+      expiresAt: new Date(NOW_MS),
+    });
+    await insertOidcProvider(sql, {
+      ...made,
+      providerId: randomUUID(),
+      name: 'Provider',
+      issuer: 'https://provider.example',
+      clientId: 'client',
+      clientSecret: CONTENT,
+      groupsClaim: 'groups',
+      roleByGroup: [],
+      defaultRole: null,
+      isListed: false,
+    });
   });
 }
 

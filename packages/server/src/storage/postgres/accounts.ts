@@ -8,6 +8,8 @@ export interface AccountRow {
   email: string;
   name: string;
   mustChangePassword: boolean;
+  /** The tenant whose identity provider made the account, which is nobody elsewhere; null: a person of their own. */
+  managedBy: string | null;
 }
 
 export interface MemberRow {
@@ -77,31 +79,35 @@ async function indexToInsert(sql: Sql, [index, ...others]: readonly [string, ...
   return index;
 }
 
-/** In an account transaction: the account, its password hash, and the membership it made first. */
-export async function findLogin(
-  sql: Sql,
-  accountId: string,
-): Promise<(AccountRow & { argon2id: string; tenantId: string | null; role: string | null }) | undefined> {
+/** How somebody may log in, and where that leads: the tenant used last, else the one joined first; null without any. */
+export interface LoginRow extends AccountRow {
+  /** Null: the person has no password. */
+  argon2id: string | null;
+  tenantId: string | null;
+  role: string | null;
+}
+
+/** In an account transaction. */
+export async function findLogin(sql: Sql, accountId: string): Promise<LoginRow | undefined> {
   const seal = await sealsOf(sql).people();
-  const { rows } = await sql.query<
-    SealedPerson & { mustChangePassword: boolean; argon2id: string; tenantId: string | null; role: string | null }
-  >(
+  const { rows } = await sql.query<SealedPerson & Omit<LoginRow, 'accountId' | 'email' | 'name'>>(
     `
       select
         a.account_id as "accountId",
         a.email_sealed as "emailSealed",
         a.name_sealed as "nameSealed",
         a.must_change_password as "mustChangePassword",
+        a.managed_by as "managedBy",
         p.argon2id,
         m.tenant_id as "tenantId",
         m.role
       from accounts a
-      join account_passwords p on p.account_id = a.account_id
+      left join account_passwords p on p.account_id = a.account_id
       left join lateral (
         select tenant_id, role
         from memberships
         where account_id = a.account_id
-        order by created_at, tenant_id
+        order by tenant_id is distinct from a.last_tenant_id, created_at, tenant_id
         limit 1
       ) m on true
       where a.account_id = $1
@@ -111,23 +117,33 @@ export async function findLogin(
   return rows[0] && openedPerson(seal, rows[0]);
 }
 
+/** What the blind index is made of: the address, for a managed account together with its tenant. */
+function indexedAs({ email, managedBy }: Pick<AccountRow, 'email' | 'managedBy'>): string {
+  return managedBy === null ? email : `${managedBy}\n${email}`;
+}
+
 /** In an account transaction. An address that is there already violates a unique constraint, as in any other table. */
-export async function insertAccount(sql: Sql, account: AccountRow & { argon2id: string }): Promise<void> {
+export async function insertAccount(
+  sql: Sql,
+  account: Omit<AccountRow, 'managedBy'> & { argon2id: string | null; managedBy?: string },
+): Promise<void> {
   const seal = await sealsOf(sql).people();
-  const { accountId, email, name } = account;
+  const { accountId, email, name, managedBy = null } = account;
   await sql.query(
     `
-      insert into accounts (account_id, email_index, email_sealed, name_sealed, must_change_password)
-      values ($1, $2, $3, $4, $5)
+      insert into accounts (account_id, email_index, email_sealed, name_sealed, must_change_password, managed_by)
+      values ($1, $2, $3, $4, $5, $6)
     `,
     [
       accountId,
-      await indexToInsert(sql, seal.indexes(email)),
+      await indexToInsert(sql, seal.indexes(indexedAs({ email, managedBy }))),
       seal.seal('email', accountId, email),
       seal.seal('name', accountId, name),
       account.mustChangePassword,
+      managedBy,
     ],
   );
+  if (account.argon2id === null) return;
   await sql.query(
     `
       insert into account_passwords (account_id, argon2id)
@@ -217,17 +233,23 @@ export async function listMembers(sql: Sql, tenantId: string): Promise<MemberRow
 export async function listAccountsToSeal(
   sql: Sql,
   limit: number,
-): Promise<Array<{ accountId: string; email: string; name: string; wasOpen: boolean }>> {
+): Promise<Array<Omit<AccountRow, 'mustChangePassword'> & { wasOpen: boolean }>> {
   const seal = await sealsOf(sql).people();
   await sql.query(`select set_config('app.sealing', 'on', true)`);
   const { rows } = await sql.query<
-    { accountId: string } & (
+    { accountId: string; managedBy: string | null } & (
       | { email: string; name: string; emailSealed: null; nameSealed: null }
       | { email: null; name: null; emailSealed: Buffer; nameSealed: Buffer }
     )
   >(
     `
-      select account_id as "accountId", email, name, email_sealed as "emailSealed", name_sealed as "nameSealed"
+      select
+        account_id as "accountId",
+        managed_by as "managedBy",
+        email,
+        name,
+        email_sealed as "emailSealed",
+        name_sealed as "nameSealed"
       from accounts
       where email_sealed is null or substring(email_sealed from 3 for 4) < int4send($2)
       order by account_id
@@ -238,15 +260,15 @@ export async function listAccountsToSeal(
   );
   return rows.map((row) =>
     row.emailSealed === null
-      ? { accountId: row.accountId, email: row.email, name: row.name, wasOpen: true }
-      : { ...openedPerson<SealedPerson>(seal, row), wasOpen: false },
+      ? { accountId: row.accountId, managedBy: row.managedBy, email: row.email, name: row.name, wasOpen: true }
+      : { ...openedPerson<SealedPerson & { managedBy: string | null }>(seal, row), wasOpen: false },
   );
 }
 
 /** As the owner, in the transaction that listed it. */
 export async function sealAccount(
   sql: Sql,
-  { accountId, email, name }: { accountId: string; email: string; name: string },
+  { accountId, email, name, managedBy }: Omit<AccountRow, 'mustChangePassword'>,
 ): Promise<void> {
   const seal = await sealsOf(sql).people();
   await sql.query(
@@ -255,7 +277,12 @@ export async function sealAccount(
       set email_index = $2, email_sealed = $3, name_sealed = $4, email = null, name = null
       where account_id = $1
     `,
-    [accountId, seal.indexes(email)[0], seal.seal('email', accountId, email), seal.seal('name', accountId, name)],
+    [
+      accountId,
+      seal.indexes(indexedAs({ email, managedBy }))[0],
+      seal.seal('email', accountId, email),
+      seal.seal('name', accountId, name),
+    ],
   );
 }
 

@@ -5,6 +5,9 @@ import type { Sql } from '../database.ts';
 /** Tables whose rows go, those that refer to others first. A test finds a table of tenants that is neither here nor kept. */
 export const ERASED_TABLES = [
   'sessions',
+  'invitations',
+  'oidc_identities',
+  'oidc_providers',
   'api_keys',
   'service_accounts',
   'revoked_tokens',
@@ -115,8 +118,13 @@ export async function removePeople(sql: Sql, tenantId: string): Promise<void> {
     `delete from memberships where tenant_id = $1 returning account_id as "accountId"`,
     [tenantId],
   );
+  // somebody whom single sign-on brought and who was removed has no membership any more
+  const managed = await sql.query<{ accountId: string }>(
+    'select account_id as "accountId" from accounts where managed_by = $1',
+    [tenantId],
+  );
   let accounts = 0;
-  for (const { accountId } of rows) {
+  for (const accountId of new Set([...rows, ...managed.rows].map((row) => row.accountId))) {
     // policies show an account and all its memberships to itself alone
     await sql.query(`select set_config('app.account', $1, true)`, [accountId]);
     const { rowCount } = await sql.query(

@@ -12,6 +12,8 @@ export interface SessionRow {
   expiresAt: Date;
   /** Such as "Firefox on Linux"; null when it was not known. */
   device: string | null;
+  /** The identity provider of the tenant that vouched for the person; null: a password or a passkey. */
+  providerId: string | null;
 }
 
 export interface SessionPerson {
@@ -28,14 +30,16 @@ const SESSION_COLUMNS = `
   created_at as "createdAt",
   last_seen_at as "lastSeenAt",
   expires_at as "expiresAt",
-  device
+  device,
+  provider_id as "providerId"
 `;
 
 export async function insertSession(sql: Sql, session: SessionRow): Promise<void> {
   await sql.query(
     `
-      insert into sessions (tenant_id, session_hash, account_id, created_at, last_seen_at, expires_at, device)
-      values ($1, $2, $3, $4, $5, $6, $7)
+      insert into sessions
+        (tenant_id, session_hash, account_id, created_at, last_seen_at, expires_at, device, provider_id)
+      values ($1, $2, $3, $4, $5, $6, $7, $8)
     `,
     [
       session.tenantId,
@@ -45,6 +49,7 @@ export async function insertSession(sql: Sql, session: SessionRow): Promise<void
       session.lastSeenAt,
       session.expiresAt,
       session.device,
+      session.providerId,
     ],
   );
 }
