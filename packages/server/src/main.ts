@@ -21,6 +21,7 @@ import { doctorCommand, refuseUnsafe } from './doctor/doctor.ts';
 import { auditRoutes } from './http/audit.ts';
 import { authRoutes } from './http/auth.ts';
 import { loginSessionRoutes } from './http/login-sessions.ts';
+import { memberRoutes } from './http/members.ts';
 import { oauthRoutes } from './http/oauth.ts';
 import { c2paRoutes } from './http/c2pa.ts';
 import { createExplore, type Explore } from './explore/explore.ts';
@@ -384,6 +385,7 @@ function access(house: House): Part {
         dataDir: config.dataDir,
         limits: { requestsPerHour: config.requestsPerHour },
         tracesPerDay: config.tracesPerDay,
+        retentionDays: config.retentionDays,
         onError: (error) => log.error({ error: String(error) }, 'access'),
       });
       await house.access.firstRun.bootstrap();
@@ -818,6 +820,7 @@ function routesOf(house: House): Route[] {
     ...oauthRoutes({ access: house.access, issuer: publicUrlOf(house) }),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),
+    ...memberRoutes({ access: house.access, publicUrl: publicUrlOf(house) }),
     ...trustAnchorRoutes({
       tenantAnchors: createTenantAnchors({ database: storage.database }),
       installation: () => house.photos.manifestCredentials(),

@@ -8,9 +8,12 @@ import { audit, keepAuditChain } from './audit.ts';
 import { createAuditLog, type AuditLog } from './audit-log.ts';
 import { bootstrap, deleteFirstRunFile, firstRunFile, type Bootstrap } from './bootstrap.ts';
 import { createCredentials, sessionCookieName, type Credentials } from './credentials.ts';
+import { createInvitations, type Invitations } from './invitations.ts';
 import { createLimits, DEFAULT_LIMITS, type Limits, type LimitSettings } from './limits.ts';
 import { createMachines, type Machines } from './machines.ts';
 import { createMachineTokens, type MachineTokens } from './machine-tokens.ts';
+import { createMembers, type Members } from './members.ts';
+import { createOwnTenants, type OwnTenants } from './own-tenants.ts';
 import { createPasswords } from './passwords.ts';
 import { createPeople, type People } from './people.ts';
 import type { Principal } from './principal.ts';
@@ -28,6 +31,8 @@ export interface AccessOptions {
   dataDir: string;
   limits?: Partial<LimitSettings>;
   tracesPerDay?: number;
+  /** Days that telemetry of a new tenant is kept. */
+  retentionDays?: number;
   nowMs?: () => number;
   /** Told of failures that refuse nobody. */
   onError?: (error: unknown) => void;
@@ -38,6 +43,9 @@ export interface Access {
   sessions: Sessions;
   limits: Limits;
   people: People;
+  members: Members;
+  invitations: Invitations;
+  ownTenants: OwnTenants;
   machines: Machines;
   apiKeys: ApiKeys;
   tokens: MachineTokens;
@@ -83,6 +91,7 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
   const limits = createLimits({ database, settings, nowMs });
   const apiKeys = createApiKeys({ database, pepper, nowMs, onError });
   const sessions = createSessions({ database, key: sessionKey, nowMs });
+  const people = createPeople({ database, sessions, passwords, limits, nowMs });
   const signingKeys = createSigningKeys({ database, signer, nowMs });
   const tokens = createMachineTokens({ database, signingKeys, issuer: publicUrl, audience: `${publicUrl}/api`, nowMs });
   return {
@@ -94,7 +103,10 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
       cookieName: sessionCookieName(publicUrl.startsWith('https:')),
     }),
     limits,
-    people: createPeople({ database, sessions, passwords, limits, nowMs }),
+    people,
+    members: createMembers({ database }),
+    invitations: createInvitations({ database, people, passwords, nowMs }),
+    ownTenants: createOwnTenants({ database, sessions, retentionDays: options.retentionDays }),
     machines: createMachines({ database, tokens, passwords, limits }),
     apiKeys,
     tokens,
@@ -111,7 +123,15 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
       async bootstrap() {
         // lines of an earlier version, before anybody writes one of this
         await auditLog.adopt();
-        const made = await bootstrap({ database, apiKeys, passwords, dataDir, url: publicUrl, otlpUrl });
+        const made = await bootstrap({
+          database,
+          apiKeys,
+          passwords,
+          dataDir,
+          url: publicUrl,
+          otlpUrl,
+          retentionDays: options.retentionDays,
+        });
         // Drawing the first token key takes a second or more: better at the first start than at the first login.
         if (made.isFirst) await signingKeys.current();
         return made;

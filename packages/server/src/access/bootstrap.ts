@@ -35,6 +35,8 @@ export interface BootstrapOptions {
   dataDir: string;
   url: string;
   otlpUrl: string;
+  /** Days that telemetry of the first tenant is kept, unless its owner changes that. */
+  retentionDays: number | undefined;
 }
 
 export interface Bootstrap {
@@ -101,7 +103,10 @@ function newFirstRun({ url, otlpUrl }: BootstrapOptions): FirstRun {
   };
 }
 
-async function commit({ database, apiKeys, passwords }: BootstrapOptions, firstRun: FirstRun): Promise<boolean> {
+async function commit(
+  { database, apiKeys, passwords, retentionDays }: BootstrapOptions,
+  firstRun: FirstRun,
+): Promise<boolean> {
   const { admin, tenant, serviceAccount, apiKey } = firstRun;
   const [adminHash, serviceHash] = await Promise.all([
     passwords.hash(admin.password),
@@ -110,7 +115,7 @@ async function commit({ database, apiKeys, passwords }: BootstrapOptions, firstR
   const accountId = randomUUID();
   return database.inTenant(tenant.id, async (sql) => {
     if (!(await claimInstallation(sql, tenant.id))) return false;
-    await insertTenant(sql, { tenantId: tenant.id, name: tenant.name });
+    await insertTenant(sql, { tenantId: tenant.id, name: tenant.name, retentionClass: retentionDays });
     await actAsAccount(sql, accountId);
     await insertAccount(sql, {
       accountId,

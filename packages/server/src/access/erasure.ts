@@ -3,7 +3,6 @@
 import { randomUUID, type KeyObject } from 'node:crypto';
 import type { Database } from '../storage/database.ts';
 import {
-  asTenant,
   ERASED_TABLES,
   findErasure,
   finishErasure,
@@ -16,7 +15,7 @@ import {
   type ErasureRow,
 } from '../storage/postgres/erasure.ts';
 import { lockTenantKeys } from '../storage/postgres/tenant-rotation.ts';
-import { findTenant } from '../storage/postgres/tenants.ts';
+import { actAsTenant, findTenant } from '../storage/postgres/tenants.ts';
 import { audit } from './audit.ts';
 import { writeCertificate, type ErasureFacts } from './erasure-certificate.ts';
 import { Refusal } from './refusal.ts';
@@ -60,9 +59,9 @@ export interface ErasuresOptions {
 }
 
 export function createErasures({ database, signingKey, forget, settledMs = SETTLED_MS }: ErasuresOptions): Erasures {
-  const inTenantAsOwner = <T>(tenantId: string, work: (sql: Parameters<typeof asTenant>[0]) => Promise<T>) =>
+  const inTenantAsOwner = <T>(tenantId: string, work: (sql: Parameters<typeof actAsTenant>[0]) => Promise<T>) =>
     database.inSystem(async (sql) => {
-      await asTenant(sql, tenantId);
+      await actAsTenant(sql, tenantId);
       return work(sql);
     });
 

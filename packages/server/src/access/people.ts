@@ -4,12 +4,13 @@ import {
   actAsAccount,
   findAccountByEmail,
   findLogin,
-  listMembers,
+  isPasswordOf,
   recordLogin,
   replacePassword,
-  type MemberRow,
+  roleOf,
+  type LoginRow,
 } from '../storage/postgres/accounts.ts';
-import { deleteSessionsOf, lockSessionsOf } from '../storage/postgres/sessions.ts';
+import { deleteOtherSessions, lockSessionsOf } from '../storage/postgres/sessions.ts';
 import { audit, type AuditLine } from './audit.ts';
 import { lookedAt, type Limits, type LoginAttempt } from './limits.ts';
 import { failedLoginAnswer, passwordFault, type Passwords } from './passwords.ts';
@@ -22,6 +23,17 @@ export interface LoggedIn extends OpenedSession {
   mustChangePassword: boolean;
 }
 
+/** How somebody came in. */
+export interface Entry {
+  by: 'password' | 'passkey' | 'provider' | 'invitation';
+  requestId: string;
+  device: string | null;
+  /** Set: the session is good in the tenant of this provider alone. */
+  providerId?: string;
+  /** Asked in the transaction that opens the session, acting as the account: false refuses. */
+  isStillRight?(sql: Sql): Promise<boolean>;
+}
+
 export interface People {
   /** One answer and one duration for an unknown name and a wrong password. @throws Refusal AUTH_INVALID, RATE_LIMIT_EXCEEDED. */
   login(
@@ -30,6 +42,11 @@ export interface People {
     requestId: string,
     device?: string | null,
   ): Promise<LoggedIn>;
+  /**
+   * Opens a session for somebody who has shown who they are, in the tenant that the row names. The audit line of the login
+   * is written here, in the same transaction. @throws Refusal AUTH_INVALID for one who is no member there (any more)
+   */
+  enter(account: LoginRow, how: Entry): Promise<LoggedIn>;
   /** @throws Refusal AUTH_INVALID when the account is gone. */
   user(principal: Principal): Promise<User>;
   /** Exchanges the session for a new one; its absolute end stays. */
@@ -43,7 +60,6 @@ export interface People {
     device?: string | null,
   ): Promise<OpenedSession>;
   logout(principal: Principal, requestId: string): Promise<void>;
-  members(tenantId: string): Promise<MemberRow[]>;
 }
 
 export interface PeopleOptions {
@@ -65,6 +81,34 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
     return accountId === undefined ? undefined : database.inAccount(accountId, (sql) => findLogin(sql, accountId));
   }
 
+  async function enter(account: LoginRow, how: Entry): Promise<LoggedIn> {
+    const { accountId, tenantId } = account;
+    const { requestId, device, by, providerId } = how;
+    if (tenantId === null) throw wrong();
+    const subject = `account:${accountId}`;
+    return database.inTenant(tenantId, async (sql) => {
+      await lockSessionsOf(sql, accountId);
+      const role = await roleOf(sql, tenantId, accountId);
+      if (role === undefined || !isRole(role)) throw wrong();
+      await actAsAccount(sql, accountId);
+      if ((await how.isStillRight?.(sql)) === false) throw wrong();
+      await recordLogin(sql, accountId, new Date(nowMs()));
+      const detail = providerId === undefined ? { by } : { by, providerId };
+      await audit(sql, {
+        tenantId,
+        actor: subject,
+        action: 'login',
+        object: subject,
+        outcome: 'done',
+        requestId,
+        detail,
+      });
+      const session = await sessions.openIn(sql, { tenantId, accountId, device, providerId });
+      const user = { id: accountId, email: account.email, name: account.name, role, tenantId };
+      return { ...session, user, mustChangePassword: account.mustChangePassword };
+    });
+  }
+
   return {
     async login(credentials, source, requestId, device = null) {
       const email = normalisedEmail(credentials.email);
@@ -81,7 +125,7 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
         await answerAt;
         throw wrong();
       }
-      const { accountId, tenantId, role } = account;
+      const { accountId, tenantId } = account;
       const subject = `account:${accountId}`;
       if (!isRight) {
         await database.inTenant(tenantId, (sql) =>
@@ -90,20 +134,19 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
         await answerAt;
         throw wrong();
       }
-      const session = await database.inTenant(tenantId, async (sql) => {
-        await lockSessionsOf(sql, tenantId, accountId);
-        await actAsAccount(sql, accountId);
-        await recordLogin(sql, accountId, new Date(nowMs()));
-        await audit(sql, { tenantId, actor: subject, action: 'login', object: subject, outcome: 'done', requestId });
-        return sessions.openIn(sql, { tenantId, accountId, device });
+      const { argon2id } = account;
+      const entered = await enter(account, {
+        requestId,
+        device,
+        by: 'password',
+        // it may have been changed while it was looked at: the change ended every session, and this would be one more
+        isStillRight: async (sql) => argon2id !== null && isPasswordOf(sql, accountId, argon2id),
       });
       await limits.forgiveLogin(attempt);
-      return {
-        ...session,
-        user: { id: accountId, email: account.email, name: account.name, role, tenantId },
-        mustChangePassword: account.mustChangePassword,
-      };
+      return entered;
     },
+
+    enter,
 
     async user(principal) {
       const { tenantId, accountId } = person(principal);
@@ -116,7 +159,7 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
       const { tenantId, accountId } = person(principal);
       return database.inTenant(tenantId, async (sql) => {
         const expiresAt = principal.sessionExpiresAt;
-        await lockSessionsOf(sql, tenantId, accountId);
+        await lockSessionsOf(sql, accountId);
         // ended since it was recognised: it must not come back as a new one
         if (!(await sessions.closeIn(sql, principal))) throw ended();
         await note(sql, principal, requestId, 'session.refresh');
@@ -141,11 +184,11 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
       if (fault !== undefined) throw new Refusal('VALIDATION_FAILED', fault, { action: 'Choose another password.' });
       const argon2id = await passwords.hash(newPassword);
       return database.inTenant(tenantId, async (sql) => {
-        await lockSessionsOf(sql, tenantId, accountId);
+        await lockSessionsOf(sql, accountId);
         if (!(await sessions.closeIn(sql, principal))) throw ended();
         await actAsAccount(sql, accountId);
         await replacePassword(sql, accountId, { argon2id, changedAt: new Date(nowMs()) });
-        await deleteSessionsOf(sql, tenantId, accountId);
+        await deleteOtherSessions(sql, { tenantId: null, accountId, kept: undefined });
         await note(sql, principal, requestId, 'password.change');
         return sessions.openIn(sql, { tenantId, accountId, device });
       });
@@ -157,12 +200,10 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
         await note(sql, principal, requestId, 'logout');
       });
     },
-
-    members: (tenantId) => database.inTenant(tenantId, (sql) => listMembers(sql, tenantId)),
   };
 }
 
-function ended(): Refusal {
+export function ended(): Refusal {
   return new Refusal('AUTH_INVALID', 'The session has ended.', { action: 'Log in again.' });
 }
 
@@ -172,7 +213,7 @@ function wrong(): Refusal {
   });
 }
 
-function person(principal: Principal): { tenantId: string; accountId: string } {
+export function person(principal: Principal): { tenantId: string; accountId: string } {
   const { tenantId, accountId } = principal;
   if (accountId === undefined) throw new Refusal('FORBIDDEN', 'Only a person who is logged in may do this.');
   return { tenantId, accountId };

@@ -3,6 +3,7 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { audit } from './audit.ts';
 import type { InstallationKey } from '../keys/installation-keys.ts';
 import type { Database, Sql } from '../storage/database.ts';
+import { actAsAccount } from '../storage/postgres/accounts.ts';
 import {
   deleteDeadSessions,
   deleteOtherSessions,
@@ -51,7 +52,7 @@ export interface Sessions {
   authenticate(secret: string): Promise<{ principal: Principal; user: User }>;
   /** @returns whether it was still open */
   closeIn(sql: Sql, principal: Principal): Promise<boolean>;
-  /** The person's own sessions in this tenant that still run, the last used first; at most 100. */
+  /** The person's own sessions that still run, in every tenant, the last used first; at most 100. */
   list(principal: Principal): Promise<OwnSession[]>;
   /** Ends one of them; twice is once. @throws Refusal NOT_FOUND for an id that is none of the person's own */
   revoke(principal: Principal, id: string, requestId: string): Promise<void>;
@@ -63,6 +64,7 @@ export interface Sessions {
 export interface OwnSession {
   /** Names the row to its owner; it is neither the cookie nor its hash. */
   id: string;
+  tenantId: string;
   device: string | null;
   createdAt: string;
   lastSeenAt: string;
@@ -77,9 +79,10 @@ export interface SessionsOptions {
 }
 
 export function createSessions({ database, key, nowMs }: SessionsOptions): Sessions {
-  const running = (sql: Sql, principal: Principal): ReturnType<typeof listSessions> => {
+  const running = async (sql: Sql, principal: Principal): ReturnType<typeof listSessions> => {
     const now = nowMs();
-    const { tenantId, accountId } = ownerOf(principal);
+    const { accountId } = ownerOf(principal);
+    const tenantId = await reach(sql, principal);
     const idleSince = new Date(now - SESSION_IDLE_MS);
     return listSessions(sql, { tenantId, accountId, now: new Date(now), idleSince, limit: MAX_LISTED });
   };
@@ -141,6 +144,7 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
       const rows = await database.inTenant(principal.tenantId, (sql) => running(sql, principal));
       return rows.map((row) => ({
         id: publicId(row.sessionHash),
+        tenantId: row.tenantId,
         device: row.device,
         createdAt: row.createdAt.toISOString(),
         lastSeenAt: row.lastSeenAt.toISOString(),
@@ -152,10 +156,10 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
     revoke(principal, id, requestId) {
       const { tenantId, accountId } = ownerOf(principal);
       return database.inTenant(tenantId, async (sql) => {
-        await lockSessionsOf(sql, tenantId, accountId);
+        await lockSessionsOf(sql, accountId);
         const row = (await running(sql, principal)).find(({ sessionHash }) => publicId(sessionHash) === id);
         if (row === undefined) throw new Refusal('NOT_FOUND', 'There is no such session of yours, or it has ended.');
-        await deleteSession(sql, tenantId, row.sessionHash);
+        await deleteSession(sql, row.tenantId, row.sessionHash);
         await noteRevoked(sql, principal, requestId, { sessions: 1 });
       });
     },
@@ -163,8 +167,9 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
     revokeOthers(principal, requestId) {
       const { tenantId, accountId, sessionId } = ownerOf(principal);
       return database.inTenant(tenantId, async (sql) => {
-        await lockSessionsOf(sql, tenantId, accountId);
-        const count = await deleteOtherSessions(sql, { tenantId, accountId, kept: sessionId });
+        await lockSessionsOf(sql, accountId);
+        const reached = await reach(sql, principal);
+        const count = await deleteOtherSessions(sql, { tenantId: reached, accountId, kept: sessionId });
         await noteRevoked(sql, principal, requestId, { sessions: count });
         return count;
       });
@@ -177,6 +182,13 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
 }
 
 const MAX_LISTED = 100;
+
+/** Acts as the person from here on: null, sessions in every tenant; for whom a tenant's provider vouched those in it alone. */
+async function reach(sql: Sql, { tenantId, accountId, providerId }: Principal): Promise<string | null> {
+  if (providerId !== undefined || accountId === undefined) return tenantId;
+  await actAsAccount(sql, accountId);
+  return null;
+}
 
 const publicId = (sessionHash: string): string => createHash('sha256').update(sessionHash).digest('hex').slice(0, 32);
 

@@ -17,14 +17,18 @@ const USER = z.object({
 });
 const SESSION = z.object({ user: USER, mustChangePassword: z.boolean() });
 
+const TENANT = z.object({ tenantId: z.uuid(), name: z.string(), role: z.enum(ROLES), isCurrent: z.boolean() });
+/** 256 random bits in base64url; anything else is answered as one that is not known. */
+const TOKEN = z.string().min(1).max(100);
+
 export interface AuthRoutesOptions {
-  access: Pick<Access, 'people' | 'machines' | 'tokens' | 'signingKeys'>;
+  access: Pick<Access, 'people' | 'machines' | 'tokens' | 'signingKeys' | 'ownTenants' | 'invitations'>;
   /** Whether people reach us by https: the cookie is then Secure. */
   isTls: boolean;
 }
 
 export function authRoutes({ access, isTls }: AuthRoutesOptions): Route[] {
-  const { people, machines, tokens, signingKeys } = access;
+  const { people, machines, tokens, signingKeys, ownTenants, invitations } = access;
   const withCookie = ({ secret, expiresAt }: OpenedSession): Record<string, string> => ({
     'set-cookie': sessionCookie(secret, isTls, Math.floor((expiresAt.getTime() - Date.now()) / 1_000)),
   });
@@ -90,6 +94,115 @@ export function authRoutes({ access, isTls }: AuthRoutesOptions): Route[] {
       async handle({ principal, requestId, request }) {
         const session = await people.refresh(principal, requestId, deviceOf(request.headers.get('user-agent')));
         return json({ user: await people.user(principal), mustChangePassword: false }, 200, withCookie(session));
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/auth/tenants',
+      summary: 'The tenants that you belong to, by name.',
+      tag: 'people',
+      policy: { kind: 'person' },
+      limit: 'api',
+      answers: { 200: { description: 'The tenants.', schema: z.object({ data: z.array(TENANT) }) } },
+      async handle({ principal }) {
+        const data = await ownTenants.list(principal);
+        return json({ data: data.map((row) => ({ ...row, isCurrent: row.tenantId === principal.tenantId })) });
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/auth/tenants',
+      summary: 'Make a new tenant with you as its owner; your session stays where it is.',
+      tag: 'people',
+      policy: { kind: 'person', roles: ['owner'] },
+      limit: 'api',
+      body: z.object({ name: z.string().trim().min(1).max(200) }),
+      maxBodyBytes: 4_096,
+      answers: { 201: { description: 'The tenant.', schema: z.object({ tenantId: z.uuid() }) } },
+      async handle({ principal, requestId, body }) {
+        return json(await ownTenants.create(principal, requestId, body.name), 201);
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/auth/switch',
+      summary: 'Exchange the session for one in another tenant of yours; its absolute end stays.',
+      tag: 'people',
+      policy: { kind: 'person' },
+      limit: 'api',
+      body: z.object({ tenantId: z.uuid() }),
+      maxBodyBytes: 4_096,
+      answers: {
+        204: { description: 'A new session cookie is set.' },
+        404: { description: 'None of your tenants.' },
+      },
+      async handle({ principal, requestId, body, request }) {
+        const device = deviceOf(request.headers.get('user-agent'));
+        const session = await ownTenants.switchTo(principal, requestId, body.tenantId, device);
+        return new Response(null, { status: 204, headers: withCookie(session) });
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/auth/invitations/look',
+      summary: 'What an invitation is for.',
+      tag: 'people',
+      policy: { kind: 'public', because: 'whoever was invited has no account yet; the link is the credential' },
+      limit: 'public',
+      body: z.object({ token: TOKEN }),
+      maxBodyBytes: 4_096,
+      answers: {
+        200: {
+          description: 'The invitation.',
+          schema: z.object({
+            tenantName: z.string(),
+            email: z.string(),
+            role: z.enum(ROLES),
+            expiresAt: z.iso.datetime(),
+          }),
+        },
+        404: { description: 'Not known, used, revoked, or ended.' },
+      },
+      async handle({ body }) {
+        return json(await invitations.look(body.token));
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/auth/invitations/accept',
+      summary: 'Accept an invitation as somebody new: makes the account and logs in.',
+      tag: 'people',
+      policy: { kind: 'public', because: 'whoever was invited has no account yet; the link is the credential' },
+      limit: 'public',
+      body: z.object({ token: TOKEN, name: z.string().trim().min(1).max(200), password: PASSWORD }),
+      maxBodyBytes: 8_192,
+      answers: {
+        200: { description: 'Logged in; the session cookie is set.', schema: SESSION },
+        404: { description: 'Not known, used, revoked, or ended.' },
+        409: { description: 'There is an account with this address: log in with it and join.' },
+      },
+      async handle({ body: { token, ...person }, requestId, request }) {
+        const device = deviceOf(request.headers.get('user-agent'));
+        const { user, mustChangePassword, ...session } = await invitations.accept(token, person, requestId, device);
+        return json({ user, mustChangePassword }, 200, withCookie(session));
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/auth/invitations/join',
+      summary: 'Accept an invitation with the account that is logged in; switch to the tenant afterwards.',
+      tag: 'people',
+      policy: { kind: 'person' },
+      limit: 'api',
+      body: z.object({ token: TOKEN }),
+      maxBodyBytes: 4_096,
+      answers: {
+        200: { description: 'The tenant that you belong to now.', schema: z.object({ tenantId: z.uuid() }) },
+        403: { description: 'The invitation is for another address.' },
+        404: { description: 'Not known, used, revoked, or ended.' },
+      },
+      async handle({ principal, body, requestId }) {
+        return json(await invitations.join(principal, body.token, requestId));
       },
     }),
     route({

@@ -21,7 +21,7 @@ export function erasureRoutes({ erasures }: { erasures: Erasures }): Route[] {
       path: '/api/tenants/{tenantId}',
       summary: 'Erase the tenant: its keys at once and for ever, its rows within minutes. There is no way back.',
       tag: 'settings',
-      policy: { kind: 'person', role: 'owner' },
+      policy: { kind: 'person', roles: ['owner'] },
       limit: 'api',
       params: z.object({ tenantId: z.uuid() }),
       body: z.object({ name: z.string().max(200).describe('The name of the tenant, to confirm.') }),

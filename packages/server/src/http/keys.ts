@@ -1,9 +1,9 @@
-// Routes of API keys, members and the tenant's settings.
+// Routes of API keys and the tenant's settings.
 import { z } from 'zod';
 import type { Access } from '../access/access.ts';
 import { ENVIRONMENTS } from '../access/api-key-text.ts';
 import type { ApiKeyShown } from '../access/api-keys.ts';
-import { ROLES, SCOPES } from '../access/principal.ts';
+import { SCOPES } from '../access/principal.ts';
 import { RETENTION_DAYS } from '../access/tenants.ts';
 import { momentOf } from './moment.ts';
 import { json, route, type Route } from './route.ts';
@@ -31,11 +31,11 @@ const SETTINGS = z.object({
 const KEYS_ADMIN = { kind: 'scope', scope: 'keys:admin' } as const;
 
 export interface KeyRoutesOptions {
-  access: Pick<Access, 'apiKeys' | 'people' | 'tenants'>;
+  access: Pick<Access, 'apiKeys' | 'tenants'>;
 }
 
 export function keyRoutes({ access }: KeyRoutesOptions): Route[] {
-  const { apiKeys, people, tenants } = access;
+  const { apiKeys, tenants } = access;
   return [
     route({
       method: 'GET',
@@ -86,35 +86,6 @@ export function keyRoutes({ access }: KeyRoutesOptions): Route[] {
       async handle({ principal, requestId, params }) {
         await apiKeys.revoke(principal, requestId, params.keyId);
         return new Response(null, { status: 204 });
-      },
-    }),
-    route({
-      method: 'GET',
-      path: '/api/members',
-      summary: 'The people of the tenant and their roles.',
-      tag: 'settings',
-      policy: KEYS_ADMIN,
-      limit: 'api',
-      answers: {
-        200: {
-          description: 'The members.',
-          schema: z.object({
-            data: z.array(
-              z.object({
-                id: z.uuid(),
-                email: z.string(),
-                name: z.string(),
-                role: z.enum(ROLES),
-                createdAt: INSTANT,
-                lastLoginAt: INSTANT.nullable(),
-              }),
-            ),
-          }),
-        },
-      },
-      async handle({ principal }) {
-        const members = await people.members(principal.tenantId);
-        return json({ data: members.map(({ accountId, ...member }) => ({ id: accountId, ...member })) });
       },
     }),
     route({

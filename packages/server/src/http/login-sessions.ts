@@ -5,6 +5,7 @@ import { json, route, type Route } from './route.ts';
 
 const session = z.object({
   id: z.string().describe('names the session to its owner'),
+  tenantId: z.uuid(),
   device: z.string().nullable().describe('such as "Firefox on Linux", as the browser said when it logged in'),
   createdAt: z.iso.datetime(),
   lastSeenAt: z.iso.datetime().describe('to the minute'),
@@ -21,7 +22,9 @@ export function loginSessionRoutes({ sessions }: Pick<Access, 'sessions'>): Rout
       tag: 'people',
       policy: { kind: 'person' },
       limit: 'api',
-      answers: { 200: { description: 'Your sessions in this tenant.', schema: z.object({ data: z.array(session) }) } },
+      answers: {
+        200: { description: 'Your sessions, in whatever tenant.', schema: z.object({ data: z.array(session) }) },
+      },
       async handle({ principal }) {
         return json({ data: await sessions.list(principal) });
       },

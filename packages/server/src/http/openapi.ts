@@ -121,7 +121,9 @@ function operation(declared: Route): Schema {
     summary,
     ...(policy.kind === 'scope' ? { description: scopesInWords([policy.scope, ...(policy.or ?? [])]) } : {}),
     ...(policy.kind === 'person'
-      ? { description: `For a person who is logged in${policy.role === undefined ? '' : `, as ${policy.role}`}.` }
+      ? {
+          description: `For a person who is logged in${policy.roles === undefined ? '' : `, as ${policy.roles.join(' or ')}`}.`,
+        }
       : {}),
     tags: [tag],
     security: securityOf(declared),

@@ -1,13 +1,13 @@
 // Who may do what, drawn from the policies that routes declare and the one table of roles: the guide is made from it.
 import { ROLES, SCOPES, type Role } from '../access/principal.ts';
 import { ROLE_SCOPES } from '../access/roles.ts';
-import { enoughScopes, isScopeHeld, type Policy, type Route } from './route.ts';
+import { enoughScopes, isRoleIn, isScopeHeld, type Policy, type Route } from './route.ts';
 
 export const ROLES_GUIDE_FILE = new URL('../../../../docs/guides/roles.md', import.meta.url);
 
 /** Whether a person of this role, the password changed already, may call a route of this policy. */
 export function permits(role: Role, policy: Policy): boolean {
-  if (policy.kind === 'person') return policy.role === undefined || policy.role === role;
+  if (policy.kind === 'person') return isRoleIn(policy, role);
   return policy.kind !== 'scope' || isScopeHeld(policy, ROLE_SCOPES[role]);
 }
 
@@ -61,7 +61,8 @@ ${actions.join('\n')}
 }
 
 function needsOf(policy: Policy): string {
-  if (policy.kind === 'person') return policy.role === undefined ? 'a person' : `a person, ${policy.role}`;
+  if (policy.kind === 'person')
+    return policy.roles === undefined ? 'a person' : `a person, ${policy.roles.join(' or ')}`;
   if (policy.kind !== 'scope') return 'anyone known';
   return enoughScopes(policy).map(code).join(' or ');
 }

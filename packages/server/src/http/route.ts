@@ -4,9 +4,12 @@ import type { z } from 'zod';
 import type { Principal, Role, Scope } from '../access/principal.ts';
 import type { Problem } from './errors.ts';
 
-/** Who may call: anyone (with the reason why), any logged-in person (of one role alone), or whoever holds the scope (or one of the others named). */
+/** Who may call: anyone (with the reason why), any logged-in person (of some roles alone), or whoever holds the scope (or one of the others named). */
 export type Policy =
-  { kind: 'public'; because: string } | { kind: 'person'; role?: Role } | { kind: 'authenticated' } | ScopePolicy;
+  | { kind: 'public'; because: string }
+  | { kind: 'person'; roles?: readonly Role[] }
+  | { kind: 'authenticated' }
+  | ScopePolicy;
 
 export interface ScopePolicy {
   kind: 'scope';
@@ -17,6 +20,11 @@ export interface ScopePolicy {
 /** The scopes of which one is enough. */
 export function enoughScopes({ scope, or = [] }: ScopePolicy): readonly Scope[] {
   return [scope, ...or];
+}
+
+/** Whether the role is one of those that the policy names; without any named every person may. */
+export function isRoleIn({ roles }: { roles?: readonly Role[] }, role: Role | undefined): boolean {
+  return roles === undefined || (role !== undefined && roles.includes(role));
 }
 
 /** The one rule of who may: the frame refuses by it, and the table of roles is drawn by it. */

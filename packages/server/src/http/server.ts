@@ -23,7 +23,7 @@ import {
   sourceOf,
 } from './origin.ts';
 import { bodyOf, paramsOf, queryOf, refuseRawBody } from './request.ts';
-import { enoughScopes, isScopeHeld, type Route, type RouteContext } from './route.ts';
+import { enoughScopes, isRoleIn, isScopeHeld, type Route, type RouteContext } from './route.ts';
 import { setSecurityHeaders } from './security-headers.ts';
 import { staticFiles } from './static.ts';
 
@@ -362,8 +362,8 @@ function refuseByPolicy({ policy, path }: Route, principal: Principal): void {
   if (policy.kind === 'person' && principal.kind !== 'person') {
     throw new Problem('FORBIDDEN', 'Only a person who is logged in may do this.', { action: 'Log in.' });
   }
-  if (policy.kind === 'person' && policy.role !== undefined && policy.role !== principal.role) {
-    throw new Problem('FORBIDDEN', `Only the ${policy.role} of the tenant may do this.`);
+  if (policy.kind === 'person' && !isRoleIn(policy, principal.role)) {
+    throw new Problem('FORBIDDEN', `Only somebody who is ${policy.roles?.join(' or ')} of the tenant may do this.`);
   }
   if (policy.kind === 'scope' && !isScopeHeld(policy, principal.scopes)) {
     const wanted = enoughScopes(policy).join(' or ');

@@ -31,9 +31,11 @@ const OTHER_POLICIES = new Map([
   ['installation installation_is_made_once', 'written once by the first start'],
   ['memberships membership_of_account', 'a person chooses among the own tenants'],
   ['sessions session_by_hash', 'a cookie is looked up by its HMAC before the tenant is known'],
+  ['sessions session_of_account', 'a person sees the own sessions in every tenant'],
+  ['sessions session_ended_by_account', 'a person ends the own sessions in every tenant'],
   ['api_keys api_key_by_hash', 'a key is looked up by its HMAC before the tenant is known'],
   ['service_accounts service_account_by_username', 'a service account logs in by its whole name'],
-  ['invitations invitation_by_token', 'an invitation is looked up by the HMAC of its link before the tenant is known'],
+  ['invitations invitation_by_token', 'an invitation is looked up by the hash of its link before the tenant is known'],
   [
     'oidc_providers oidc_provider_by_id',
     'whoever begins to log in names a provider by its id, before the tenant is known',

@@ -22,7 +22,14 @@ create policy tenant_of_account on tenants for select
     )
   );
 
--- An invitation is a link with 256 random bits, of which the row keeps the HMAC; the address is sealed under the tenant's key.
+-- A person sees and ends the own sessions in every tenant.
+create policy session_of_account on sessions for select
+  using (account_id = nullif(current_setting('app.account', true), '')::uuid);
+create policy session_ended_by_account on sessions for delete
+  using (account_id = nullif(current_setting('app.account', true), '')::uuid);
+create index sessions_everywhere_of_account on sessions using hash (account_id);
+
+-- An invitation is a link with 256 random bits, of which the row keeps the SHA-256; the address is sealed under the tenant's key.
 create table invitations (
   tenant_id uuid not null references tenants (tenant_id) on delete cascade,
   invitation_id uuid not null,

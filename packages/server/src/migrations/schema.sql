@@ -834,12 +834,15 @@ alter table sessions add constraint sessions_pkey PRIMARY KEY (tenant_id, sessio
 alter table sessions add constraint sessions_tenant_id_account_id_fkey FOREIGN KEY (tenant_id, account_id) REFERENCES memberships(tenant_id, account_id) ON DELETE CASCADE;
 alter table sessions add constraint sessions_tenant_id_provider_id_fkey FOREIGN KEY (tenant_id, provider_id) REFERENCES oidc_providers(tenant_id, provider_id) ON DELETE CASCADE;
 CREATE INDEX sessions_by_hash ON public.sessions USING hash (session_hash);
+CREATE INDEX sessions_everywhere_of_account ON public.sessions USING hash (account_id);
 CREATE INDEX sessions_of_account ON public.sessions USING btree (tenant_id, account_id);
 CREATE INDEX sessions_of_provider ON public.sessions USING btree (tenant_id, provider_id) WHERE (provider_id IS NOT NULL);
 alter table sessions enable row level security;
 alter table sessions force row level security;
 create policy backup on sessions for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy session_by_hash on sessions for select using ((session_hash = NULLIF(current_setting('app.lookup'::text, true), ''::text)));
+create policy session_ended_by_account on sessions for delete using ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid));
+create policy session_of_account on sessions for select using ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid));
 create policy tenant_isolation on sessions using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant delete, insert, select on sessions to lumatrace_app;
 grant update (last_seen_at) on sessions to lumatrace_app;

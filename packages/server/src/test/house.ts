@@ -13,6 +13,7 @@ import { authRoutes } from '../http/auth.ts';
 import { loginSessionRoutes } from '../http/login-sessions.ts';
 import { oauthRoutes } from '../http/oauth.ts';
 import { keyRoutes } from '../http/keys.ts';
+import { memberRoutes } from '../http/members.ts';
 import { createMetrics } from '../http/metrics.ts';
 import { openApiRoute } from '../http/openapi.ts';
 import { operationsRoutes } from '../http/operations.ts';
@@ -78,6 +79,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     ...oauthRoutes({ access, issuer: PUBLIC_URL }),
     ...authRoutes({ access, isTls: false }),
     ...keyRoutes({ access }),
+    ...memberRoutes({ access, publicUrl: PUBLIC_URL }),
     ...auditRoutes({ access }),
     ...operationsRoutes({
       access,

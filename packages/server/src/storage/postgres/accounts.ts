@@ -19,6 +19,8 @@ export interface MemberRow {
   role: string;
   createdAt: Date;
   lastLoginAt: Date | null;
+  /** Made by an identity provider of the tenant. */
+  isManaged: boolean;
 }
 
 /** Lets the rest of the transaction act as this account too (making one, changing its password). */
@@ -214,7 +216,8 @@ export async function listMembers(sql: Sql, tenantId: string): Promise<MemberRow
         a.name_sealed as "nameSealed",
         m.role,
         m.created_at as "createdAt",
-        a.last_login_at as "lastLoginAt"
+        a.last_login_at as "lastLoginAt",
+        a.managed_by is not null as "isManaged"
       from memberships m
       join accounts a on a.account_id = m.account_id
       where m.tenant_id = $1
@@ -289,4 +292,93 @@ export async function sealAccount(
 /** Writes the file of the table anew, without the rows that are no more. Everybody else waits meanwhile. */
 export async function rewriteAccounts(database: Database): Promise<void> {
   await database.ownerPool.query('vacuum full accounts');
+}
+
+/** In the tenant's transaction: from here to the commit nobody else changes who belongs to it, and as what. */
+export async function lockMembers(sql: Sql, tenantId: string): Promise<void> {
+  await sql.query('select 1 from tenants where tenant_id = $1 for no key update', [tenantId]);
+}
+
+/** In the tenant's transaction: what the account is in it, which stays until the commit; undefined: no member. */
+export async function roleOf(sql: Sql, tenantId: string, accountId: string): Promise<string | undefined> {
+  const { rows } = await sql.query<{ role: string }>(
+    'select role from memberships where tenant_id = $1 and account_id = $2 for key share',
+    [tenantId, accountId],
+  );
+  return rows[0]?.role;
+}
+
+/** In the tenant's transaction. */
+export async function countOwners(sql: Sql, tenantId: string): Promise<number> {
+  const { rows } = await sql.query<{ count: number }>(
+    `select count(*)::integer as count from memberships where tenant_id = $1 and role = 'owner'`,
+    [tenantId],
+  );
+  return rows[0]?.count ?? 0;
+}
+
+/** In the tenant's transaction. */
+export async function countMembers(sql: Sql, tenantId: string): Promise<number> {
+  const { rows } = await sql.query<{ count: number }>(
+    'select count(*)::integer as count from memberships where tenant_id = $1',
+    [tenantId],
+  );
+  return rows[0]?.count ?? 0;
+}
+
+/** In the tenant's transaction. */
+export async function updateRole(
+  sql: Sql,
+  { tenantId, accountId, role }: { tenantId: string; accountId: string; role: string },
+): Promise<void> {
+  await sql.query('update memberships set role = $3 where tenant_id = $1 and account_id = $2', [
+    tenantId,
+    accountId,
+    role,
+  ]);
+}
+
+/** In the tenant's transaction; the person's sessions in it go with the membership. @returns whether there was one */
+export async function deleteMembership(sql: Sql, tenantId: string, accountId: string): Promise<boolean> {
+  const { rowCount } = await sql.query('delete from memberships where tenant_id = $1 and account_id = $2', [
+    tenantId,
+    accountId,
+  ]);
+  return rowCount === 1;
+}
+
+export interface OwnTenantRow {
+  tenantId: string;
+  name: string;
+  role: string;
+}
+
+/** In an account transaction: the tenants that the account belongs to, by name; at most `limit`. */
+export async function listOwnTenants(sql: Sql, accountId: string, limit: number): Promise<OwnTenantRow[]> {
+  const { rows } = await sql.query<OwnTenantRow>(
+    `
+      select t.tenant_id as "tenantId", t.name, m.role
+      from memberships m
+      join tenants t on t.tenant_id = m.tenant_id
+      where m.account_id = $1
+      order by lower(t.name), t.tenant_id
+      limit $2
+    `,
+    [accountId, limit],
+  );
+  return rows;
+}
+
+/** In an account transaction: where the next login leads. */
+export async function rememberTenant(sql: Sql, accountId: string, tenantId: string): Promise<void> {
+  await sql.query('update accounts set last_tenant_id = $2 where account_id = $1', [accountId, tenantId]);
+}
+
+/** In an account transaction: whether the password is still the one of this hash. */
+export async function isPasswordOf(sql: Sql, accountId: string, argon2id: string): Promise<boolean> {
+  const { rowCount } = await sql.query('select 1 from account_passwords where account_id = $1 and argon2id = $2', [
+    accountId,
+    argon2id,
+  ]);
+  return rowCount === 1;
 }

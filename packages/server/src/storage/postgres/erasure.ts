@@ -44,11 +44,6 @@ export const KEPT_TABLES: ReadonlyMap<string, string> = new Map([
   ['installation', 'the id of the first tenant'],
 ]);
 
-/** In the transaction: from here on policies let the owner at the rows of this tenant and no other. */
-export async function asTenant(sql: Sql, tenantId: string): Promise<void> {
-  await sql.query(`select set_config('app.tenant', $1, true)`, [tenantId]);
-}
-
 export interface ErasureRow {
   tenantId: string;
   erasureId: string;

@@ -3,6 +3,7 @@
 import type { Sql } from '../database.ts';
 import { invitationAad } from '../sealed.ts';
 import { sealsOf } from '../seals.ts';
+import { actAsTenant } from './tenants.ts';
 
 export interface InvitationRow {
   tenantId: string;
@@ -89,7 +90,7 @@ export async function findInvitation(sql: Sql, tokenHash: string): Promise<Invit
   const { rows } = await sql.query<SealedInvitation>(`${INVITATION} where token_hash = $1`, [tokenHash]);
   const [row] = rows;
   if (row === undefined) return undefined;
-  await sql.query(`select set_config('app.tenant', $1, true)`, [row.tenantId]);
+  await actAsTenant(sql, row.tenantId);
   return (await opened(sql, row.tenantId, [row]))[0];
 }
 

@@ -1,7 +1,8 @@
 // SQL of sessions: rows hold the HMAC of the cookie, never the cookie.
 import type { Sql } from '../database.ts';
 import { sealsOf } from '../seals.ts';
-import { openedPerson, type SealedPerson } from './accounts.ts';
+import { actAsTenant } from './tenants.ts';
+import { actAsAccount, openedPerson, type SealedPerson } from './accounts.ts';
 
 export interface SessionRow {
   tenantId: string;
@@ -66,7 +67,7 @@ export async function findSession(sql: Sql, sessionHash: string): Promise<(Sessi
   );
   const session = rows[0];
   if (session === undefined) return undefined;
-  await sql.query(`select set_config('app.tenant', $1, true)`, [session.tenantId]);
+  await actAsTenant(sql, session.tenantId);
   const seal = await sealsOf(sql).people();
   const people = await sql.query<SealedPerson & Omit<SessionPerson, 'email' | 'name'>>(
     `
@@ -101,19 +102,13 @@ export async function touchSession(
 }
 
 /**
- * From here to the commit nobody else opens, exchanges or ends sessions of this person in the tenant: whoever ends all of
- * them must not miss one that is just being made. Taken before an audit line, whose lock is the tenant's.
+ * From here to the commit nobody else opens, exchanges or ends sessions of this person, in whatever tenant: whoever ends all
+ * of them must not miss one that is just being made. Taken before an audit line, whose lock is the tenant's.
  */
-export async function lockSessionsOf(sql: Sql, tenantId: string, accountId: string): Promise<void> {
-  await sql.query(
-    `
-      select 1
-      from memberships
-      where tenant_id = $1 and account_id = $2
-      for no key update
-    `,
-    [tenantId, accountId],
-  );
+export async function lockSessionsOf(sql: Sql, accountId: string): Promise<void> {
+  await actAsAccount(sql, accountId);
+  await sql.query('select 1 from accounts where account_id = $1 for no key update', [accountId]);
+  await actAsAccount(sql, '');
 }
 
 /** @returns whether there was one */
@@ -128,16 +123,19 @@ export async function deleteSession(sql: Sql, tenantId: string, sessionHash: str
   return rowCount === 1;
 }
 
-/** Sessions of an account in the tenant that still run, the last used first. */
+/**
+ * Sessions of an account that still run, the last used first: in the tenant's transaction those in the tenant; acting as the
+ * account, with no tenant named, those everywhere.
+ */
 export async function listSessions(
   sql: Sql,
-  of: { tenantId: string; accountId: string; now: Date; idleSince: Date; limit: number },
+  of: { tenantId: string | null; accountId: string; now: Date; idleSince: Date; limit: number },
 ): Promise<SessionRow[]> {
   const { rows } = await sql.query<SessionRow>(
     `
       select ${SESSION_COLUMNS}
       from sessions
-      where tenant_id = $1 and account_id = $2 and expires_at > $3 and last_seen_at > $4
+      where ($1::uuid is null or tenant_id = $1) and account_id = $2 and expires_at > $3 and last_seen_at > $4
       order by last_seen_at desc, session_hash
       limit $5
     `,
@@ -146,30 +144,19 @@ export async function listSessions(
   return rows;
 }
 
-/** Every session of an account in the tenant but one. @returns how many there were */
+/** Every session of an account but one, where `listSessions` finds them. @returns how many there were */
 export async function deleteOtherSessions(
   sql: Sql,
-  { tenantId, accountId, kept }: { tenantId: string; accountId: string; kept: string },
+  { tenantId, accountId, kept }: { tenantId: string | null; accountId: string; kept: string | undefined },
 ): Promise<number> {
   const { rowCount } = await sql.query(
     `
       delete from sessions
-      where tenant_id = $1 and account_id = $2 and session_hash <> $3
+      where ($1::uuid is null or tenant_id = $1) and account_id = $2 and session_hash is distinct from $3
     `,
-    [tenantId, accountId, kept],
+    [tenantId, accountId, kept ?? null],
   );
   return rowCount ?? 0;
-}
-
-/** Every session of an account in the tenant, after its password changed. */
-export async function deleteSessionsOf(sql: Sql, tenantId: string, accountId: string): Promise<void> {
-  await sql.query(
-    `
-      delete from sessions
-      where tenant_id = $1 and account_id = $2
-    `,
-    [tenantId, accountId],
-  );
 }
 
 /** Sessions of the tenant that can never be used again. */

@@ -13,13 +13,22 @@ export interface TenantRow {
   createdAt: Date;
 }
 
-export async function insertTenant(sql: Sql, tenant: { tenantId: string; name: string }): Promise<void> {
+/** From here on the transaction sees and writes rows of this tenant, and no more of the one before. */
+export async function actAsTenant(sql: Sql, tenantId: string): Promise<void> {
+  await sql.query(`select set_config('app.tenant', $1, true)`, [tenantId]);
+}
+
+/** `retentionClass` is one of the days that `TenantRow` names; 7 when none is given. */
+export async function insertTenant(
+  sql: Sql,
+  { tenantId, name, retentionClass = 7 }: { tenantId: string; name: string; retentionClass?: number | undefined },
+): Promise<void> {
   await sql.query(
     `
-      insert into tenants (tenant_id, name)
-      values ($1, $2)
+      insert into tenants (tenant_id, name, retention_class)
+      values ($1, $2, $3)
     `,
-    [tenant.tenantId, tenant.name],
+    [tenantId, name, retentionClass],
   );
 }
 
