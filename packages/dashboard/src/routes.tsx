@@ -54,6 +54,13 @@ const passwordRoute = createRoute({
   component: lazyRouteComponent(() => import('./pages/change-password.tsx'), 'ChangePasswordPage'),
 });
 
+/** Where an invitation leads; its token stands in the fragment. */
+const invitationRoute = createRoute({
+  getParentRoute: () => root,
+  path: '/invitation',
+  component: lazyRouteComponent(() => import('./pages/invitation.tsx'), 'InvitationPage'),
+});
+
 /** For strangers: no login, nothing of the workspace. */
 const detectRoute = createRoute({
   getParentRoute: () => root,
@@ -228,6 +235,7 @@ const otherRoute = createRoute({ getParentRoute: () => shellRoute, path: '$', co
 const routeTree = root.addChildren([
   loginRoute,
   passwordRoute,
+  invitationRoute,
   detectRoute,
   shellRoute.addChildren([
     overviewRoute,

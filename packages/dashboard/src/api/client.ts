@@ -38,7 +38,7 @@ export class ApiError extends Error {
 export type QueryValue = string | number | boolean | undefined;
 
 export interface RequestOptions {
-  method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   query?: Record<string, QueryValue>;
   json?: unknown;
   form?: FormData;

@@ -1,6 +1,6 @@
 // Who is logged in, and what the installation knows about its own first steps.
 import { queryOptions } from '@tanstack/react-query';
-import { fetchJson } from './client.ts';
+import { ApiError, fetchJson } from './client.ts';
 
 export interface User {
   id: string;
@@ -20,6 +20,16 @@ export const sessionQuery = queryOptions({
   queryFn: ({ signal }) => fetchJson<Session>('/auth/me', { signal }),
   staleTime: 60_000,
   retry: false,
+});
+
+/** For pages that somebody sees who is not logged in: null then, which is no reason to go elsewhere. */
+export const anySessionQuery = queryOptions({
+  queryKey: ['any-session'],
+  queryFn: ({ signal }) =>
+    fetchJson<Session>('/auth/me', { signal }).catch((error: unknown) => {
+      if (error instanceof ApiError && error.isLoggedOut) return null;
+      throw error;
+    }),
 });
 
 export const login = (email: string, password: string): Promise<Session> =>

@@ -1,4 +1,4 @@
-// API keys, members and the tenant's settings.
+// API keys and the tenant's settings.
 import { queryOptions } from '@tanstack/react-query';
 import { fetchJson } from './client.ts';
 
@@ -51,20 +51,6 @@ export const createKey = (key: NewKey): Promise<CreatedKey> => fetchJson('/api/k
 
 export const revokeKey = (keyId: string): Promise<unknown> =>
   fetchJson(`/api/keys/${encodeURIComponent(keyId)}`, { method: 'DELETE' });
-
-export interface Member {
-  id: string;
-  email: string;
-  name: string;
-  role: string;
-  createdAt?: string;
-  lastLoginAt?: string | null;
-}
-
-export const membersQuery = queryOptions({
-  queryKey: ['members'],
-  queryFn: async ({ signal }) => (await fetchJson<{ data: Member[] }>('/api/members', { signal })).data,
-});
 
 export interface TenantSettings {
   tenantId: string;

@@ -12,6 +12,7 @@ import { chooseAppearance, useAppearance, type Appearance } from '../theme/appea
 import { AlertBanner } from './alerts.tsx';
 import { Mark } from './mark.tsx';
 import { ROOMS, type Room } from './rooms.ts';
+import { NewWorkspace, Workspaces } from './workspaces.tsx';
 
 const Palette = lazy(async () => ({ default: (await import('./palette.tsx')).Palette }));
 const KeysHelp = lazy(async () => ({ default: (await import('./keys-help.tsx')).KeysHelp }));
@@ -153,62 +154,76 @@ function Account({ narrow }: { narrow: boolean }) {
     queryClient.clear();
     await navigate({ to: '/login' });
   };
+  const [making, setMaking] = useState(false);
   const email = session?.user.email ?? '';
   return (
-    <Pop
-      side="above"
-      buttonClass={`${ITEM} ${narrow ? 'justify-center px-0' : ''}`}
-      panelClass="w-56 p-1"
-      button={
-        <>
-          <span
-            aria-hidden
-            className="flex h-5 w-5 shrink-0 items-center justify-center rounded-full bg-accent-wash text-2xs font-semibold text-accent uppercase"
-          >
-            {email.slice(0, 1)}
-          </span>
-          <span className="sr-only">Account</span>
-          {!narrow && <span className="truncate">{session?.user.name || email}</span>}
-        </>
-      }
-    >
-      {(close) => (
-        <>
-          <p className="border-b px-2 pt-1 pb-2 text-xs text-ink-3">
-            <span className="block truncate text-ink">{email}</span>
-            {session?.user.role}
-          </p>
-          <div role="group" aria-label="Appearance" className="border-b py-1">
-            {APPEARANCES.map(([value, label, Icon]) => (
-              <button
-                key={value}
-                type="button"
-                aria-pressed={value === appearance}
-                onClick={() => chooseAppearance(value)}
-                className={`${CHOICE} ${value === appearance ? 'font-medium text-accent' : ''}`}
-              >
-                <Icon size={14} aria-hidden /> {label}
-              </button>
-            ))}
-          </div>
-          <div className="pt-1">
-            <button
-              type="button"
-              className={CHOICE}
-              onClick={() => {
-                close();
-                void navigate({ to: '/connect' });
-              }}
+    <>
+      <Pop
+        side="above"
+        buttonClass={`${ITEM} ${narrow ? 'justify-center px-0' : ''}`}
+        panelClass="w-56 p-1"
+        button={
+          <>
+            <span
+              aria-hidden
+              className="flex h-5 w-5 shrink-0 items-center justify-center rounded-full bg-accent-wash text-2xs font-semibold text-accent uppercase"
             >
-              <Plug size={14} aria-hidden /> Connect an application
-            </button>
-            <button type="button" className={CHOICE} onClick={() => void leave()}>
-              <LogOut size={14} aria-hidden /> Log out
-            </button>
-          </div>
-        </>
-      )}
-    </Pop>
+              {email.slice(0, 1)}
+            </span>
+            <span className="sr-only">Account</span>
+            {!narrow && <span className="truncate">{session?.user.name || email}</span>}
+          </>
+        }
+      >
+        {(close) => (
+          <>
+            <p className="border-b px-2 pt-1 pb-2 text-xs text-ink-3">
+              <span className="block truncate text-ink">{email}</span>
+              {session?.user.role}
+            </p>
+            <div className="border-b">
+              <Workspaces
+                itemClass={CHOICE}
+                close={close}
+                onNew={() => {
+                  close();
+                  setMaking(true);
+                }}
+              />
+            </div>
+            <div role="group" aria-label="Appearance" className="border-b py-1">
+              {APPEARANCES.map(([value, label, Icon]) => (
+                <button
+                  key={value}
+                  type="button"
+                  aria-pressed={value === appearance}
+                  onClick={() => chooseAppearance(value)}
+                  className={`${CHOICE} ${value === appearance ? 'font-medium text-accent' : ''}`}
+                >
+                  <Icon size={14} aria-hidden /> {label}
+                </button>
+              ))}
+            </div>
+            <div className="pt-1">
+              <button
+                type="button"
+                className={CHOICE}
+                onClick={() => {
+                  close();
+                  void navigate({ to: '/connect' });
+                }}
+              >
+                <Plug size={14} aria-hidden /> Connect an application
+              </button>
+              <button type="button" className={CHOICE} onClick={() => void leave()}>
+                <LogOut size={14} aria-hidden /> Log out
+              </button>
+            </div>
+          </>
+        )}
+      </Pop>
+      <NewWorkspace open={making} onClose={() => setMaking(false)} />
+    </>
   );
 }
 

@@ -17,7 +17,8 @@ import {
   type AuditLine,
 } from '../../api/audit.ts';
 import { sessionQuery } from '../../api/session.ts';
-import { keysQuery, membersQuery } from '../../api/settings.ts';
+import { membersQuery } from '../../api/people.ts';
+import { keysQuery } from '../../api/settings.ts';
 import { Button, buttonLook } from '../../elements/button.tsx';
 import { Dialog } from '../../elements/dialog.tsx';
 import { SelectField, TextField } from '../../elements/field.tsx';

@@ -8,6 +8,7 @@ import { SelectField, TextField } from '../../elements/field.tsx';
 import { ProblemNotice } from '../../elements/notice.tsx';
 import { Card } from '../../elements/page.tsx';
 import { SkeletonRows } from '../../elements/skeleton.tsx';
+import { NewWorkspace, Workspaces } from '../../shell/workspaces.tsx';
 import { count, plural } from '../../format/number.ts';
 
 /** Days that a row may be kept: the retention classes of the store. */
@@ -56,6 +57,7 @@ function WorkspaceForm({ settings }: { settings: TenantSettings }) {
           </Button>
         </form>
       </Card>
+      <YourWorkspaces />
       <Card title="Limits" note="above them requests are refused with 429 and told when to come back">
         <dl className="grid max-w-md grid-cols-[1fr_auto] gap-y-2">
           <Line name="New traces a day">{count(settings.tracesPerDay)}</Line>
@@ -68,6 +70,21 @@ function WorkspaceForm({ settings }: { settings: TenantSettings }) {
         </dl>
       </Card>
     </>
+  );
+}
+
+/** As in the menu of the account, which a phone has no room for. */
+function YourWorkspaces() {
+  const [making, setMaking] = useState(false);
+  return (
+    <Card title="Your workspaces" note="keys, people, traces and photos of one are not seen in another">
+      <Workspaces
+        itemClass="flex h-8 w-full max-w-md items-center gap-2 rounded-sm px-2 text-left text-sm hover:bg-hover"
+        close={() => undefined}
+        onNew={() => setMaking(true)}
+      />
+      <NewWorkspace open={making} onClose={() => setMaking(false)} />
+    </Card>
   );
 }
 
