@@ -12,10 +12,11 @@ import { chooseAppearance, useAppearance, type Appearance } from '../theme/appea
 import { AlertBanner } from './alerts.tsx';
 import { Mark } from './mark.tsx';
 import { ROOMS, type Room } from './rooms.ts';
-import { NewWorkspace, Workspaces } from './workspaces.tsx';
+import { Workspaces } from './workspaces.tsx';
 
 const Palette = lazy(async () => ({ default: (await import('./palette.tsx')).Palette }));
 const KeysHelp = lazy(async () => ({ default: (await import('./keys-help.tsx')).KeysHelp }));
+const NewWorkspace = lazy(async () => ({ default: (await import('./new-workspace.tsx')).NewWorkspace }));
 const KEY = 'lumatrace.nav-narrow';
 
 export function Shell() {
@@ -222,7 +223,7 @@ function Account({ narrow }: { narrow: boolean }) {
           </>
         )}
       </Pop>
-      <NewWorkspace open={making} onClose={() => setMaking(false)} />
+      <Suspense>{making && <NewWorkspace onClose={() => setMaking(false)} />}</Suspense>
     </>
   );
 }

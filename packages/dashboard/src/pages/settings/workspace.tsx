@@ -8,7 +8,8 @@ import { SelectField, TextField } from '../../elements/field.tsx';
 import { ProblemNotice } from '../../elements/notice.tsx';
 import { Card } from '../../elements/page.tsx';
 import { SkeletonRows } from '../../elements/skeleton.tsx';
-import { NewWorkspace, Workspaces } from '../../shell/workspaces.tsx';
+import { NewWorkspace } from '../../shell/new-workspace.tsx';
+import { Workspaces } from '../../shell/workspaces.tsx';
 import { count, plural } from '../../format/number.ts';
 
 /** Days that a row may be kept: the retention classes of the store. */
@@ -83,7 +84,7 @@ function YourWorkspaces() {
         close={() => undefined}
         onNew={() => setMaking(true)}
       />
-      <NewWorkspace open={making} onClose={() => setMaking(false)} />
+      {making && <NewWorkspace onClose={() => setMaking(false)} />}
     </Card>
   );
 }
