@@ -22,6 +22,7 @@ import { auditRoutes } from './http/audit.ts';
 import { authRoutes } from './http/auth.ts';
 import { loginSessionRoutes } from './http/login-sessions.ts';
 import { memberRoutes } from './http/members.ts';
+import { oidcRoutes } from './http/oidc.ts';
 import { oauthRoutes } from './http/oauth.ts';
 import { c2paRoutes } from './http/c2pa.ts';
 import { createExplore, type Explore } from './explore/explore.ts';
@@ -380,6 +381,7 @@ function access(house: House): Part {
         database,
         installationKeys,
         signer: tokenSigner(house.signer),
+        egress: createEgress({ allow: config.egressAllow }),
         publicUrl: publicUrlOf(house),
         otlpUrl: urlOf(house, house.otlpPort),
         dataDir: config.dataDir,
@@ -820,6 +822,13 @@ function routesOf(house: House): Route[] {
     ...oauthRoutes({ access: house.access, issuer: publicUrlOf(house) }),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),
+    ...oidcRoutes({
+      access: house.access,
+      isTls: publicUrlOf(house).startsWith('https:'),
+      publicUrl: publicUrlOf(house),
+      onFailure: ({ providerId, reason, cause }) =>
+        house.log.warn({ providerId, reason, error: String(cause) }, 'single sign-on'),
+    }),
     ...memberRoutes({ access: house.access, publicUrl: publicUrlOf(house) }),
     ...trustAnchorRoutes({
       tenantAnchors: createTenantAnchors({ database: storage.database }),

@@ -1,5 +1,6 @@
 // Puts the room together: who may ask, for what, how often. `main.ts` calls this once.
 import { join } from 'node:path';
+import type { Egress } from '../egress/egress.ts';
 import type { InstallationKeys } from '../keys/installation-keys.ts';
 import type { Database } from '../storage/database.ts';
 import { deleteEndedWindows } from '../storage/postgres/rate-limits.ts';
@@ -14,6 +15,8 @@ import { createMachines, type Machines } from './machines.ts';
 import { createMachineTokens, type MachineTokens } from './machine-tokens.ts';
 import { createMembers, type Members } from './members.ts';
 import { createOwnTenants, type OwnTenants } from './own-tenants.ts';
+import { createOidc, type Oidc } from './oidc.ts';
+import { createOidcClient } from './oidc-client.ts';
 import { createPasswords } from './passwords.ts';
 import { createPeople, type People } from './people.ts';
 import type { Principal } from './principal.ts';
@@ -25,6 +28,8 @@ export interface AccessOptions {
   database: Database;
   installationKeys: InstallationKeys;
   signer: TokenSigner;
+  /** Identity providers are asked through it. */
+  egress: Egress;
   /** The address people use, such as `http://localhost:3000`: the issuer of tokens. */
   publicUrl: string;
   otlpUrl: string;
@@ -45,6 +50,7 @@ export interface Access {
   people: People;
   members: Members;
   invitations: Invitations;
+  oidc: Oidc;
   ownTenants: OwnTenants;
   machines: Machines;
   apiKeys: ApiKeys;
@@ -70,7 +76,7 @@ export interface Access {
 const DEFAULT_TRACES_PER_DAY = 50_000;
 
 export async function createAccess(options: AccessOptions): Promise<Access> {
-  const { database, installationKeys, signer, publicUrl, otlpUrl, dataDir } = options;
+  const { database, installationKeys, signer, egress, publicUrl, otlpUrl, dataDir } = options;
   const nowMs = options.nowMs ?? Date.now;
   const onError = options.onError ?? (() => {});
   const settings: LimitSettings = { ...DEFAULT_LIMITS, ...options.limits };
@@ -105,6 +111,15 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
     limits,
     people,
     members: createMembers({ database }),
+    oidc: createOidc({
+      database,
+      client: createOidcClient({ egress, nowMs }),
+      people,
+      pepper,
+      sessionKey,
+      publicUrl,
+      nowMs,
+    }),
     invitations: createInvitations({ database, people, passwords, nowMs }),
     ownTenants: createOwnTenants({ database, sessions, retentionDays: options.retentionDays }),
     machines: createMachines({ database, tokens, passwords, limits }),

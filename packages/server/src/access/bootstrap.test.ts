@@ -5,6 +5,7 @@ import { mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { createEgress } from '../egress/egress.ts';
 import { createInstallationKeys } from '../keys/installation-keys.ts';
 import { kekFromBytes } from '../keys/kek.ts';
 import { testDatabase, type TestDatabase } from '../test/harness.ts';
@@ -35,6 +36,7 @@ async function freshFolder(): Promise<string> {
 
 function accessOver({ database }: TestDatabase, dataDir: string): Promise<Access> {
   return createAccess({
+    egress: createEgress({ allow: [] }),
     database,
     installationKeys: createInstallationKeys({ database, kek }),
     signer: signerInProcess(),

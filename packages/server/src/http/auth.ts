@@ -29,8 +29,8 @@ export interface AuthRoutesOptions {
 
 export function authRoutes({ access, isTls }: AuthRoutesOptions): Route[] {
   const { people, machines, tokens, signingKeys, ownTenants, invitations } = access;
-  const withCookie = ({ secret, expiresAt }: OpenedSession): Record<string, string> => ({
-    'set-cookie': sessionCookie(secret, isTls, Math.floor((expiresAt.getTime() - Date.now()) / 1_000)),
+  const withCookie = (session: OpenedSession): Record<string, string> => ({
+    'set-cookie': sessionCookie(session, isTls),
   });
   return [
     route({
@@ -215,7 +215,9 @@ export function authRoutes({ access, isTls }: AuthRoutesOptions): Route[] {
       answers: { 200: { description: 'Logged out.', schema: z.object({ success: z.literal(true) }) } },
       async handle({ principal, requestId }) {
         await people.logout(principal, requestId);
-        return json({ success: true }, 200, { 'set-cookie': sessionCookie('', isTls, 0) });
+        return json({ success: true }, 200, {
+          'set-cookie': sessionCookie({ secret: '', expiresAt: new Date(0) }, isTls),
+        });
       },
     }),
     route({
@@ -276,7 +278,8 @@ export function authRoutes({ access, isTls }: AuthRoutesOptions): Route[] {
 }
 
 /** Lax: links from elsewhere arrive logged in, writes from elsewhere do not carry it (RFC 6265bis). */
-function sessionCookie(secret: string, isTls: boolean, maxAgeSeconds: number): string {
+export function sessionCookie({ secret, expiresAt }: OpenedSession, isTls: boolean): string {
+  const maxAgeSeconds = Math.floor((expiresAt.getTime() - Date.now()) / 1_000);
   const age = Math.max(0, Math.min(maxAgeSeconds, SESSION_LIFE_MS / 1_000));
   const attributes = ['Path=/', 'HttpOnly', 'SameSite=Lax', `Max-Age=${age}`, ...(isTls ? ['Secure'] : [])];
   return [`${sessionCookieName(isTls)}=${secret}`, ...attributes].join('; ');

@@ -14,12 +14,14 @@ import { loginSessionRoutes } from '../http/login-sessions.ts';
 import { oauthRoutes } from '../http/oauth.ts';
 import { keyRoutes } from '../http/keys.ts';
 import { memberRoutes } from '../http/members.ts';
+import { oidcRoutes } from '../http/oidc.ts';
 import { createMetrics } from '../http/metrics.ts';
 import { openApiRoute } from '../http/openapi.ts';
 import { operationsRoutes } from '../http/operations.ts';
 import type { Route } from '../http/route.ts';
 import { createHttp, type Http, type HttpOptions } from '../http/server.ts';
 import { createInstallationKeys, type InstallationKeys } from '../keys/installation-keys.ts';
+import { createEgress } from '../egress/egress.ts';
 import { kekFromBytes } from '../keys/kek.ts';
 import { testDatabase, type TestDatabase } from './harness.ts';
 
@@ -37,6 +39,8 @@ export interface House {
   dataDir: string;
   /** What was logged so far, one JSON object a line. */
   log(): string;
+  /** Why identity providers were not believed, in order. */
+  failures: readonly unknown[];
   /** The clock of the access room, in ms; tests move it. */
   clock: { nowMs: number };
   /** A request by path, with a JSON body and headers. */
@@ -51,6 +55,8 @@ export interface HouseOptions {
   limits?: AccessOptions['limits'];
   http?: Partial<HttpOptions>;
   signer?: TokenSigner;
+  /** `host:port` of targets on this machine that may be asked. */
+  egressAllow?: readonly string[];
 }
 
 /** A new database, the first start done, and every route of access and operations behind the frame. */
@@ -64,6 +70,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     database: db.database,
     installationKeys,
     signer: options.signer ?? signerInProcess(),
+    egress: createEgress({ allow: options.egressAllow ?? [] }),
     publicUrl: PUBLIC_URL,
     otlpUrl: 'http://localhost:4318',
     dataDir,
@@ -73,12 +80,14 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
   await access.firstRun.bootstrap();
   const firstRun = JSON.parse(await readFile(firstRunPath(dataDir), 'utf8')) as FirstRun;
   const lines: string[] = [];
+  const failures: unknown[] = [];
   const metrics = createMetrics();
   const declared = [
     ...loginSessionRoutes(access),
     ...oauthRoutes({ access, issuer: PUBLIC_URL }),
     ...authRoutes({ access, isTls: false }),
     ...keyRoutes({ access }),
+    ...oidcRoutes({ access, isTls: false, publicUrl: PUBLIC_URL, onFailure: (why) => void failures.push(why.cause) }),
     ...memberRoutes({ access, publicUrl: PUBLIC_URL }),
     ...auditRoutes({ access }),
     ...operationsRoutes({
@@ -118,6 +127,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     routes,
     firstRun,
     dataDir,
+    failures,
     clock,
     ask,
     log: () => lines.join(''),

@@ -1,4 +1,5 @@
 // How long the server's own code takes to know who brings a token, apart from HTTP: over a running instance's database.
+import { createEgress } from '../egress/egress.ts';
 import { createAccess } from '../access/access.ts';
 import { kekPath, readKek } from '../data-folder.ts';
 import { createInstallationKeys } from '../keys/installation-keys.ts';
@@ -26,6 +27,7 @@ export async function verifyingMs({ dataDir, url, tokens, times }: VerifyingOpti
   try {
     const { database } = storage;
     const { credentials } = await createAccess({
+      egress: createEgress({ allow: [] }),
       database,
       installationKeys: createInstallationKeys({ database, kek: kekFromBytes(kek) }),
       signer: { generate: refuse, load: () => Promise.resolve(), sign: refuse },

@@ -39,8 +39,22 @@ const ROLES: Readonly<Record<string, readonly string[]>> = {
   security: ['traces:read', 'photos:verify', 'trust:read', 'trust:admin', 'audit:read'],
 };
 
-/** Routes for one role alone, whatever its scopes. */
-const ONE_ROLE: ReadonlyMap<string, string> = new Map([['DELETE /api/tenants/{tenantId}', 'owner']]);
+const OWNER = ['owner'];
+const MANAGERS = ['owner', 'admin'];
+/** Routes for some roles alone, whatever their scopes: people decide about people. */
+const SOME_ROLES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['DELETE /api/tenants/{tenantId}', OWNER],
+  ['POST /auth/tenants', OWNER],
+  ['PATCH /api/members/{accountId}', MANAGERS],
+  ['DELETE /api/members/{accountId}/sessions', MANAGERS],
+  ['POST /api/invitations', MANAGERS],
+  ['DELETE /api/invitations/{invitationId}', MANAGERS],
+  ['GET /api/oidc-providers', MANAGERS],
+  ['POST /api/oidc-providers', OWNER],
+  ['PATCH /api/oidc-providers/{providerId}', OWNER],
+  ['DELETE /api/oidc-providers/{providerId}', OWNER],
+  ['POST /api/oidc-providers/{providerId}/readmissions', OWNER],
+]);
 
 /** These end the session that they are asked with: each cell gets one of its own. */
 const ENDS_SESSION = new Set(['/auth/logout', '/auth/refresh', '/auth/change-password']);
@@ -88,8 +102,8 @@ async function tryPerson(
   scopes: readonly string[],
   denied: string[],
 ): Promise<void> {
-  const only = ONE_ROLE.get(`${route.method} ${route.path}`);
-  const isGranted = isEnough(route, scopes) && (only === undefined || only === role);
+  const only = SOME_ROLES.get(`${route.method} ${route.path}`);
+  const isGranted = isEnough(route, scopes) && (only === undefined || only.includes(role));
   const cookie = ENDS_SESSION.has(route.path) ? await scene.freshSession(role) : scene.stage.own.cookies[role];
   if (cookie === undefined) throw new TypeError(`Expected a session of ${role}`);
   await cell(scene, route, { cookie }, isGranted, denied);

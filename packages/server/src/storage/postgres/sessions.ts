@@ -173,3 +173,8 @@ export async function deleteDeadSessions(
     [tenantId, dead.expiredBefore, dead.idleSince],
   );
 }
+
+/** In the tenant's transaction: every session that an identity provider opened. */
+export async function deleteSessionsOfProvider(sql: Sql, tenantId: string, providerId: string): Promise<void> {
+  await sql.query('delete from sessions where tenant_id = $1 and provider_id = $2', [tenantId, providerId]);
+}

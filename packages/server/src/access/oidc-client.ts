@@ -1,0 +1,162 @@
+// Talking to identity providers: OpenID Connect Core 1.0, authorization code flow with PKCE (RFC 7636), by openid-client.
+// Every request goes through the egress guard; every ID token's signature is checked, also where TLS would do (3.1.3.7).
+import * as oidc from 'openid-client';
+import type { Egress } from '../egress/egress.ts';
+import { Remembered } from './remembered.ts';
+
+const TIMEOUT_MS = 5_000;
+const MAX_BYTES = 262_144;
+/** Discovery documents and keys of a provider are read again after this long. */
+const MAX_AGE_MS = 10 * 60_000;
+const MAX_REMEMBERED = 500;
+const MAX_GROUPS = 200;
+const MAX_TEXT = 256;
+const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+/** What of a provider is needed to speak to it. */
+export interface OidcParty {
+  issuer: string;
+  clientId: string;
+  /** Null: a public client, which PKCE alone protects. */
+  clientSecret: string | null;
+  groupsClaim: string;
+}
+
+/** What must come back with the answer; kept by the browser, sealed. */
+export interface PendingLogin {
+  state: string;
+  nonce: string;
+  verifier: string;
+}
+
+/** Whom the provider vouches for, after every check. */
+export interface OidcSubject {
+  sub: string;
+  email: string | undefined;
+  /** The provider said `true`, the boolean. */
+  isEmailVerified: boolean;
+  name: string | undefined;
+  groups: readonly string[];
+}
+
+/** The provider could not be asked, or what it said does not hold. The message is for the operator, never for a page. */
+export class OidcError extends Error {}
+
+export interface OidcClient {
+  /** Where the browser goes. @throws OidcError */
+  begin(party: OidcParty, redirectUri: string): Promise<PendingLogin & { url: string }>;
+  /** @param answer the address that the browser came back to. @throws OidcError for whatever does not hold */
+  finish(party: OidcParty, answer: URL, pending: PendingLogin): Promise<OidcSubject>;
+}
+
+export function createOidcClient({ egress, nowMs }: { egress: Egress; nowMs: () => number }): OidcClient {
+  const remembered = new Remembered<oidc.Configuration>({
+    maxAgeMs: MAX_AGE_MS,
+    maxEntries: MAX_REMEMBERED,
+    nowMs,
+    keep: () => true,
+  });
+  const guarded: oidc.CustomFetch = async (url, { method, headers, body }) => {
+    const answer = await egress({
+      url,
+      method: method === 'POST' ? 'POST' : 'GET',
+      headers,
+      ...(body === undefined || body === null ? {} : { body: String(body) }),
+      timeoutMs: TIMEOUT_MS,
+      maxBytes: MAX_BYTES,
+    });
+    const plain = Object.entries(answer.headers).filter(
+      (pair): pair is [string, string] => typeof pair[1] === 'string',
+    );
+    return new Response(new Uint8Array(answer.body), { status: answer.status, headers: plain });
+  };
+
+  function discover({ issuer, clientId, clientSecret }: OidcParty): Promise<oidc.Configuration> {
+    const server = new URL(issuer);
+    // plain HTTP to this machine alone, where the egress guard lets it
+    const isPlain = server.protocol === 'http:' && LOOPBACK.has(server.hostname);
+    return oidc.discovery(server, clientId, undefined, authentication(clientSecret), {
+      [oidc.customFetch]: guarded,
+      timeout: TIMEOUT_MS / 1_000,
+      execute: [oidc.enableNonRepudiationChecks, ...(isPlain ? [oidc.allowInsecureRequests] : [])],
+    });
+  }
+
+  const configurationOf = (party: OidcParty): Promise<oidc.Configuration> =>
+    remembered.recall(JSON.stringify([party.issuer, party.clientId, party.clientSecret]), () => discover(party));
+
+  return {
+    begin: (party, redirectUri) =>
+      speaking(async () => {
+        const configuration = await configurationOf(party);
+        const pending = {
+          state: oidc.randomState(),
+          nonce: oidc.randomNonce(),
+          verifier: oidc.randomPKCECodeVerifier(),
+        };
+        const offers = configuration.serverMetadata().scopes_supported ?? [];
+        const url = oidc.buildAuthorizationUrl(configuration, {
+          redirect_uri: redirectUri,
+          scope: ['openid', 'email', 'profile', ...(offers.includes('groups') ? ['groups'] : [])].join(' '),
+          state: pending.state,
+          nonce: pending.nonce,
+          code_challenge: await oidc.calculatePKCECodeChallenge(pending.verifier),
+          code_challenge_method: 'S256',
+        });
+        return { ...pending, url: url.href };
+      }),
+
+    finish: (party, answer, { state, nonce, verifier }) =>
+      speaking(async () => {
+        const configuration = await configurationOf(party);
+        const tokens = await oidc.authorizationCodeGrant(configuration, answer, {
+          expectedState: state,
+          expectedNonce: nonce,
+          pkceCodeVerifier: verifier,
+          idTokenExpected: true,
+        });
+        const claims: Record<string, unknown> = { ...tokens.claims() };
+        const sub = textOf(claims['sub']);
+        if (sub === undefined) throw new OidcError('The ID token names no subject of a sane length.');
+        const isWhole = claims['email'] !== undefined && claims[party.groupsClaim] !== undefined;
+        const canAsk = configuration.serverMetadata().userinfo_endpoint !== undefined;
+        // the ID token is signed for us: what it says goes first
+        const more = isWhole || !canAsk ? {} : await oidc.fetchUserInfo(configuration, tokens.access_token, sub);
+        return subjectOf(sub, { ...more, ...claims }, party.groupsClaim);
+      }),
+  };
+}
+
+/** As the provider says it takes the secret; the default of OpenID Connect is the header. */
+function authentication(secret: string | null): oidc.ClientAuth {
+  if (secret === null) return oidc.None();
+  const [basic, post] = [oidc.ClientSecretBasic(secret), oidc.ClientSecretPost(secret)];
+  return (server, client, body, headers) => {
+    const methods = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic'];
+    (methods.includes('client_secret_basic') ? basic : post)(server, client, body, headers);
+  };
+}
+
+async function speaking<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof OidcError) throw error;
+    throw new OidcError('The identity provider could not be asked, or its answer does not hold.', { cause: error });
+  }
+}
+
+function subjectOf(sub: string, claims: Record<string, unknown>, groupsClaim: string): OidcSubject {
+  const groups = claims[groupsClaim];
+  const listed = typeof groups === 'string' ? [groups] : Array.isArray(groups) ? groups : [];
+  return {
+    sub,
+    email: textOf(claims['email']),
+    isEmailVerified: claims['email_verified'] === true,
+    name: textOf(claims['name']) ?? textOf(claims['preferred_username']),
+    groups: listed.slice(0, MAX_GROUPS).flatMap((group) => textOf(group) ?? []),
+  };
+}
+
+const textOf = (value: unknown): string | undefined =>
+  typeof value === 'string' && value.length > 0 && value.length <= MAX_TEXT ? value : undefined;
