@@ -44,7 +44,7 @@ const root = createRootRouteWithContext<Context>()({
 const loginRoute = createRoute({
   getParentRoute: () => root,
   path: '/login',
-  validateSearch: (raw: Raw): { next?: string } => text(raw, 'next'),
+  validateSearch: (raw: Raw): { next?: string; sso?: string } => ({ ...text(raw, 'next'), ...text(raw, 'sso') }),
   component: lazyRouteComponent(() => import('./pages/login.tsx'), 'LoginPage'),
 });
 

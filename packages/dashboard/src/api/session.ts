@@ -55,3 +55,11 @@ export const onboardingQuery = queryOptions({
 
 export const deleteFirstRunFile = (): Promise<unknown> =>
   fetchJson('/api/onboarding/first-run-file', { method: 'DELETE' });
+
+/** Identity providers that their workspaces show to everybody who logs in. */
+export const loginProvidersQuery = queryOptions({
+  queryKey: ['login-providers'],
+  queryFn: async ({ signal }) =>
+    (await fetchJson<{ data: { providerId: string; name: string }[] }>('/auth/oidc/providers', { signal })).data,
+  staleTime: 60_000,
+});

@@ -1,15 +1,27 @@
 // The way in. A first login goes on to choosing a password of one's own.
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate, useRouter, useSearch } from '@tanstack/react-router';
 import type { FormEvent } from 'react';
-import { login, sessionQuery } from '../api/session.ts';
-import { Button } from '../elements/button.tsx';
+import { login, loginProvidersQuery, sessionQuery } from '../api/session.ts';
+import { Button, buttonLook } from '../elements/button.tsx';
 import { TextField } from '../elements/field.tsx';
 import { ProblemNotice } from '../elements/notice.tsx';
 import { Entrance } from './entrance.tsx';
 
+/** What the server says of a login by an identity provider that failed. */
+const SSO_FAILURES: Readonly<Record<string, string>> = {
+  'unknown-provider': 'This identity provider is not known here, or it was switched off.',
+  expired: 'The login took longer than ten minutes, or began in another browser. Begin anew.',
+  provider: 'The identity provider did not confirm the login. Begin anew; if it happens again, ask whoever runs it.',
+  'no-role': 'None of your groups is let in here. Ask an owner of the workspace.',
+  removed: 'You were removed from this workspace. An owner can let you in again.',
+  'no-email': 'The identity provider told no e-mail address of yours.',
+  'address-taken': 'Somebody else has your address here, and the identity provider did not verify it as yours.',
+};
+
 export function LoginPage() {
-  const { next } = useSearch({ from: '/login' });
+  const { next, sso } = useSearch({ from: '/login' });
+  const { data: providers } = useQuery(loginProvidersQuery);
   const navigate = useNavigate();
   const router = useRouter();
   const queryClient = useQueryClient();
@@ -29,6 +41,25 @@ export function LoginPage() {
   };
   return (
     <Entrance title="Log in">
+      {sso !== undefined && (
+        <p role="alert" className="mb-4 rounded-md bg-error-wash p-3 text-error">
+          {SSO_FAILURES[sso] ?? SSO_FAILURES['provider']}
+        </p>
+      )}
+      {providers !== undefined && providers.length > 0 && (
+        <div className="mb-4 flex flex-col gap-2 border-b pb-4">
+          {providers.map(({ providerId, name }) => (
+            // a whole page, not a route of ours: it leads to the provider
+            <a
+              key={providerId}
+              href={`/auth/oidc/${providerId}/login?${new URLSearchParams({ returnTo: insideAddress(next) })}`}
+              className={buttonLook('plain')}
+            >
+              <span className="truncate">Continue with {name}</span>
+            </a>
+          ))}
+        </div>
+      )}
       <form className="flex flex-col gap-4" onSubmit={submit}>
         <TextField label="E-mail" name="email" type="email" autoComplete="username" autoFocus required />
         <TextField label="Password" name="password" type="password" autoComplete="current-password" required />
