@@ -45,6 +45,11 @@ export function shownPrefix(key: string): string {
   return key.slice(0, SHOWN_CHARACTERS);
 }
 
+/** What a key or its beginning was made for. */
+export function environmentOf(prefix: string): KeyEnvironment {
+  return prefix.startsWith('lumina_test_') ? 'test' : 'live';
+}
+
 function checksum(text: string): string {
   return base62(BigInt(crc32(text)), CHECKSUM_CHARACTERS);
 }

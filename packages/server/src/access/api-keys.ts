@@ -7,11 +7,13 @@ import {
   findApiKey,
   insertApiKey,
   listApiKeys,
+  lockApiKey,
+  replaceApiKey,
   revokeApiKey,
   touchApiKey,
   type ApiKeyRow,
 } from '../storage/postgres/api-keys.ts';
-import { isWellFormedApiKey, newApiKey, shownPrefix, type KeyEnvironment } from './api-key-text.ts';
+import { environmentOf, isWellFormedApiKey, newApiKey, shownPrefix, type KeyEnvironment } from './api-key-text.ts';
 import { audit } from './audit.ts';
 import type { Principal, Scope } from './principal.ts';
 import { Refusal } from './refusal.ts';
@@ -35,6 +37,8 @@ export interface ApiKeyShown {
   expiresAt: Date | null;
   lastUsedAt: Date | null;
   revokedAt: Date | null;
+  /** Made in its place by a rotation. */
+  replacedBy: string | null;
 }
 
 export interface NewApiKey {
@@ -58,6 +62,17 @@ export interface ApiKeys {
     apiKey: string,
     wanted: Omit<NewApiKey, 'environment'>,
   ): Promise<ApiKeyShown>;
+  /**
+   * A new key of the same name, scopes and environment beside the old one, which ends after `overlapMs`, everywhere within
+   * seconds of that. What had an end gets as long again. @throws Refusal NOT_FOUND; FORBIDDEN for scopes that the caller does
+   * not hold; CONFLICT for a key that was replaced, was revoked, or has ended
+   */
+  rotate(
+    by: Principal,
+    requestId: string,
+    keyId: string,
+    overlapMs: number,
+  ): Promise<ApiKeyShown & { apiKey: string; previousEndsAt: Date }>;
   /** @throws Refusal NOT_FOUND. Revoking twice is revoking once. */
   revoke(by: Principal, requestId: string, keyId: string): Promise<void>;
 }
@@ -112,7 +127,12 @@ export function createApiKeys({ database, pepper, nowMs, onError }: ApiKeysOptio
       expiresAt: wanted.expiresAt,
     };
     await insertApiKey(sql, row);
-    return shown({ ...row, revokedAt: null, lastUsedAt: null });
+    return shown({ ...row, revokedAt: null, lastUsedAt: null, replacedBy: null });
+  }
+
+  async function refuseMore(sql: Sql, tenantId: string): Promise<void> {
+    if ((await countLiveApiKeys(sql, tenantId, new Date(nowMs()))) < MAX_LIVE_KEYS) return;
+    throw new Refusal('CONFLICT', `The tenant has ${MAX_LIVE_KEYS} keys that work: revoke some first.`);
   }
 
   return {
@@ -143,20 +163,12 @@ export function createApiKeys({ database, pepper, nowMs, onError }: ApiKeysOptio
     recordIn,
 
     create(by, requestId, wanted) {
-      const foreign = wanted.scopes.filter((scope) => !by.scopes.has(scope));
-      if (foreign.length > 0) {
-        throw new Refusal(
-          'FORBIDDEN',
-          `A key cannot be given scopes that its maker does not hold: ${foreign.join(', ')}.`,
-        );
-      }
+      refuseForeign(by, wanted.scopes);
       if (wanted.expiresAt !== null && wanted.expiresAt.getTime() <= nowMs()) {
         throw new Refusal('VALIDATION_FAILED', 'Expected "expiresAt" in the future.');
       }
       return database.inTenant(by.tenantId, async (sql) => {
-        if ((await countLiveApiKeys(sql, by.tenantId, new Date(nowMs()))) >= MAX_LIVE_KEYS) {
-          throw new Refusal('CONFLICT', `The tenant has ${MAX_LIVE_KEYS} keys that work: revoke some first.`);
-        }
+        await refuseMore(sql, by.tenantId);
         const apiKey = newApiKey(wanted.environment);
         const key = await recordIn(sql, by.tenantId, by.subject, apiKey, wanted);
         await audit(sql, {
@@ -170,6 +182,43 @@ export function createApiKeys({ database, pepper, nowMs, onError }: ApiKeysOptio
         });
         return { ...key, apiKey };
       });
+    },
+
+    async rotate(by, requestId, keyId, overlapMs) {
+      const { tenantId } = by;
+      const { keyHash, ...rotated } = await database.inTenant(tenantId, async (sql) => {
+        const now = nowMs();
+        const old = await lockApiKey(sql, { tenantId, keyId });
+        if (old === undefined) throw new Refusal('NOT_FOUND', 'There is no API key with this id.');
+        const endMs = old.expiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
+        if (old.replacedBy !== null || old.revokedAt !== null || endMs <= now)
+          throw new Refusal('CONFLICT', 'This key was replaced or revoked, or it has ended: make a new one.');
+        const scopes = [...scopesOf(old.scopes)];
+        refuseForeign(by, scopes);
+        await refuseMore(sql, tenantId);
+        const lifeMs = endMs - old.createdAt.getTime();
+        const apiKey = newApiKey(environmentOf(old.prefix));
+        const key = await recordIn(sql, tenantId, by.subject, apiKey, {
+          name: old.name,
+          scopes,
+          expiresAt: Number.isFinite(lifeMs) ? new Date(now + lifeMs) : null,
+        });
+        const previousEndsAt = new Date(Math.min(endMs, now + overlapMs));
+        await replaceApiKey(sql, { tenantId, keyId, endsAt: previousEndsAt, replacedBy: key.keyId });
+        await audit(sql, {
+          tenantId,
+          actor: by.subject,
+          action: 'key.rotate',
+          object: `key:${keyId}`,
+          outcome: 'done',
+          requestId,
+          detail: { name: old.name, replacedBy: key.keyId, previousEndsAt },
+        });
+        return { ...key, apiKey, previousEndsAt, keyHash: old.keyHash };
+      });
+      // what is remembered knows nothing of the new end
+      remembered.forget(keyHash);
+      return rotated;
     },
 
     async revoke(by, requestId, keyId) {
@@ -193,6 +242,12 @@ export function createApiKeys({ database, pepper, nowMs, onError }: ApiKeysOptio
   };
 }
 
+function refuseForeign(by: Principal, scopes: readonly Scope[]): void {
+  const foreign = scopes.filter((scope) => !by.scopes.has(scope));
+  if (foreign.length === 0) return;
+  throw new Refusal('FORBIDDEN', `A key cannot be given scopes that its maker does not hold: ${foreign.join(', ')}.`);
+}
+
 function isSameHash(a: string, b: string): boolean {
   return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
 }
@@ -208,5 +263,6 @@ function shown(row: ApiKeyRow): ApiKeyShown {
     expiresAt: row.expiresAt,
     lastUsedAt: row.lastUsedAt,
     revokedAt: row.revokedAt,
+    replacedBy: row.replacedBy,
   };
 }

@@ -196,3 +196,69 @@ test('key changes and settings leave audit lines with who, what and which reques
   assert.equal(rows[0]?.['action'], 'key.create');
   assert.equal(rows[0]?.['object'], `key:${keyId}`);
 });
+
+interface Rotated extends Key {
+  previousEndsAt: string;
+  expiresAt: string | null;
+  replacedBy: string | null;
+}
+
+const rotate = (keyId: string, body: object = {}, by: Record<string, string> = headers): Promise<Response> =>
+  ask('POST', `/api/keys/${keyId}/rotate`, { headers: by, body });
+const statusOf = async (key: Key): Promise<number> =>
+  (await ask('GET', '/api/settings', { headers: bearer(key) })).status;
+
+test('a rotated key works beside the new one until the overlap ends, also where it is remembered', async () => {
+  const { nowMs } = clock;
+  const old = await made({
+    name: 'rotates',
+    environment: 'test',
+    expiresAt: new Date(nowMs + 90 * 86_400_000).toISOString(),
+  });
+  const pepper = await house.installationKeys.secret('api-key-pepper');
+  const elsewhere = createApiKeys({ database: db.database, pepper, nowMs: () => clock.nowMs, onError: assert.ifError });
+  await elsewhere.authenticate(old.apiKey);
+  const response = await rotate(old.keyId, { overlapHours: 2 });
+  assert.equal(response.status, 201);
+  const fresh = (await response.json()) as Rotated;
+  assert.match(fresh.apiKey, /^lumina_test_/);
+  assert.deepEqual([fresh.name, fresh.scopes, fresh.replacedBy], ['rotates', ['traces:read'], null]);
+  assert.equal(fresh.previousEndsAt, new Date(nowMs + 2 * 3_600_000).toISOString());
+  assert.ok(Math.abs(Date.parse(fresh.expiresAt ?? '') - (nowMs + 90 * 86_400_000)) < 60_000, 'as long again');
+  const shown = (await listed()).find(({ keyId }) => keyId === old.keyId) as Rotated;
+  assert.deepEqual([shown.replacedBy, shown.expiresAt], [fresh.keyId, fresh.previousEndsAt]);
+  assert.deepEqual([await statusOf(old), await statusOf(fresh)], [200, 200]);
+  clock.nowMs = nowMs + 2 * 3_600_000;
+  assert.deepEqual([await statusOf(old), await statusOf(fresh)], [401, 200]);
+  await assert.rejects(elsewhere.authenticate(old.apiKey), { code: 'AUTH_EXPIRED' });
+  clock.nowMs = nowMs;
+});
+
+test('without an overlap the old key ends now, in another process within five seconds', async () => {
+  const { nowMs } = clock;
+  const old = await made({ name: 'leaked' });
+  const pepper = await house.installationKeys.secret('api-key-pepper');
+  const elsewhere = createApiKeys({ database: db.database, pepper, nowMs: () => clock.nowMs, onError: assert.ifError });
+  await elsewhere.authenticate(old.apiKey);
+  const fresh = (await (await rotate(old.keyId, { overlapHours: 0 })).json()) as Rotated;
+  assert.deepEqual([await statusOf(old), await statusOf(fresh), fresh.expiresAt], [401, 200, null]);
+  clock.nowMs = nowMs + 5_000;
+  await assert.rejects(elsewhere.authenticate(old.apiKey), { code: 'AUTH_EXPIRED' });
+  clock.nowMs = nowMs;
+});
+
+test('a key is replaced once, never by more than its caller may, and a revoked one by none', async () => {
+  const old = await made({ scopes: ['photos:protect'] });
+  const admin = await made({ scopes: ['keys:admin'] });
+  assert.equal((await rotate(old.keyId, {}, bearer(admin))).status, 403);
+  const answers = await Promise.all([rotate(old.keyId), rotate(old.keyId), rotate(old.keyId)]);
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409, 409]);
+  const fresh = (await answers.find(({ status }) => status === 201)?.json()) as Rotated;
+  // revoking the new one does not bring the old one back, nor does it end it earlier
+  assert.equal((await ask('DELETE', `/api/keys/${fresh.keyId}`, { headers })).status, 204);
+  assert.deepEqual([await statusOf(fresh), await statusOf(old)], [401, 200]);
+  assert.equal((await rotate(fresh.keyId)).status, 409);
+  assert.equal((await rotate(randomUUID())).status, 404);
+  for (const overlapHours of [-1, 721, '24']) assert.equal((await rotate(admin.keyId, { overlapHours })).status, 400);
+  assert.ok(!house.log().includes(fresh.apiKey));
+});

@@ -20,6 +20,7 @@ const KEY = z.object({
   expiresAt: INSTANT.nullable(),
   lastUsedAt: INSTANT.nullable(),
   revokedAt: INSTANT.nullable(),
+  replacedBy: z.uuid().nullable().describe('The key that a rotation made in its place.'),
 });
 const SETTINGS = z.object({
   tenantId: z.uuid(),
@@ -72,6 +73,31 @@ export function keyRoutes({ access }: KeyRoutesOptions): Route[] {
           expiresAt: typeof expiresAt === 'string' ? momentOf('expiresAt', expiresAt) : null,
         });
         return json({ ...keyAnswer(key), apiKey: key.apiKey }, 201);
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/api/keys/{keyId}/rotate',
+      summary:
+        'Make a key in place of another, which works on for a while; it is shown in this answer and never again.',
+      tag: 'keys',
+      policy: KEYS_ADMIN,
+      limit: 'api',
+      params: z.object({ keyId: z.uuid() }),
+      body: z.object({
+        overlapHours: z.number().min(0).max(720).default(24).describe('How long the old key works on.'),
+      }),
+      answers: {
+        201: {
+          description: 'The new key.',
+          schema: KEY.extend({ apiKey: z.string(), previousEndsAt: INSTANT.describe('of the old key') }),
+        },
+        409: { description: 'The key was replaced or revoked, or has ended.' },
+      },
+      async handle({ principal, requestId, params, body }) {
+        const overlapMs = body.overlapHours * 3_600_000;
+        const { apiKey, previousEndsAt, ...key } = await apiKeys.rotate(principal, requestId, params.keyId, overlapMs);
+        return json({ ...keyAnswer(key), apiKey, previousEndsAt }, 201);
       },
     }),
     route({
@@ -129,6 +155,7 @@ function keyAnswer({
   expiresAt,
   lastUsedAt,
   revokedAt,
+  replacedBy,
 }: ApiKeyShown) {
-  return { keyId, name, prefix, scopes, createdAt, createdBy, expiresAt, lastUsedAt, revokedAt };
+  return { keyId, name, prefix, scopes, createdAt, createdBy, expiresAt, lastUsedAt, revokedAt, replacedBy };
 }

@@ -15,6 +15,8 @@ export interface ApiKeyRow {
   expiresAt: Date | null;
   revokedAt: Date | null;
   lastUsedAt: Date | null;
+  /** The key that was made in its place; this one ends soon or has ended. */
+  replacedBy: string | null;
 }
 
 const COLUMNS = `
@@ -29,10 +31,14 @@ const COLUMNS = `
   created_by as "createdBy",
   expires_at as "expiresAt",
   revoked_at as "revokedAt",
-  last_used_at as "lastUsedAt"
+  last_used_at as "lastUsedAt",
+  replaced_by as "replacedBy"
 `;
 
-export async function insertApiKey(sql: Sql, key: Omit<ApiKeyRow, 'revokedAt' | 'lastUsedAt'>): Promise<void> {
+export async function insertApiKey(
+  sql: Sql,
+  key: Omit<ApiKeyRow, 'revokedAt' | 'lastUsedAt' | 'replacedBy'>,
+): Promise<void> {
   await sql.query(
     `
       insert into api_keys
@@ -93,6 +99,35 @@ export async function countLiveApiKeys(sql: Sql, tenantId: string, now: Date): P
     [tenantId, now],
   );
   return rows[0]?.count ?? 0;
+}
+
+/** A key of the tenant, locked until the commit; undefined: none. */
+export async function lockApiKey(sql: Sql, key: { tenantId: string; keyId: string }): Promise<ApiKeyRow | undefined> {
+  const { rows } = await sql.query<ApiKeyRow>(
+    `
+      select ${COLUMNS}
+      from api_keys
+      where tenant_id = $1 and key_id = $2
+      for no key update
+    `,
+    [key.tenantId, key.keyId],
+  );
+  return rows[0];
+}
+
+/** From `endsAt` on the key is refused; `replacedBy` is the one made in its place. */
+export async function replaceApiKey(
+  sql: Sql,
+  key: { tenantId: string; keyId: string; endsAt: Date; replacedBy: string },
+): Promise<void> {
+  await sql.query(
+    `
+      update api_keys
+      set expires_at = $3, replaced_by = $4
+      where tenant_id = $1 and key_id = $2
+    `,
+    [key.tenantId, key.keyId, key.endsAt, key.replacedBy],
+  );
 }
 
 /** Revokes for good; the hash of the key that was or is revoked, undefined when the tenant has no such key. */
