@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { startInstance, type Instance } from '../../server/src/test/instance.ts';
-import { firstLogin, launch, looksRight, Watch } from './browser.ts';
+import { firstLogin, launch, looksRight, PASSWORD, Watch } from './browser.ts';
 
 let instance: Instance;
 let browser: Browser;
@@ -100,4 +100,28 @@ test('a person is invited, makes an account on a phone, joins a second workspace
   await page.goto(`${instance.url}/settings/members`);
   await looksRight(page, 'members-390');
   await Promise.all([owner, ann, late].map(({ context }) => context.close()));
+});
+
+test('a key is rotated, and the old one is shown as replaced', async () => {
+  const { context, page, watch } = await open(WIDE);
+  await page.goto(`${instance.url}/login`);
+  await page.getByLabel('E-mail').fill(instance.firstRun.admin.email);
+  await page.getByLabel('Password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.waitForURL((url) => url.pathname !== '/login');
+  watch.assertQuiet(/401/);
+  await page.goto(`${instance.url}/settings/keys`);
+  await page.getByRole('button', { name: 'Rotate First key' }).click();
+  await looksRight(page, 'rotate-key-1440');
+  await page.getByRole('button', { name: 'Make the new key' }).click();
+  const key = await page.getByRole('region', { name: 'API key', exact: true }).innerText();
+  const status = async (apiKey: string): Promise<number> =>
+    (await fetch(`${instance.url}/api/settings`, { headers: { authorization: `Bearer ${apiKey}` } })).status;
+  assert.deepEqual([await status(key.trim()), await status(instance.firstRun.apiKey)], [200, 200]);
+  await page.getByRole('button', { name: 'Close' }).click();
+  await page.getByText('replaced', { exact: true }).waitFor();
+  await page.setViewportSize({ width: 390, height: 844 });
+  await looksRight(page, 'keys-rotated-390');
+  watch.assertQuiet();
+  await context.close();
 });

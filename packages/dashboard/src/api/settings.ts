@@ -27,7 +27,9 @@ export interface ApiKey {
   createdBy?: string | null;
   expiresAt: string | null;
   lastUsedAt: string | null;
-  revokedAt?: string | null;
+  revokedAt: string | null;
+  /** Made in its place; this one ends soon or has ended. */
+  replacedBy: string | null;
 }
 
 export interface NewKey {
@@ -48,6 +50,9 @@ export const keysQuery = queryOptions({
 });
 
 export const createKey = (key: NewKey): Promise<CreatedKey> => fetchJson('/api/keys', { method: 'POST', json: key });
+
+export const rotateKey = (keyId: string, overlapHours: number): Promise<CreatedKey & { previousEndsAt: string }> =>
+  fetchJson(`/api/keys/${encodeURIComponent(keyId)}/rotate`, { method: 'POST', json: { overlapHours } });
 
 export const revokeKey = (keyId: string): Promise<unknown> =>
   fetchJson(`/api/keys/${encodeURIComponent(keyId)}`, { method: 'DELETE' });

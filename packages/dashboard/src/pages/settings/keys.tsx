@@ -13,11 +13,13 @@ import { Table } from '../../elements/table.tsx';
 import { plural } from '../../format/number.ts';
 import { day } from '../../format/time.ts';
 import { CreateKey } from './create-key.tsx';
+import { RotateKey } from './rotate-key.tsx';
 
 export function KeysSection() {
   const keys = useQuery(keysQuery);
   const [creating, setCreating] = useState(false);
   const [doomed, setDoomed] = useState<ApiKey>();
+  const [rotated, setRotated] = useState<ApiKey>();
   return (
     <Card
       title="API keys"
@@ -35,16 +37,27 @@ export function KeysSection() {
         </div>
       )}
       {keys.isPending && !keys.error && <SkeletonRows rows={3} />}
-      {keys.data && <KeyTable keys={keys.data} onRevoke={setDoomed} />}
+      {keys.data && <KeyTable keys={keys.data} onRevoke={setDoomed} onRotate={setRotated} />}
       <Dialog title="New API key" open={creating} onClose={() => setCreating(false)} wide>
         <CreateKey choosesScopes scopes={['traces:write']} />
       </Dialog>
+      {rotated && <RotateKey apiKey={rotated} onClose={() => setRotated(undefined)} />}
       {doomed && <Revoke apiKey={doomed} onClose={() => setDoomed(undefined)} />}
     </Card>
   );
 }
 
-function KeyTable({ keys, onRevoke }: { keys: ApiKey[]; onRevoke: (key: ApiKey) => void }) {
+interface KeyTableProps {
+  keys: ApiKey[];
+  onRevoke: (key: ApiKey) => void;
+  onRotate: (key: ApiKey) => void;
+}
+
+/** A key that still works and has no successor. */
+const canRotate = ({ replacedBy, expiresAt }: ApiKey, now: number): boolean =>
+  replacedBy === null && (expiresAt === null || Date.parse(expiresAt) > now);
+
+function KeyTable({ keys, onRevoke, onRotate }: KeyTableProps) {
   const now = useNow();
   if (keys.length === 0) return <p className="p-4 text-ink-3">No key yet. An application needs one to send spans.</p>;
   return (
@@ -74,9 +87,18 @@ function KeyTable({ keys, onRevoke }: { keys: ApiKey[]; onRevoke: (key: ApiKey) 
               revoked
             </span>
           ) : (
-            <Button key="act" look="quiet" aria-label={`Revoke ${key.name}`} onClick={() => onRevoke(key)}>
-              Revoke
-            </Button>
+            <span key="act" className="flex items-center gap-1">
+              {canRotate(key, now) ? (
+                <Button look="quiet" aria-label={`Rotate ${key.name}`} onClick={() => onRotate(key)}>
+                  Rotate
+                </Button>
+              ) : (
+                key.replacedBy !== null && <span className="text-ink-3">replaced</span>
+              )}
+              <Button look="quiet" aria-label={`Revoke ${key.name}`} onClick={() => onRevoke(key)}>
+                Revoke
+              </Button>
+            </span>
           ),
         ],
       }))}
