@@ -44,7 +44,11 @@ const root = createRootRouteWithContext<Context>()({
 const loginRoute = createRoute({
   getParentRoute: () => root,
   path: '/login',
-  validateSearch: (raw: Raw): { next?: string; sso?: string } => ({ ...text(raw, 'next'), ...text(raw, 'sso') }),
+  validateSearch: (raw: Raw): { next?: string; sso?: string; provider?: string } => ({
+    ...text(raw, 'next'),
+    ...text(raw, 'sso'),
+    ...text(raw, 'provider'),
+  }),
   component: lazyRouteComponent(() => import('./pages/login.tsx'), 'LoginPage'),
 });
 

@@ -21,7 +21,7 @@ before(async () => {
   await once(probe, 'listening');
   ({ port } = probe.address() as AddressInfo);
   probe.close();
-  const env = { LUMATRACE_EGRESS_ALLOW: `localhost:${port}` };
+  const env = { LUMATRACE_OIDC_ALLOW: `localhost:${port}` };
   [instance, browser] = await Promise.all([startInstance({ env }), launch()]);
 });
 after(async () => {
@@ -71,5 +71,14 @@ test('the login page leads to the provider and back, and says in words why not',
   await eve.page.getByRole('alert').getByText('None of your groups is let in here.', { exact: false }).waitFor();
   await looksRight(eve.page, 'login-sso-refused-390');
   await eve.context.close();
+  // a page elsewhere only leads to the button
+  const stranger = await browser.newContext();
+  const elsewhere = await stranger.newPage();
+  const { pathname } = new URL(redirectUri.replace('/callback', '/login'));
+  await elsewhere.setContent(`<a href="${instance.url}${pathname}">Log in</a>`);
+  await elsewhere.getByRole('link').click();
+  await elsewhere.getByRole('link', { name: 'Continue with Corp <i>ID</i>' }).click();
+  await elsewhere.waitForURL((url) => url.port === String(port));
+  await stranger.close();
   await owner.close();
 });

@@ -375,6 +375,13 @@ const VARIABLES = {
     description: 'Private and loopback addresses that outgoing requests may reach.',
     read: asHostsWithPort,
   }),
+  oidcAllow: withDefault('', {
+    name: 'LUMATRACE_OIDC_ALLOW',
+    kind: 'host:port, …',
+    description:
+      'Private, loopback and plain-HTTP addresses of identity providers. Tenants name their providers themselves, so what `LUMATRACE_EGRESS_ALLOW` opens for the installation is not open to them.',
+    read: asHostsWithPort,
+  }),
   profile: withDefault('standard', {
     name: 'LUMATRACE_PROFILE',
     kind: 'standard or production',

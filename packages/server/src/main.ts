@@ -381,7 +381,7 @@ function access(house: House): Part {
         database,
         installationKeys,
         signer: tokenSigner(house.signer),
-        egress: createEgress({ allow: config.egressAllow }),
+        egress: createEgress({ allow: config.oidcAllow }),
         publicUrl: publicUrlOf(house),
         otlpUrl: urlOf(house, house.otlpPort),
         dataDir: config.dataDir,
@@ -824,7 +824,6 @@ function routesOf(house: House): Route[] {
     ...keyRoutes({ access: house.access }),
     ...oidcRoutes({
       access: house.access,
-      isTls: publicUrlOf(house).startsWith('https:'),
       publicUrl: publicUrlOf(house),
       onFailure: ({ providerId, reason, cause }) =>
         house.log.warn({ providerId, reason, error: String(cause) }, 'single sign-on'),

@@ -15,13 +15,19 @@ const SSO_FAILURES: Readonly<Record<string, string>> = {
   provider: 'The identity provider did not confirm the login. Begin anew; if it happens again, ask whoever runs it.',
   'no-role': 'None of your groups is let in here. Ask an owner of the workspace.',
   removed: 'You were removed from this workspace. An owner can let you in again.',
+  full: 'The workspace has as many members as it may have. Ask an owner of it.',
   'no-email': 'The identity provider told no e-mail address of yours.',
   'address-taken': 'Somebody else has your address here, and the identity provider did not verify it as yours.',
 };
 
 export function LoginPage() {
-  const { next, sso } = useSearch({ from: '/login' });
+  const { next, sso, provider } = useSearch({ from: '/login' });
   const { data: providers } = useQuery(loginProvidersQuery);
+  // a page elsewhere that leads to one which is not listed
+  const asked = provider === undefined ? [] : [{ providerId: provider, name: 'your identity provider' }];
+  const offered = providers?.some(({ providerId }) => providerId === provider)
+    ? providers
+    : [...asked, ...(providers ?? [])];
   const navigate = useNavigate();
   const router = useRouter();
   const queryClient = useQueryClient();
@@ -46,13 +52,13 @@ export function LoginPage() {
           {SSO_FAILURES[sso] ?? SSO_FAILURES['provider']}
         </p>
       )}
-      {providers !== undefined && providers.length > 0 && (
+      {offered.length > 0 && (
         <div className="mb-4 flex flex-col gap-2 border-b pb-4">
-          {providers.map(({ providerId, name }) => (
+          {offered.map(({ providerId, name }) => (
             // a whole page, not a route of ours: it leads to the provider
             <a
               key={providerId}
-              href={`/auth/oidc/${providerId}/login?${new URLSearchParams({ returnTo: insideAddress(next) })}`}
+              href={`/auth/oidc/${encodeURIComponent(providerId)}/login?${new URLSearchParams({ returnTo: insideAddress(next) })}`}
               className={buttonLook('plain')}
             >
               <span className="truncate">Continue with {name}</span>

@@ -110,7 +110,7 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
     }),
     limits,
     people,
-    members: createMembers({ database }),
+    members: createMembers({ database, nowMs }),
     oidc: createOidc({
       database,
       client: createOidcClient({ egress, nowMs }),

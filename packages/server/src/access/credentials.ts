@@ -120,13 +120,13 @@ function passwordOf(base64: string): string {
 }
 
 /** The only cookie of that name; two of them are an attempt to shadow one with another. */
-function cookieValue(header: string | undefined, name: string): string | undefined {
+export function cookieValue(header: string | undefined, name: string): string | undefined {
   if (header === undefined) return undefined;
   const values = header
     .split(';')
     .map((pair) => pair.trim())
     .filter((pair) => pair.startsWith(`${name}=`))
     .map((pair) => pair.slice(name.length + 1));
-  if (values.length > 1) throw new Refusal('AUTH_INVALID', 'Expected one session cookie but received several.');
+  if (values.length > 1) throw new Refusal('AUTH_INVALID', 'Expected one such cookie but received several.');
   return values[0] === '' ? undefined : values[0];
 }

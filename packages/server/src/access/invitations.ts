@@ -1,13 +1,13 @@
 // Inviting people: a link that is shown once, good for a week, for one address, and what happens when it is opened.
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { sqlState, type Database } from '../storage/database.ts';
+import { sqlState, type Database, type Sql } from '../storage/database.ts';
 import {
   actAsAccount,
   countMembers,
+  findMember,
   findLogin,
   insertAccount,
   insertMembership,
-  listMembers,
   lockMembers,
   rememberTenant,
   roleOf,
@@ -23,7 +23,7 @@ import {
 } from '../storage/postgres/invitations.ts';
 import { findTenant } from '../storage/postgres/tenants.ts';
 import { audit, type AuditLine } from './audit.ts';
-import { refuseBeyond } from './members.ts';
+import { lockMembersFor, MOST_MEMBERS, refuseBeyond } from './members.ts';
 import { passwordFault, type Passwords } from './passwords.ts';
 import { normalisedEmail, ownPerson, type LoggedIn, type People } from './people.ts';
 import type { Principal, Role } from './principal.ts';
@@ -34,8 +34,6 @@ export type { InvitationRow };
 export const INVITATION_LIFE_MS = 7 * 24 * 3_600_000;
 /** Of one tenant, at once. */
 export const MOST_INVITATIONS = 200;
-/** Of one tenant; as many as the list of them shows. */
-const MOST_MEMBERS = 1_000;
 const KEPT_MS = 30 * 24 * 3_600_000;
 const TOKEN_BYTES = 32;
 const TOKEN_TEXT = /^[A-Za-z0-9_-]{43}$/;
@@ -108,9 +106,8 @@ export function createInvitations({ database, people, passwords, nowMs }: Invita
       refuseBeyond(by, role);
       return database.inTenant(tenantId, async (sql) => {
         const now = nowMs();
-        await lockMembers(sql, tenantId);
-        const members = await listMembers(sql, tenantId);
-        if (members.some((member) => !member.isManaged && member.email === email))
+        await lockMembersFor(sql, by);
+        if ((await findMember(sql, tenantId, { email }))?.isManaged === false)
           throw new Refusal('CONFLICT', 'A member has this address already.');
         await deleteEndedInvitations(sql, tenantId, new Date(now - KEPT_MS));
         const openOnes = await listOpenInvitations(sql, tenantId, { now: new Date(now), limit: MOST_INVITATIONS });
@@ -121,7 +118,7 @@ export function createInvitations({ database, people, passwords, nowMs }: Invita
         }
         if (openOnes.length - earlier.length >= MOST_INVITATIONS)
           throw new Refusal('CONFLICT', `There are ${MOST_INVITATIONS} open invitations: revoke some first.`);
-        if (members.length >= MOST_MEMBERS) throw full();
+        await refuseMore(sql, tenantId);
         const token = randomBytes(TOKEN_BYTES).toString('base64url');
         const invitation = {
           tenantId,
@@ -167,7 +164,7 @@ export function createInvitations({ database, people, passwords, nowMs }: Invita
       try {
         await database.inTenant(tenantId, async (sql) => {
           await lockMembers(sql, tenantId);
-          if ((await countMembers(sql, tenantId)) >= MOST_MEMBERS) throw full();
+          await refuseMore(sql, tenantId);
           if (!(await acceptInvitation(sql, { tenantId, invitationId, accountId, at: new Date(nowMs()) })))
             throw ended();
           await actAsAccount(sql, accountId);
@@ -197,7 +194,7 @@ export function createInvitations({ database, people, passwords, nowMs }: Invita
         await lockMembers(sql, tenantId);
         if ((await roleOf(sql, tenantId, accountId)) !== undefined)
           throw new Refusal('CONFLICT', 'You are a member already.');
-        if ((await countMembers(sql, tenantId)) >= MOST_MEMBERS) throw full();
+        await refuseMore(sql, tenantId);
         if (!(await acceptInvitation(sql, { tenantId, invitationId, accountId, at: new Date(nowMs()) }))) throw ended();
         await insertMembership(sql, { tenantId, accountId, role });
         await actAsAccount(sql, accountId);
@@ -221,7 +218,11 @@ function ended(): Refusal {
   });
 }
 
-const full = (): Refusal => new Refusal('CONFLICT', `A tenant has ${MOST_MEMBERS} members at most.`);
+/** With the members locked. */
+async function refuseMore(sql: Sql, tenantId: string): Promise<void> {
+  if ((await countMembers(sql, tenantId)) < MOST_MEMBERS) return;
+  throw new Refusal('CONFLICT', `A tenant has ${MOST_MEMBERS} members at most.`);
+}
 
 function line(
   { tenantId, subject }: Pick<Principal, 'tenantId' | 'subject'>,

@@ -11,7 +11,6 @@ const MAX_AGE_MS = 10 * 60_000;
 const MAX_REMEMBERED = 500;
 const MAX_GROUPS = 200;
 const MAX_TEXT = 256;
-const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /** What of a provider is needed to speak to it. */
 export interface OidcParty {
@@ -40,7 +39,9 @@ export interface OidcSubject {
 }
 
 /** The provider could not be asked, or what it said does not hold. The message is for the operator, never for a page. */
-export class OidcError extends Error {}
+export class OidcError extends Error {
+  override readonly name = 'OidcError';
+}
 
 export interface OidcClient {
   /** Where the browser goes. @throws OidcError */
@@ -54,7 +55,6 @@ export function createOidcClient({ egress, nowMs }: { egress: Egress; nowMs: () 
     maxAgeMs: MAX_AGE_MS,
     maxEntries: MAX_REMEMBERED,
     nowMs,
-    keep: () => true,
   });
   const guarded: oidc.CustomFetch = async (url, { method, headers, body }) => {
     const answer = await egress({
@@ -73,8 +73,8 @@ export function createOidcClient({ egress, nowMs }: { egress: Egress; nowMs: () 
 
   function discover({ issuer, clientId, clientSecret }: OidcParty): Promise<oidc.Configuration> {
     const server = new URL(issuer);
-    // plain HTTP to this machine alone, where the egress guard lets it
-    const isPlain = server.protocol === 'http:' && LOOPBACK.has(server.hostname);
+    // the egress guard lets plain HTTP through to what the operator named, and nowhere else
+    const isPlain = server.protocol === 'http:';
     return oidc.discovery(server, clientId, undefined, authentication(clientSecret), {
       [oidc.customFetch]: guarded,
       timeout: TIMEOUT_MS / 1_000,
@@ -142,7 +142,11 @@ async function speaking<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (error instanceof OidcError) throw error;
-    throw new OidcError('The identity provider could not be asked, or its answer does not hold.', { cause: error });
+    // what failed, not what came: the libraries keep answers and claims in the causes of their errors
+    const what = error instanceof Error ? `${error.name}: ${error.message}`.slice(0, MAX_TEXT) : 'unknown';
+    throw new OidcError(`The identity provider could not be asked, or its answer does not hold. ${what}`, {
+      cause: error,
+    });
   }
 }
 

@@ -7,18 +7,21 @@ import type { InstallationKey } from '../keys/installation-keys.ts';
 import { sqlState, type Database, type Sql } from '../storage/database.ts';
 import {
   actAsAccount,
+  countMembers,
   findLogin,
+  findMember,
   insertAccount,
   insertMembership,
-  listMembers,
   lockMembers,
   roleOf,
   updateRole,
+  type MembershipRow,
 } from '../storage/postgres/accounts.ts';
 import {
   deleteOidcProvider,
   findOidcIdentity,
   findOidcProvider,
+  isOidcProviderOn,
   insertOidcIdentity,
   insertOidcProvider,
   listListedOidcProviders,
@@ -31,6 +34,7 @@ import {
 import { deleteOtherSessions, deleteSessionsOfProvider, lockSessionsOf } from '../storage/postgres/sessions.ts';
 import { audit } from './audit.ts';
 import { OidcError, type OidcClient, type OidcSubject } from './oidc-client.ts';
+import { MOST_MEMBERS } from './members.ts';
 import { normalisedEmail, type LoggedIn, type People } from './people.ts';
 import { ROLES, type Principal, type Role } from './principal.ts';
 import { Refusal } from './refusal.ts';
@@ -45,7 +49,7 @@ const KEY_BYTES = 32;
 
 /** Why a login by a provider failed, as the login page may know it. */
 export type OidcFailure =
-  'unknown-provider' | 'expired' | 'provider' | 'no-role' | 'removed' | 'no-email' | 'address-taken';
+  'unknown-provider' | 'expired' | 'provider' | 'no-role' | 'removed' | 'no-email' | 'address-taken' | 'full';
 
 export class OidcRefused extends Error {
   readonly reason: OidcFailure;
@@ -149,27 +153,24 @@ export function createOidc(options: OidcOptions): Oidc {
     const role = roleFor(provider, subject.groups);
     // two first logins at once make one account
     await lockMembers(sql, tenantId);
-    const members = await listMembers(sql, tenantId);
     const known = await findOidcIdentity(sql, identity);
     if (known !== undefined) {
-      const member = members.find(({ accountId }) => accountId === known);
+      const member = await findMember(sql, tenantId, { accountId: known });
       if (member === undefined) return 'removed';
       await touchOidcIdentity(sql, identity);
-      return member.isManaged
-        ? governed(sql, provider, { ...member, tenantId }, role, requestId)
-        : { accountId: known };
+      return governed(sql, provider, member, role, requestId);
     }
     const email = subject.email === undefined ? undefined : normalisedEmail(subject.email);
-    const sameAddress = members.find((member) => member.email === email);
-    if (sameAddress !== undefined && subject.isEmailVerified) {
+    const sameAddress =
+      email !== undefined && subject.isEmailVerified ? await findMember(sql, tenantId, { email }) : undefined;
+    if (sameAddress !== undefined) {
       const { accountId } = sameAddress;
       await insertOidcIdentity(sql, { ...identity, accountId });
-      await note(sql, provider, requestId, 'oidc.tie', accountId, 'done');
-      return sameAddress.isManaged
-        ? governed(sql, provider, { ...sameAddress, tenantId }, role, requestId)
-        : { accountId };
+      await note(sql, provider, requestId, 'oidc.tie', accountId);
+      return governed(sql, provider, sameAddress, role, requestId);
     }
     if (role === undefined) return 'no-role';
+    if ((await countMembers(sql, tenantId)) >= MOST_MEMBERS) return 'full';
     if (email === undefined || email.length < 3 || email.length > 254) return 'no-email';
     const accountId = randomUUID();
     const name = (subject.name ?? email).slice(0, 200);
@@ -184,7 +185,7 @@ export function createOidc(options: OidcOptions): Oidc {
     });
     await insertMembership(sql, { tenantId, accountId, role });
     await insertOidcIdentity(sql, { ...identity, accountId });
-    await note(sql, provider, requestId, 'oidc.account', accountId, 'done', { role });
+    await note(sql, provider, requestId, 'oidc.account', accountId, { role });
     return { accountId };
   }
 
@@ -294,8 +295,16 @@ export function createOidc(options: OidcOptions): Oidc {
         const account = await database.inAccount(accountId, (sql) => findLogin(sql, accountId));
         if (account === undefined) throw new OidcRefused('removed');
         const { tenantId } = provider;
-        const entered = await people.enter({ ...account, tenantId }, { by: 'provider', providerId, requestId, device });
-        return { ...entered, mustChangePassword: false, returnTo: kept.returnTo };
+        const entry = { by: 'provider' as const, providerId, requestId, device };
+        // switched off since it was asked: that ended its sessions, and this would be one more
+        const isStillRight = (sql: Sql): Promise<boolean> => isOidcProviderOn(sql, tenantId, providerId);
+        const entered = await people
+          .enter({ ...account, tenantId }, { ...entry, isStillRight })
+          .catch((cause: unknown) => {
+            if (!(cause instanceof Refusal)) throw cause;
+            throw new OidcRefused('removed', { cause });
+          });
+        return { ...entered, returnTo: kept.returnTo };
       } catch (error) {
         if (error instanceof OidcRefused) await denied(provider, requestId, error.reason);
         throw error;
@@ -325,11 +334,10 @@ function note(
   requestId: string,
   action: string,
   accountId: string,
-  outcome: 'done' | 'denied',
   detail: Record<string, unknown> = {},
 ): Promise<void> {
   const actor = `oidc-provider:${providerId}`;
-  return audit(sql, { tenantId, actor, action, object: `account:${accountId}`, outcome, requestId, detail });
+  return audit(sql, { tenantId, actor, action, object: `account:${accountId}`, outcome: 'done', requestId, detail });
 }
 
 const derived = (key: InstallationKey, use: string): Buffer =>
@@ -337,23 +345,27 @@ const derived = (key: InstallationKey, use: string): Buffer =>
 
 const boundTo = (providerId: string): string => `oidc|pending|${providerId}`;
 
-/** What groups say holds anew at each login of a managed account: another role, or none and out. */
+/**
+ * What groups say holds anew at each login of a managed account: another role, or none and out. A member who was there without
+ * the provider keeps the role that they were given here.
+ */
 async function governed(
   sql: Sql,
   provider: OidcProviderRow,
-  member: { tenantId: string; accountId: string; role: string },
+  { accountId, isManaged, role: before }: MembershipRow,
   role: ProviderRole | undefined,
   requestId: string,
 ): Promise<{ accountId: string } | OidcFailure> {
-  const { tenantId, accountId } = member;
+  const { tenantId } = provider;
+  if (!isManaged) return { accountId };
   if (role === undefined) {
     await lockSessionsOf(sql, accountId);
     await deleteOtherSessions(sql, { tenantId, accountId, kept: undefined });
     return 'no-role';
   }
-  if (role !== member.role) {
+  if (role !== before) {
     await updateRole(sql, { tenantId, accountId, role });
-    await note(sql, provider, requestId, 'member.role', accountId, 'done', { from: member.role, to: role });
+    await note(sql, provider, requestId, 'member.role', accountId, { from: before, to: role });
   }
   return { accountId };
 }

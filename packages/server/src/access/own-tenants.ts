@@ -70,14 +70,18 @@ export function createOwnTenants({ database, sessions, retentionDays }: OwnTenan
       return database.inTenant(from, async (sql) => {
         await lockSessionsOf(sql, accountId);
         if (!(await sessions.closeIn(sql, by))) throw ended();
-        await audit(sql, { ...line, tenantId: from });
         await actAsTenant(sql, tenantId);
         if ((await roleOf(sql, tenantId, accountId)) === undefined)
           throw new Refusal('NOT_FOUND', 'You belong to no tenant with this id.');
-        await audit(sql, { ...line, tenantId });
         await actAsAccount(sql, accountId);
         await rememberTenant(sql, accountId, tenantId);
-        return sessions.openIn(sql, { tenantId, accountId, device }, by.sessionExpiresAt);
+        const session = await sessions.openIn(sql, { tenantId, accountId, device }, by.sessionExpiresAt);
+        // in one order for everybody: two people who cross each other must not wait for each other's lines
+        for (const each of [from, tenantId].toSorted()) {
+          await actAsTenant(sql, each);
+          await audit(sql, { ...line, tenantId: each });
+        }
+        return session;
       });
     },
   };

@@ -5,6 +5,7 @@ import { deviceOf } from '../access/device.ts';
 import { sessionCookieName } from '../access/credentials.ts';
 import { ROLES } from '../access/principal.ts';
 import { SESSION_LIFE_MS, type OpenedSession } from '../access/sessions.ts';
+import { setCookie } from './cookie.ts';
 import { json, route, type Route } from './route.ts';
 
 const PASSWORD = z.string().min(1).max(1_024);
@@ -277,10 +278,9 @@ export function authRoutes({ access, isTls }: AuthRoutesOptions): Route[] {
   ];
 }
 
-/** Lax: links from elsewhere arrive logged in, writes from elsewhere do not carry it (RFC 6265bis). */
+/** The cookie of a session; an end in the past removes it. */
 export function sessionCookie({ secret, expiresAt }: OpenedSession, isTls: boolean): string {
   const maxAgeSeconds = Math.floor((expiresAt.getTime() - Date.now()) / 1_000);
   const age = Math.max(0, Math.min(maxAgeSeconds, SESSION_LIFE_MS / 1_000));
-  const attributes = ['Path=/', 'HttpOnly', 'SameSite=Lax', `Max-Age=${age}`, ...(isTls ? ['Secure'] : [])];
-  return [`${sessionCookieName(isTls)}=${secret}`, ...attributes].join('; ');
+  return setCookie(sessionCookieName(isTls), secret, { path: '/', maxAgeSeconds: age, isTls });
 }

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
+import pg from 'pg';
 import type { Role } from '../access/principal.ts';
 import { openHouse } from '../test/house.ts';
 
-const house = await openHouse();
+const house = await openHouse({ retentionDays: 30 });
 after(() => house.close());
 const { ask, db, firstRun } = house;
 const PASSWORD = 'seven quiet herons at dusk';
@@ -168,6 +169,14 @@ test('a switch leads to own tenants only, and one cookie is exchanged once', asy
   assert.deepEqual(statuses, [204, 401, 401, 401, 401, 401]);
 });
 
+test('the first and every further tenant keep as long as the operator said', async () => {
+  const a = await newTenant(await house.adminSession(), 'Thirty');
+  for (const headers of [owner, a.headers]) {
+    const settings = await bodyOf(await ask('GET', '/api/settings', { headers }));
+    assert.equal(settings['retentionDays'], 30);
+  }
+});
+
 test('only owners make tenants, and what is in one is not seen from another', async () => {
   const ada = await newPerson(owner, 'admin');
   assert.equal(
@@ -232,6 +241,64 @@ test('one owner always stays, also when two step down at once', async () => {
   const answers = await Promise.all([step(headers, id as string), step(second.headers, second.id)]);
   assert.deepEqual(answers.map(({ status }) => status).sort(), [204, 409]);
   Object.assign(owner, await switchTo(headers, first));
+});
+
+test('two owners remove each other at once: one goes, and decides nothing more', async () => {
+  const a = await newTenant(await house.adminSession(), 'Duel');
+  const b = await newPerson(a.headers, 'owner');
+  const mine = (await me(a.headers))['id'] as string;
+  const answers = await Promise.all([
+    ask('DELETE', `/api/members/${b.id}`, { headers: a.headers }),
+    ask('DELETE', `/api/members/${mine}`, { headers: b.headers }),
+  ]);
+  const codes = await Promise.all(answers.map(said));
+  assert.equal(codes.filter((code) => code === '204').length, 1, codes.join());
+  // the other one waited for the lock, or came when their session had ended already
+  assert.ok(
+    codes.some((code) => code === '403 FORBIDDEN' || code === '401 AUTH_INVALID'),
+    codes.join(),
+  );
+});
+
+test('an invitation ends with the right to make it', async () => {
+  const a = await newTenant(await house.adminSession(), 'Offers');
+  const [demoted, removed, promoted] = await Promise.all([
+    newPerson(a.headers, 'admin'),
+    newPerson(a.headers, 'admin'),
+    newPerson(a.headers, 'admin'),
+  ]);
+  const links = await Promise.all(
+    [demoted, removed, promoted].map(({ headers }) => invite(headers, `${randomUUID()}@example.com`, 'viewer')),
+  );
+  const to = (role: Role) => ({ headers: a.headers, body: { role } });
+  assert.equal((await ask('PATCH', `/api/members/${demoted.id}`, to('viewer'))).status, 204);
+  assert.equal((await ask('PATCH', `/api/members/${promoted.id}`, to('owner'))).status, 204);
+  assert.equal((await ask('DELETE', `/api/members/${removed.id}`, { headers: a.headers })).status, 204);
+  const answers = await Promise.all(links.map(({ token }) => accept(token).then(said)));
+  assert.deepEqual(answers, ['404 NOT_FOUND', '404 NOT_FOUND', '200']);
+});
+
+test('the 1,001st member is refused, and everybody before is known', async () => {
+  const a = await newTenant(await house.adminSession(), 'Crowd');
+  const late = await invite(a.headers, 'late@example.com', 'viewer');
+  const last = await newPerson(a.headers, 'viewer');
+  const superuser = new pg.Client(db.superuser);
+  await superuser.connect();
+  await superuser.query(`
+    with made as (
+      insert into accounts (account_id, email_sealed, email_index, name)
+      select gen_random_uuid(), a.email_sealed, lpad(n::text, 43, '0'), 'One of many'
+      from accounts a, generate_series(1, 998) n where a.account_id = '${last.id}'
+      returning account_id
+    )
+    insert into memberships (tenant_id, account_id, role) select '${a.tenantId}', account_id, 'viewer' from made
+  `);
+  await superuser.end();
+  assert.equal(await said(await accept(late.token)), '409 CONFLICT');
+  const more = { headers: a.headers, body: { email: 'more@example.com', role: 'viewer' } };
+  assert.equal(await said(await ask('POST', '/api/invitations', more)), '409 CONFLICT');
+  assert.equal((await ask('DELETE', `/api/members/${last.id}`, { headers: a.headers })).status, 204);
+  assert.equal(await said(await accept(late.token)), '200');
 });
 
 test('a removed member is out at once, a member leaves, and what they were elsewhere stays', async () => {

@@ -94,7 +94,7 @@ async function freePort(): Promise<number> {
 const realPort = await freePort();
 const opened = await openLiar();
 const { liar } = opened;
-const house = await openHouse({ egressAllow: [`localhost:${realPort}`, new URL(liar.issuer).host] });
+const house = await openHouse({ oidcAllow: [`localhost:${realPort}`, new URL(liar.issuer).host] });
 const { ask, db } = house;
 const owner = await house.adminSession();
 const tenantId = house.firstRun.tenant.id;
@@ -200,6 +200,8 @@ test('somebody logs in by a real provider: an account, its role by group, and wh
   assert.deepEqual([user['email'], user['name'], user['role']], ['ann@corp.example', 'Ann', 'analyst']);
   const again = await userOf(sessionOf(await enter('ann')));
   assert.equal(again['id'], user['id']);
+  const byHand = await ask('PATCH', `/api/members/${user['id']}`, { headers: owner, body: { role: 'owner' } });
+  assert.equal(byHand.status, 409, 'the groups decide');
   assert.equal((await membersNow()).filter(({ isManaged }) => isManaged).length, 1);
   // two first logins at once
   const both = await Promise.all([enter('bob'), enter('bob')]);
@@ -466,6 +468,19 @@ test('the request that the browser carries asks for code, PKCE, state and nonce,
   const { data } = (await (await ask('GET', '/auth/oidc/providers')).json()) as { data: unknown };
   assert.deepEqual(data, [{ providerId: realId, name: 'Corp' }]);
 });
+
+for (const [site, isLedAway] of [
+  ['cross-site', false],
+  ['same-site', false],
+  ['same-origin', true],
+  ['none', true],
+] as const)
+  test(`a login that a page begins (${site}) ${isLedAway ? 'leads to the provider' : 'needs a press of the button first'}`, async () => {
+    const response = await ask('GET', `/auth/oidc/${realId}/login`, { headers: { 'sec-fetch-site': site } });
+    const to = new URL(response.headers.get('location') ?? '', PUBLIC_URL);
+    assert.deepEqual([to.origin !== PUBLIC_URL, response.headers.getSetCookie().length === 1], [isLedAway, isLedAway]);
+    if (!isLedAway) assert.equal(to.search, `?provider=${realId}`);
+  });
 
 test('a provider that is disabled or removed takes its sessions along', async () => {
   const first = sessionOf(await enter('ann'));

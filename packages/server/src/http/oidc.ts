@@ -1,6 +1,7 @@
 // Routes of single sign-on: there and back for browsers, and a tenant's identity providers.
 import { z } from 'zod';
 import type { Access } from '../access/access.ts';
+import { cookieValue } from '../access/credentials.ts';
 import { deviceOf } from '../access/device.ts';
 import {
   LOGIN_TIME_MS,
@@ -11,6 +12,7 @@ import {
   type OidcProviderRow,
 } from '../access/oidc.ts';
 import { sessionCookie } from './auth.ts';
+import { setCookie } from './cookie.ts';
 import { json, route, type Policy, type Route } from './route.ts';
 
 const READ: Policy = { kind: 'person', roles: ['owner', 'admin'] };
@@ -30,7 +32,7 @@ const SETTINGS = z.object({
     .url({ protocol: /^https?$/ })
     .min(8)
     .max(500)
-    .describe('As the discovery document names it; plain HTTP for this machine alone.'),
+    .describe('As the discovery document names it; plain HTTP where LUMATRACE_OIDC_ALLOW says so.'),
   clientId: z.string().min(1).max(400),
   clientSecret: SECRET.nullable().default(null),
   groupsClaim: GROUPS_CLAIM.default('groups'),
@@ -65,23 +67,16 @@ const PROVIDER = z.object({
 
 export interface OidcRoutesOptions {
   access: Pick<Access, 'oidc'>;
-  isTls: boolean;
   publicUrl: string;
   /** Told why a provider's answer does not hold: for operators, never for a page. */
   onFailure(failure: { providerId: string; reason: OidcFailure; cause: unknown }): void;
 }
 
-export function oidcRoutes({ access: { oidc }, isTls, publicUrl, onFailure }: OidcRoutesOptions): Route[] {
+export function oidcRoutes({ access: { oidc }, publicUrl, onFailure }: OidcRoutesOptions): Route[] {
+  const isTls = publicUrl.startsWith('https:');
   const cookieName = `${isTls ? '__Secure-' : ''}lumatrace_oidc`;
   const pendingCookie = (value: string, maxAgeSeconds: number): string =>
-    [
-      `${cookieName}=${value}`,
-      'Path=/auth/oidc',
-      'HttpOnly',
-      'SameSite=Lax',
-      `Max-Age=${maxAgeSeconds}`,
-      ...(isTls ? ['Secure'] : []),
-    ].join('; ');
+    setCookie(cookieName, value, { path: '/auth/oidc', maxAgeSeconds, isTls });
 
   /** There is a person in front of a browser: they are led to a page that says it in words. */
   async function leading(providerId: string, work: () => Promise<Response>): Promise<Response> {
@@ -123,8 +118,12 @@ export function oidcRoutes({ access: { oidc }, isTls, publicUrl, onFailure }: Oi
       params: PROVIDER_PARAMS,
       query: z.object({ returnTo: z.string().max(500).default('/') }),
       answers: { 303: { description: 'To the provider, or to the login page with the reason why not.' } },
-      handle: ({ params: { providerId }, query }) =>
+      handle: ({ params: { providerId }, query, request }) =>
         leading(providerId, async () => {
+          // a page elsewhere must not log somebody in as somebody of its choice: they press the button themselves
+          const site = request.headers.get('sec-fetch-site');
+          if (site !== null && site !== 'same-origin' && site !== 'none')
+            return redirect(`/login?provider=${providerId}`, []);
           const { url, sealed } = await oidc.begin(providerId, query.returnTo);
           return redirect(url, [pendingCookie(sealed, LOGIN_TIME_MS / 1_000)]);
         }),
@@ -141,7 +140,7 @@ export function oidcRoutes({ access: { oidc }, isTls, publicUrl, onFailure }: Oi
       handle: ({ params: { providerId }, request, requestId }) =>
         leading(providerId, async () => {
           const device = deviceOf(request.headers.get('user-agent'));
-          const sealed = cookieValue(request.headers.get('cookie'), cookieName);
+          const sealed = cookieValue(request.headers.get('cookie') ?? undefined, cookieName);
           const { search } = new URL(request.url);
           const { returnTo, ...session } = await oidc.finish(providerId, search, sealed, { requestId, device });
           return redirect(returnTo, [pendingCookie('', 0), sessionCookie(session, isTls)]);
@@ -157,8 +156,7 @@ export function oidcRoutes({ access: { oidc }, isTls, publicUrl, onFailure }: Oi
       answers: { 200: { description: 'The providers.', schema: z.object({ data: z.array(PROVIDER) }) } },
       async handle({ principal }) {
         const rows = await oidc.list(principal.tenantId);
-        const data = rows.map((row) => providerAnswer(row, publicUrl));
-        return json({ data });
+        return json({ data: rows.map((row) => providerAnswer(row, publicUrl)) });
       },
     }),
     route({
@@ -248,9 +246,4 @@ function redirect(location: string, cookies: readonly string[]): Response {
   const headers = new Headers({ location, 'cache-control': 'no-store' });
   for (const cookie of cookies) headers.append('set-cookie', cookie);
   return new Response(null, { status: 303, headers });
-}
-
-function cookieValue(header: string | null, name: string): string | undefined {
-  const pair = (header ?? '').split(';').find((one) => one.trim().startsWith(`${name}=`));
-  return pair?.trim().slice(name.length + 1);
 }

@@ -55,8 +55,9 @@ export interface HouseOptions {
   limits?: AccessOptions['limits'];
   http?: Partial<HttpOptions>;
   signer?: TokenSigner;
-  /** `host:port` of targets on this machine that may be asked. */
-  egressAllow?: readonly string[];
+  retentionDays?: number;
+  /** `host:port` of identity providers on this machine. */
+  oidcAllow?: readonly string[];
 }
 
 /** A new database, the first start done, and every route of access and operations behind the frame. */
@@ -70,12 +71,13 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     database: db.database,
     installationKeys,
     signer: options.signer ?? signerInProcess(),
-    egress: createEgress({ allow: options.egressAllow ?? [] }),
+    egress: createEgress({ allow: options.oidcAllow ?? [] }),
     publicUrl: PUBLIC_URL,
     otlpUrl: 'http://localhost:4318',
     dataDir,
     nowMs: () => clock.nowMs,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.retentionDays === undefined ? {} : { retentionDays: options.retentionDays }),
   });
   await access.firstRun.bootstrap();
   const firstRun = JSON.parse(await readFile(firstRunPath(dataDir), 'utf8')) as FirstRun;
@@ -87,7 +89,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     ...oauthRoutes({ access, issuer: PUBLIC_URL }),
     ...authRoutes({ access, isTls: false }),
     ...keyRoutes({ access }),
-    ...oidcRoutes({ access, isTls: false, publicUrl: PUBLIC_URL, onFailure: (why) => void failures.push(why.cause) }),
+    ...oidcRoutes({ access, publicUrl: PUBLIC_URL, onFailure: (why) => void failures.push(why.cause) }),
     ...memberRoutes({ access, publicUrl: PUBLIC_URL }),
     ...auditRoutes({ access }),
     ...operationsRoutes({

@@ -299,13 +299,50 @@ export async function lockMembers(sql: Sql, tenantId: string): Promise<void> {
   await sql.query('select 1 from tenants where tenant_id = $1 for no key update', [tenantId]);
 }
 
-/** In the tenant's transaction: what the account is in it, which stays until the commit; undefined: no member. */
+/** In the tenant's transaction: the role of a member, who stays one until the commit; undefined: no member. */
 export async function roleOf(sql: Sql, tenantId: string, accountId: string): Promise<string | undefined> {
   const { rows } = await sql.query<{ role: string }>(
     'select role from memberships where tenant_id = $1 and account_id = $2 for key share',
     [tenantId, accountId],
   );
   return rows[0]?.role;
+}
+
+/** What decides about a member. */
+export interface MembershipRow {
+  accountId: string;
+  role: string;
+  isManaged: boolean;
+}
+
+/**
+ * In the tenant's transaction. Of two with one address, the person of their own goes before the one whom an identity provider
+ * of the tenant made.
+ */
+export async function findMember(
+  sql: Sql,
+  tenantId: string,
+  by: { accountId: string } | { email: string },
+): Promise<MembershipRow | undefined> {
+  const isAddress = 'email' in by;
+  const { rows } = await sql.query<MembershipRow>(
+    `
+      select m.account_id as "accountId", m.role, a.managed_by is not null as "isManaged"
+      from memberships m
+      join accounts a on a.account_id = m.account_id
+      where m.tenant_id = $1 and ${isAddress ? 'a.email_index = any($2)' : 'a.account_id = $2'}
+      order by a.managed_by nulls first
+      limit 1
+    `,
+    [tenantId, isAddress ? await indexesHere(sql, tenantId, by.email) : by.accountId],
+  );
+  return rows[0];
+}
+
+/** Everything that may stand for an address among the tenant's members. */
+async function indexesHere(sql: Sql, tenantId: string, email: string): Promise<string[]> {
+  const seal = await sealsOf(sql).people();
+  return [null, tenantId].flatMap((managedBy) => [...seal.indexes(indexedAs({ email, managedBy }))]);
 }
 
 /** In the tenant's transaction. */

@@ -127,6 +127,21 @@ export async function revokeInvitation(
   return rowCount === 1;
 }
 
+/** In the tenant's transaction: every open one that somebody made. */
+export async function revokeInvitationsBy(
+  sql: Sql,
+  of: { tenantId: string; createdBy: string; at: Date },
+): Promise<void> {
+  await sql.query(
+    `
+      update invitations
+      set revoked_at = $3
+      where tenant_id = $1 and created_by = $2 and accepted_at is null and revoked_at is null
+    `,
+    [of.tenantId, of.createdBy, of.at],
+  );
+}
+
 /** Of the tenant, that ended before; what happened to them stands in the audit log. */
 export async function deleteEndedInvitations(sql: Sql, tenantId: string, before: Date): Promise<void> {
   await sql.query(

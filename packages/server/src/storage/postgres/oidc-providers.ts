@@ -91,6 +91,15 @@ export async function findOidcProvider(sql: Sql, providerId: string): Promise<Oi
   return rows[0] && opened(sql, rows[0]);
 }
 
+/** In the tenant's transaction: whether it is there and on, which stays so until the commit. */
+export async function isOidcProviderOn(sql: Sql, tenantId: string, providerId: string): Promise<boolean> {
+  const { rowCount } = await sql.query(
+    'select 1 from oidc_providers where tenant_id = $1 and provider_id = $2 and disabled_at is null for share',
+    [tenantId, providerId],
+  );
+  return rowCount === 1;
+}
+
 /** In the look-up transaction that asks for those that are listed: at most 50. */
 export async function listListedOidcProviders(sql: Sql): Promise<Array<{ providerId: string; name: string }>> {
   const { rows } = await sql.query<{ providerId: string; name: string }>(`
