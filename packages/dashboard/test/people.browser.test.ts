@@ -102,7 +102,7 @@ test('a person is invited, makes an account on a phone, joins a second workspace
   await Promise.all([owner, ann, late].map(({ context }) => context.close()));
 });
 
-test('a key is rotated, and the old one is shown as replaced', async () => {
+test('a key is rotated and shown as replaced; a service account is made, rotated and disabled', async () => {
   const { context, page, watch } = await open(WIDE);
   await page.goto(`${instance.url}/login`);
   await page.getByLabel('E-mail').fill(instance.firstRun.admin.email);
@@ -114,7 +114,7 @@ test('a key is rotated, and the old one is shown as replaced', async () => {
   await page.getByRole('button', { name: 'Rotate First key' }).click();
   await looksRight(page, 'rotate-key-1440');
   await page.getByRole('button', { name: 'Make the new key' }).click();
-  const key = await page.getByRole('region', { name: 'API key', exact: true }).innerText();
+  const key = await page.getByRole('region', { name: 'New key', exact: true }).innerText();
   const status = async (apiKey: string): Promise<number> =>
     (await fetch(`${instance.url}/api/settings`, { headers: { authorization: `Bearer ${apiKey}` } })).status;
   assert.deepEqual([await status(key.trim()), await status(instance.firstRun.apiKey)], [200, 200]);
@@ -122,6 +122,39 @@ test('a key is rotated, and the old one is shown as replaced', async () => {
   await page.getByText('replaced', { exact: true }).waitFor();
   await page.setViewportSize({ width: 390, height: 844 });
   await looksRight(page, 'keys-rotated-390');
+  await page.setViewportSize(WIDE);
+
+  await page.getByRole('button', { name: 'New service account' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Name').fill('<b>nightly</b>');
+  await dialog.getByLabel('Expires').selectOption('30');
+  await dialog.getByLabel('Read traces').check();
+  await dialog.getByRole('button', { name: 'Create account' }).click();
+  const shown = async (label: string): Promise<string> =>
+    (await dialog.getByRole('region', { name: label, exact: true }).innerText()).trim();
+  const username = await shown('User name');
+  const old = await shown('Password');
+  await looksRight(page, 'service-account-made-1440');
+  await page.getByRole('button', { name: 'Close' }).click();
+  await page.getByRole('button', { name: 'Rotate <b>nightly</b>' }).click();
+  await page.getByRole('button', { name: 'Make the new password' }).click();
+  const fresh = await shown('New password');
+  await page.getByRole('button', { name: 'Close' }).click();
+  const login = async (password: string): Promise<number> =>
+    (
+      await fetch(`${instance.url}/api/v1/auth/login`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ username, password }),
+      })
+    ).status;
+  assert.deepEqual([await login(old), await login(fresh)], [200, 200]);
+  await looksRight(page, 'keys-and-accounts-1440');
+  await page.getByRole('button', { name: 'Disable <b>nightly</b>' }).click();
+  await page.getByRole('dialog').getByRole('textbox').fill('<b>nightly</b>');
+  await page.getByRole('button', { name: 'Disable the account' }).click();
+  await page.getByText('disabled', { exact: true }).waitFor();
+  assert.deepEqual([await login(old), await login(fresh)], [401, 401]);
   watch.assertQuiet();
   await context.close();
 });

@@ -34,7 +34,9 @@ import { detectRoutes } from './http/detect.ts';
 import { docsRoutes } from './http/docs.ts';
 import { createGrpc, type Grpc } from './http/grpc.ts';
 import { keyInventoryRoutes } from './http/key-inventory.ts';
+import { remindOfEnds } from './access/end-reminders.ts';
 import { keyRoutes } from './http/keys.ts';
+import { serviceAccountRoutes } from './http/service-accounts.ts';
 import { createMetrics, type Metrics } from './http/metrics.ts';
 import { openApiRoute } from './http/openapi.ts';
 import { operationsRoutes } from './http/operations.ts';
@@ -700,7 +702,10 @@ function jobs(house: House): Part {
           },
           rotate: (_payload, signal) =>
             house.rotation.work(AbortSignal.any([signal, AbortSignal.timeout(ROTATE_FOR_MS)])),
-          inspect: () => house.watch.inspect(),
+          async inspect() {
+            await house.watch.inspect();
+            await remindOfEnds({ database, alert: house.watch.alert });
+          },
           async tokenKeys() {
             await keepTokenKeys({ database, signer: tokenKeysOf(house.signer) });
           },
@@ -822,6 +827,7 @@ function routesOf(house: House): Route[] {
     ...oauthRoutes({ access: house.access, issuer: publicUrlOf(house) }),
     ...authRoutes({ access: house.access, isTls: publicUrlOf(house).startsWith('https:') }),
     ...keyRoutes({ access: house.access }),
+    ...serviceAccountRoutes({ access: house.access }),
     ...oidcRoutes({
       access: house.access,
       publicUrl: publicUrlOf(house),

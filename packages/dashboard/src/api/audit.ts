@@ -103,6 +103,7 @@ const SENTENCES: ReadonlyMap<string, string> = new Map([
   ['audit.gap', 'The audit log has a gap'],
   ['audit.fault', 'A line of the audit log is not what was written'],
   ['audit.copy', 'Audit checkpoints cannot be brought to where they are kept besides'],
+  ['credential.ends', 'An API key or a service account ends soon'],
   ['isolation.breach', 'The database no longer keeps tenants apart'],
 ]);
 
@@ -111,8 +112,9 @@ export const sentenceOf = ({ kind }: Alert): string => SENTENCES.get(kind) ?? ki
 
 /** Facts beside the sentence: a count, or why. */
 export function factsOf({ detail }: Alert): string {
-  const { count, withinSeconds, because, invariant } = detail;
+  const { count, withinSeconds, because, invariant, withinDays } = detail;
   if (typeof count === 'number') return `${count} within ${String(withinSeconds)} s`;
   if (typeof because === 'string') return because;
+  if (typeof withinDays === 'number') return `within ${withinDays} days`;
   return typeof invariant === 'string' ? invariant : '';
 }

@@ -57,6 +57,43 @@ export const rotateKey = (keyId: string, overlapHours: number): Promise<CreatedK
 export const revokeKey = (keyId: string): Promise<unknown> =>
   fetchJson(`/api/keys/${encodeURIComponent(keyId)}`, { method: 'DELETE' });
 
+export interface ServiceAccount {
+  serviceAccountId: string;
+  username: string;
+  /** Absent for the one of the first start. */
+  name: string | null;
+  scopes: string[];
+  createdAt: string;
+  createdBy: string | null;
+  expiresAt: string | null;
+  disabledAt: string | null;
+  rotatedAt: string | null;
+  lastUsedAt: string | null;
+  /** Until then the password before the last rotation works too. */
+  previousUntil: string | null;
+}
+
+/** The password is in this answer and nowhere else, ever. */
+export interface ServiceAccountWithPassword extends ServiceAccount {
+  password: string;
+}
+
+const SERVICE_ACCOUNTS = '/api/service-accounts';
+
+export const serviceAccountsQuery = queryOptions({
+  queryKey: ['service-accounts'],
+  queryFn: async ({ signal }) => (await fetchJson<{ data: ServiceAccount[] }>(SERVICE_ACCOUNTS, { signal })).data,
+});
+
+export const createServiceAccount = (account: NewKey): Promise<ServiceAccountWithPassword> =>
+  fetchJson(SERVICE_ACCOUNTS, { method: 'POST', json: account });
+
+export const rotateServiceAccount = (id: string, overlapHours: number): Promise<ServiceAccountWithPassword> =>
+  fetchJson(`${SERVICE_ACCOUNTS}/${encodeURIComponent(id)}/rotate`, { method: 'POST', json: { overlapHours } });
+
+export const disableServiceAccount = (id: string): Promise<unknown> =>
+  fetchJson(`${SERVICE_ACCOUNTS}/${encodeURIComponent(id)}`, { method: 'DELETE' });
+
 export interface TenantSettings {
   tenantId: string;
   name: string;

@@ -122,7 +122,7 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
     }),
     invitations: createInvitations({ database, people, passwords, nowMs }),
     ownTenants: createOwnTenants({ database, sessions, retentionDays: options.retentionDays }),
-    machines: createMachines({ database, tokens, passwords, limits }),
+    machines: createMachines({ database, tokens, passwords, limits, nowMs }),
     apiKeys,
     tokens,
     signingKeys,

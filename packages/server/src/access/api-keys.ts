@@ -18,7 +18,7 @@ import { audit } from './audit.ts';
 import type { Principal, Scope } from './principal.ts';
 import { Refusal } from './refusal.ts';
 import { Remembered } from './remembered.ts';
-import { scopesOf } from './roles.ts';
+import { refuseForeignScopes, scopesOf } from './roles.ts';
 
 /** A revoked key works at most this much longer in another process; in this one it stops at once. */
 const MAX_AGE_MS = 3_000;
@@ -163,7 +163,7 @@ export function createApiKeys({ database, pepper, nowMs, onError }: ApiKeysOptio
     recordIn,
 
     create(by, requestId, wanted) {
-      refuseForeign(by, wanted.scopes);
+      refuseForeignScopes(by, wanted.scopes);
       if (wanted.expiresAt !== null && wanted.expiresAt.getTime() <= nowMs()) {
         throw new Refusal('VALIDATION_FAILED', 'Expected "expiresAt" in the future.');
       }
@@ -194,7 +194,7 @@ export function createApiKeys({ database, pepper, nowMs, onError }: ApiKeysOptio
         if (old.replacedBy !== null || old.revokedAt !== null || endMs <= now)
           throw new Refusal('CONFLICT', 'This key was replaced or revoked, or it has ended: make a new one.');
         const scopes = [...scopesOf(old.scopes)];
-        refuseForeign(by, scopes);
+        refuseForeignScopes(by, scopes);
         await refuseMore(sql, tenantId);
         const lifeMs = endMs - old.createdAt.getTime();
         const apiKey = newApiKey(environmentOf(old.prefix));
@@ -240,12 +240,6 @@ export function createApiKeys({ database, pepper, nowMs, onError }: ApiKeysOptio
       remembered.forget(keyHash);
     },
   };
-}
-
-function refuseForeign(by: Principal, scopes: readonly Scope[]): void {
-  const foreign = scopes.filter((scope) => !by.scopes.has(scope));
-  if (foreign.length === 0) return;
-  throw new Refusal('FORBIDDEN', `A key cannot be given scopes that its maker does not hold: ${foreign.join(', ')}.`);
 }
 
 function isSameHash(a: string, b: string): boolean {

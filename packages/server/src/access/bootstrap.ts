@@ -1,6 +1,6 @@
 // The first start: one tenant, its first person, a key and a service account, and the file that tells them.
 // Killed at any moment, the next start finds either nothing or everything.
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Database } from '../storage/database.ts';
@@ -10,7 +10,8 @@ import { claimInstallation, insertTenant, installedTenant } from '../storage/pos
 import type { ApiKeys } from './api-keys.ts';
 import { newApiKey } from './api-key-text.ts';
 import { audit } from './audit.ts';
-import type { Passwords } from './passwords.ts';
+import { newUsername } from './machines.ts';
+import { newPassword, type Passwords } from './passwords.ts';
 import { SCOPES } from './principal.ts';
 
 const FILE_NAME = 'first-run.json';
@@ -99,7 +100,7 @@ function newFirstRun({ url, otlpUrl }: BootstrapOptions): FirstRun {
     admin: { email: ADMIN_EMAIL, password: newPassword() },
     tenant: { id: randomUUID(), name: TENANT_NAME },
     apiKey: newApiKey('live'),
-    serviceAccount: { username: `service-${randomBytes(10).toString('hex')}`, password: newPassword() },
+    serviceAccount: { username: newUsername(), password: newPassword() },
   };
 }
 
@@ -130,8 +131,12 @@ async function commit(
       tenantId: tenant.id,
       serviceAccountId: randomUUID(),
       username: serviceAccount.username,
+      name: null,
       argon2id: serviceHash,
       scopes: [...SCOPES],
+      createdAt: new Date(),
+      createdBy: 'system',
+      expiresAt: null,
     });
     await audit(sql, {
       tenantId: tenant.id,
@@ -179,10 +184,4 @@ async function writeDurably(path: string, text: string): Promise<void> {
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   await directory.sync().finally(() => directory.close());
-}
-
-/** 120 random bits in letters and digits that are hard to confuse. */
-function newPassword(): string {
-  const alphabet = 'abcdefghjkmnpqrstuvwxyz23456789-';
-  return Array.from(randomBytes(24), (byte) => alphabet[byte & 31]).join('');
 }

@@ -24,7 +24,13 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const HEADER_MEMBERS = ['alg', 'kid', 'typ'];
 
 export interface MachineTokens {
-  issue(account: { tenantId: string; serviceAccountId: string; scopes: readonly string[] }): Promise<string>;
+  /** Good for 15 minutes, or until the account's own end. */
+  issue(account: {
+    tenantId: string;
+    serviceAccountId: string;
+    scopes: readonly string[];
+    expiresAt: Date | null;
+  }): Promise<{ token: string; expiresInSeconds: number }>;
   /** @throws Refusal AUTH_INVALID (one constant text), AUTH_EXPIRED; UNAVAILABLE when revocation cannot be asked. */
   authenticate(token: string): Promise<Principal>;
   /** The token stops at once here, within seconds elsewhere. Twice is once. */
@@ -71,16 +77,18 @@ export function createMachineTokens(options: MachineTokensOptions): MachineToken
   }
 
   return {
-    async issue({ tenantId, serviceAccountId, scopes }) {
+    async issue({ tenantId, serviceAccountId, scopes, expiresAt }) {
       const { active } = await signingKeys.current();
       const iat = nowSeconds();
+      const leftSeconds = expiresAt === null ? TOKEN_LIFE_SECONDS : Math.floor(expiresAt.getTime() / 1_000) - iat;
+      const expiresInSeconds = Math.min(TOKEN_LIFE_SECONDS, leftSeconds);
       const tbs = [
         { alg: active.alg, kid: active.kid, typ: HEADER_TYPE },
         {
           iss: issuer,
           aud: audience,
           sub: `service-account:${serviceAccountId}`,
-          exp: iat + TOKEN_LIFE_SECONDS,
+          exp: iat + expiresInSeconds,
           nbf: iat,
           iat,
           typ: CLAIM_TYPE,
@@ -92,7 +100,7 @@ export function createMachineTokens(options: MachineTokensOptions): MachineToken
         .map((part) => Buffer.from(JSON.stringify(part), 'utf8').toString('base64url'))
         .join('.');
       const signature = await signingKeys.sign(active.kid, Buffer.from(tbs, 'ascii'));
-      return `${tbs}.${Buffer.from(signature).toString('base64url')}`;
+      return { token: `${tbs}.${Buffer.from(signature).toString('base64url')}`, expiresInSeconds };
     },
 
     async authenticate(token) {
@@ -117,7 +125,7 @@ export function createMachineTokens(options: MachineTokensOptions): MachineToken
       }
       const asked = { tenantId: tid, serviceAccountId, iss: issuer, jti };
       const { isAccountLive, isRevoked } = await standing.recall(standingKey(asked), () =>
-        database.inTenant(tid, (sql) => tokenStanding(sql, asked)),
+        database.inTenant(tid, (sql) => tokenStanding(sql, { ...asked, now: new Date(nowMs()) })),
       );
       if (isRevoked || !isAccountLive) throw invalid();
       return {

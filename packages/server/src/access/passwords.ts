@@ -89,3 +89,9 @@ export function passwordFault(password: string, account: { email: string; curren
     ? undefined
     : 'The new password is built around words that are guessed first.';
 }
+
+/** Drawn for whoever cannot choose: 120 bits, without letters that look alike. */
+export function newPassword(): string {
+  const alphabet = 'abcdefghjkmnpqrstuvwxyz23456789-';
+  return Array.from(randomBytes(24), (byte) => alphabet[byte & 31]).join('');
+}

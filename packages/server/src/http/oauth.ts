@@ -180,6 +180,7 @@ function asScopeRefused(error: unknown): never {
 
 const CODES: Readonly<Partial<Record<Problem['code'], OAuthCode>>> = {
   AUTH_INVALID: 'invalid_client',
+  AUTH_EXPIRED: 'invalid_client',
   RATE_LIMIT_EXCEEDED: 'temporarily_unavailable',
   UNAVAILABLE: 'temporarily_unavailable',
   INTERNAL_ENGINE_ERROR: 'server_error',

@@ -94,6 +94,31 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
   };
 }
 
+export interface OperatedDatabase {
+  db: TestDatabase;
+  /** For `DATABASE_URL`: as a plain user who owns the database and is a member of `lumatrace_app`, as the guide asks. */
+  operatorUrl: string;
+  close(): Promise<void>;
+}
+
+/** A database as an operator gives it to LumaTrace: empty, with a user of its own. */
+export async function operatedDatabase(): Promise<OperatedDatabase> {
+  const db = await testDatabase({ migrated: false });
+  const operator = `operator_${db.name}`;
+  const asAdmin = (text: string): Promise<unknown> =>
+    withClient({ ...db.superuser, database: 'postgres' }, (client) => client.query(text));
+  await asAdmin(`create role ${operator} login; grant lumatrace_app to ${operator}`);
+  await asAdmin(`alter database ${db.name} owner to ${operator}`);
+  return {
+    db,
+    operatorUrl: db.url.owner.replace('//lumatrace_owner@', `//${operator}@`),
+    async close() {
+      await db.close();
+      await asAdmin(`drop role if exists ${operator}`);
+    },
+  };
+}
+
 /** Socket folder of the running cluster; starts a keeper when there is none. Keepers settle among themselves who stays. */
 async function sharedCluster(): Promise<string> {
   const folder = clusterFolder();

@@ -13,6 +13,7 @@ import { authRoutes } from '../http/auth.ts';
 import { loginSessionRoutes } from '../http/login-sessions.ts';
 import { oauthRoutes } from '../http/oauth.ts';
 import { keyRoutes } from '../http/keys.ts';
+import { serviceAccountRoutes } from '../http/service-accounts.ts';
 import { memberRoutes } from '../http/members.ts';
 import { oidcRoutes } from '../http/oidc.ts';
 import { createMetrics } from '../http/metrics.ts';
@@ -89,6 +90,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     ...oauthRoutes({ access, issuer: PUBLIC_URL }),
     ...authRoutes({ access, isTls: false }),
     ...keyRoutes({ access }),
+    ...serviceAccountRoutes({ access }),
     ...oidcRoutes({ access, publicUrl: PUBLIC_URL, onFailure: (why) => void failures.push(why.cause) }),
     ...memberRoutes({ access, publicUrl: PUBLIC_URL }),
     ...auditRoutes({ access }),

@@ -28,6 +28,8 @@ export interface InstanceOptions {
   ports?: { http: number; otlp: number; grpc: number };
   env?: Record<string, string>;
   args?: readonly string[];
+  /** Of another process, which made the installation in the same database. */
+  firstRun?: FirstRun;
 }
 
 export interface Instance {
@@ -80,7 +82,8 @@ export async function startInstance(options: InstanceOptions = {}): Promise<Inst
   try {
     const url = await readyUrl(child, () => output);
     const readyMs = performance.now() - startedMs;
-    const firstRun = JSON.parse(await readFile(join(dataDir, 'first-run.json'), 'utf8')) as FirstRun;
+    const firstRun =
+      options.firstRun ?? (JSON.parse(await readFile(join(dataDir, 'first-run.json'), 'utf8')) as FirstRun);
     const otlpUrl = `http://localhost:${ports.otlp}`;
     return { url, otlpUrl, dataDir, ports, firstRun, readyMs, process: child, output: () => output, stop };
   } catch (error) {

@@ -10,8 +10,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
-import { testDatabase } from './harness.ts';
+import { operatedDatabase } from './harness.ts';
 import { freePort, startInstance, type Instance } from './instance.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
@@ -158,15 +157,10 @@ test('a missing key beside data stops the start, a wrong one too, and both say w
 });
 
 test('with DATABASE_URL it serves from that PostgreSQL as a plain owner, and starts none of its own', async () => {
-  const db = await testDatabase({ migrated: false });
-  const operator = `operator_${db.name}`;
-  const admin = new pg.Client({ ...db.superuser, database: 'postgres' });
-  await admin.connect();
+  const operated = await operatedDatabase();
   try {
-    await admin.query(`create role ${operator} login; grant lumatrace_app to ${operator}`);
-    await admin.query(`alter database ${db.name} owner to ${operator}`);
     const dataDir = join(root, 'external');
-    const env = { DATABASE_URL: db.url.owner.replace('//lumatrace_owner@', `//${operator}@`) };
+    const env = { DATABASE_URL: operated.operatorUrl };
     for (const start of ['first', 'second']) {
       const external = await startInstance({ dataDir, env });
       try {
@@ -179,9 +173,7 @@ test('with DATABASE_URL it serves from that PostgreSQL as a plain owner, and sta
       }
     }
   } finally {
-    await db.close();
-    await admin.query(`drop role if exists ${operator}`);
-    await admin.end();
+    await operated.close();
   }
 });
 

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { testDatabase, type TestDatabase } from './harness.ts';
+import { operatedDatabase, type OperatedDatabase } from './harness.ts';
 import { startInstance, type Instance } from './instance.ts';
 
 const WITHIN_MS = 60_000;
@@ -23,7 +23,7 @@ interface Told {
 
 let folder: string;
 let receiver: Server;
-let database: TestDatabase;
+let operated: OperatedDatabase;
 let instance: Instance;
 const secret = randomBytes(32);
 const told: Told[] = [];
@@ -46,15 +46,10 @@ before(async () => {
   });
   await new Promise<void>((done) => receiver.listen(0, '127.0.0.1', done));
   const place = `127.0.0.1:${(receiver.address() as { port: number }).port}`;
-  database = await testDatabase({ migrated: false });
-  await asSuperuser(
-    `create role ${operatorOf(database)} login`,
-    `grant lumatrace_app to ${operatorOf(database)}`,
-    `alter database ${database.name} owner to ${operatorOf(database)}`,
-  );
+  operated = await operatedDatabase();
   instance = await startInstance({
     env: {
-      DATABASE_URL: database.url.owner.replace('//lumatrace_owner@', `//${operatorOf(database)}@`),
+      DATABASE_URL: operated.operatorUrl,
       LUMATRACE_ALERT_URL: `http://${place}/alerts`,
       LUMATRACE_AUDIT_COPY_URL: `http://${place}/checkpoints`,
       LUMATRACE_AUDIT_COPY_FOLDER: join(folder, 'copies'),
@@ -68,18 +63,13 @@ before(async () => {
 });
 after(async () => {
   await instance?.stop();
-  await database?.close();
-  if (database !== undefined) await asSuperuser(`drop role if exists ${operatorOf(database)}`);
+  await operated?.close();
   receiver?.close();
   if (folder !== undefined) await rm(folder, { recursive: true, force: true });
 });
 
-const operatorOf = ({ name }: TestDatabase): string => `operator_${name}`;
-
-/** In the database of the test while it is there, else beside it. */
 async function asSuperuser(...statements: string[]): Promise<void> {
-  const isIn = statements[0]?.startsWith('delete') === true;
-  const client = new pg.Client({ ...database.superuser, ...(isIn ? {} : { database: 'postgres' }) });
+  const client = new pg.Client(operated.db.superuser);
   await client.connect();
   try {
     for (const statement of statements) await client.query(statement);

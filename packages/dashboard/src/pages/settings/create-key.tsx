@@ -1,20 +1,8 @@
 // Making an API key: name, scopes, expiry; the key itself is shown once.
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { KeyRound } from 'lucide-react';
-import { useState, type FormEvent } from 'react';
-import { createKey, keysQuery, SCOPES } from '../../api/settings.ts';
-import { Button } from '../../elements/button.tsx';
+import { createKey, keysQuery } from '../../api/settings.ts';
 import { CopyBlock } from '../../elements/copy.tsx';
-import { SelectField, TextField } from '../../elements/field.tsx';
-import { ProblemNotice } from '../../elements/notice.tsx';
-
-const DAY_MS = 86_400_000;
-const EXPIRIES = [
-  ['30', 'in 30 days'],
-  ['90', 'in 90 days'],
-  ['365', 'in a year'],
-  ['', 'never'],
-] as const;
+import { CredentialForm } from './credential-form.tsx';
 
 interface CreateKeyProps {
   /** Scopes that are ticked at first. */
@@ -26,94 +14,32 @@ interface CreateKeyProps {
 }
 
 export function CreateKey({ scopes = [], name = '', choosesScopes = false, onCreated }: CreateKeyProps) {
-  const [typed, setTyped] = useState(name);
-  const [days, setDays] = useState('90');
-  const [chosen, setChosen] = useState(() => new Set(scopes));
   const queryClient = useQueryClient();
   const creating = useMutation({
-    mutationFn: () => {
-      const expiresAt = days === '' ? {} : { expiresAt: new Date(Date.now() + Number(days) * DAY_MS).toISOString() };
-      return createKey({ name: typed.trim(), scopes: [...chosen], ...expiresAt });
-    },
+    mutationFn: createKey,
     onSuccess: async (key) => {
       onCreated?.(key.apiKey);
       await queryClient.invalidateQueries({ queryKey: keysQuery.queryKey });
     },
   });
-  if (creating.data) {
+  if (creating.data === undefined)
     return (
-      <div className="flex flex-col gap-2">
-        <p>
-          <strong className="font-semibold">{creating.data.name}</strong> is ready. Copy it now: it is not shown again.
-        </p>
-        <CopyBlock label="API key" text={creating.data.apiKey} />
-      </div>
+      <CredentialForm
+        action="Create key"
+        name={name}
+        scopes={scopes}
+        choosesScopes={choosesScopes}
+        busy={creating.isPending}
+        error={creating.error}
+        onSubmit={(wanted) => creating.mutate(wanted)}
+      />
     );
-  }
-  const submit = (event: FormEvent): void => {
-    event.preventDefault();
-    creating.mutate();
-  };
-  const toggle = (scope: string): void => {
-    const next = new Set(chosen);
-    if (!next.delete(scope)) next.add(scope);
-    setChosen(next);
-  };
   return (
-    <form className="flex flex-col gap-3" onSubmit={submit}>
-      <div className="flex flex-wrap items-end gap-3">
-        <div className="min-w-48 flex-1">
-          <TextField
-            label="Name"
-            value={typed}
-            required
-            maxLength={100}
-            onChange={(event) => setTyped(event.target.value)}
-          />
-        </div>
-        <div className="w-36">
-          <SelectField label="Expires" value={days} onChange={(event) => setDays(event.target.value)}>
-            {EXPIRIES.map(([value, text]) => (
-              <option key={value} value={value}>
-                {text}
-              </option>
-            ))}
-          </SelectField>
-        </div>
-        <Button
-          type="submit"
-          look="primary"
-          icon={<KeyRound size={14} aria-hidden />}
-          disabled={creating.isPending || chosen.size === 0 || typed.trim() === ''}
-        >
-          Create key
-        </Button>
-      </div>
-      {choosesScopes ? (
-        <fieldset>
-          <legend className="mb-1 text-xs font-medium text-ink-2">It may</legend>
-          <div className="grid gap-x-4 sm:grid-cols-2">
-            {SCOPES.map(([scope, meaning]) => (
-              <label key={scope} className="flex min-h-7 cursor-pointer items-center gap-2">
-                <input
-                  type="checkbox"
-                  className="accent-accent"
-                  checked={chosen.has(scope)}
-                  onChange={() => toggle(scope)}
-                />
-                <span>{meaning}</span>
-                <code className="ml-auto font-mono text-2xs text-ink-3">{scope}</code>
-              </label>
-            ))}
-          </div>
-        </fieldset>
-      ) : (
-        <p className="text-xs text-ink-3">
-          It may only{' '}
-          {[...chosen].map((scope) => SCOPES.find(([name]) => name === scope)?.[1].toLowerCase()).join(', ')}.
-        </p>
-      )}
-      {creating.error && <ProblemNotice error={creating.error} />}
-    </form>
+    <div className="flex flex-col gap-2">
+      <p>
+        <strong className="font-semibold">{creating.data.name}</strong> is ready. Copy it now: it is not shown again.
+      </p>
+      <CopyBlock label="API key" text={creating.data.apiKey} />
+    </div>
   );
 }

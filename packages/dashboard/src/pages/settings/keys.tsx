@@ -2,21 +2,32 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { Plus } from 'lucide-react';
 import { useState } from 'react';
-import { keysQuery, revokeKey, type ApiKey } from '../../api/settings.ts';
+import { keysQuery, revokeKey, rotateKey, type ApiKey } from '../../api/settings.ts';
 import { Button } from '../../elements/button.tsx';
 import { ConfirmByName, Dialog } from '../../elements/dialog.tsx';
-import { Moment, Tag, useNow } from '../../elements/figures.tsx';
+import { Moment, useNow } from '../../elements/figures.tsx';
 import { ProblemNotice } from '../../elements/notice.tsx';
 import { Card } from '../../elements/page.tsx';
 import { SkeletonRows } from '../../elements/skeleton.tsx';
 import { Table } from '../../elements/table.tsx';
 import { plural } from '../../format/number.ts';
-import { day } from '../../format/time.ts';
 import { CreateKey } from './create-key.tsx';
-import { RotateKey } from './rotate-key.tsx';
+import { Expiry, LastUsed, Scopes } from './credential-cells.tsx';
+import { Rotate } from './rotate.tsx';
+import { ServiceAccounts } from './service-accounts.tsx';
 
 export function KeysSection() {
+  return (
+    <>
+      <ApiKeys />
+      <ServiceAccounts />
+    </>
+  );
+}
+
+function ApiKeys() {
   const keys = useQuery(keysQuery);
+  const queryClient = useQueryClient();
   const [creating, setCreating] = useState(false);
   const [doomed, setDoomed] = useState<ApiKey>();
   const [rotated, setRotated] = useState<ApiKey>();
@@ -41,7 +52,19 @@ export function KeysSection() {
       <Dialog title="New API key" open={creating} onClose={() => setCreating(false)} wide>
         <CreateKey choosesScopes scopes={['traces:write']} />
       </Dialog>
-      {rotated && <RotateKey apiKey={rotated} onClose={() => setRotated(undefined)} />}
+      {rotated && (
+        <Rotate
+          name={rotated.name}
+          what="key"
+          note="A new key with the same name and scopes takes its place."
+          rotate={async (hours) => {
+            const { apiKey, previousEndsAt } = await rotateKey(rotated.keyId, hours);
+            await queryClient.invalidateQueries({ queryKey: keysQuery.queryKey });
+            return { secret: apiKey, previousEndsAt };
+          }}
+          onClose={() => setRotated(undefined)}
+        />
+      )}
       {doomed && <Revoke apiKey={doomed} onClose={() => setDoomed(undefined)} />}
     </Card>
   );
@@ -74,13 +97,7 @@ function KeyTable({ keys, onRevoke, onRotate }: KeyTableProps) {
             {key.prefix}…
           </code>,
           <Scopes key="scopes" scopes={key.scopes} />,
-          key.lastUsedAt ? (
-            <Moment key="used" iso={key.lastUsedAt} />
-          ) : (
-            <span key="used" className="text-ink-3">
-              never
-            </span>
-          ),
+          <LastUsed key="used" at={key.lastUsedAt} />,
           <Expiry key="expires" expiresAt={key.expiresAt} now={now} />,
           key.revokedAt ? (
             <span key="act" className="text-ink-3">
@@ -104,26 +121,6 @@ function KeyTable({ keys, onRevoke, onRotate }: KeyTableProps) {
       }))}
     />
   );
-}
-
-function Scopes({ scopes }: { scopes: string[] }) {
-  const shown = scopes.slice(0, 2);
-  return (
-    <span className="inline-flex gap-1" title={scopes.join(', ')}>
-      {shown.map((scope) => (
-        <Tag key={scope}>{scope}</Tag>
-      ))}
-      {scopes.length > shown.length && (
-        <span className="text-xs text-ink-3">and {scopes.length - shown.length} more</span>
-      )}
-    </span>
-  );
-}
-
-function Expiry({ expiresAt, now }: { expiresAt: string | null; now: number }) {
-  if (expiresAt === null) return <span className="text-ink-3">never</span>;
-  const expired = Date.parse(expiresAt) <= now;
-  return <span className={expired ? 'text-error' : ''}>{expired ? `expired ${day(expiresAt)}` : day(expiresAt)}</span>;
 }
 
 function Revoke({ apiKey, onClose }: { apiKey: ApiKey; onClose: () => void }) {

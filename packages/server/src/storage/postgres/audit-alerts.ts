@@ -33,6 +33,15 @@ export async function insertAlert(sql: Sql, { kind, about, detail, tenantId }: A
   return rowCount > 0;
 }
 
+/** As the owner: whether there ever was one of this kind about this with these facts. */
+export async function wasAlerted(sql: Sql, { kind, about, detail }: AlertRow): Promise<boolean> {
+  const { rowCount } = await sql.query(
+    'select 1 from security_alerts where kind = $1 and about = $2 and detail = $3::jsonb limit 1',
+    [kind, about, detail],
+  );
+  return rowCount > 0;
+}
+
 /** As the owner: the newest first. */
 export async function listAlerts(sql: Sql, limit: number): Promise<StoredAlert[]> {
   const { rows } = await sql.query<Read>(`select ${STORED} from security_alerts order by at desc limit $1`, [limit]);

@@ -1,7 +1,6 @@
-// A key in place of another, which works on until applications have the new one.
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+// A key, or the password of a service account, in place of another, which works on until applications have the new one.
+import { useMutation } from '@tanstack/react-query';
 import { useState, type FormEvent } from 'react';
-import { keysQuery, rotateKey, type ApiKey } from '../../api/settings.ts';
 import { Button } from '../../elements/button.tsx';
 import { CopyBlock } from '../../elements/copy.tsx';
 import { Dialog } from '../../elements/dialog.tsx';
@@ -17,31 +16,47 @@ const OVERLAPS = [
   [720, 'works on for 30 days'],
 ] as const;
 
-export function RotateKey({ apiKey, onClose }: { apiKey: ApiKey; onClose(): void }) {
+interface RotateProps {
+  name: string;
+  /** What is rotated, such as "key". */
+  what: string;
+  /** Said of the new one before it is made. */
+  note: string;
+  rotate(overlapHours: number): Promise<{ secret: string; previousEndsAt: string | null }>;
+  onClose(): void;
+}
+
+export function Rotate({ name, what, note, rotate, onClose }: RotateProps) {
   const [hours, setHours] = useState(24);
-  const client = useQueryClient();
-  const rotating = useMutation({
-    mutationFn: () => rotateKey(apiKey.keyId, hours),
-    onSuccess: () => client.invalidateQueries({ queryKey: keysQuery.queryKey }),
-  });
+  const rotating = useMutation({ mutationFn: () => rotate(hours) });
   const submit = (event: FormEvent): void => {
     event.preventDefault();
     rotating.mutate();
   };
   return (
-    <Dialog title={`Rotate ${apiKey.name}`} open onClose={onClose} wide>
+    <Dialog title={`Rotate ${name}`} open onClose={onClose} wide>
       {rotating.data ? (
         <div className="flex flex-col gap-2">
           <p>
-            The new key is ready. Copy it now: it is not shown again. The old one ends{' '}
-            <Moment iso={rotating.data.previousEndsAt} />.
+            The new {what} is ready. Copy it now: it is not shown again.{' '}
+            {rotating.data.previousEndsAt === null ? (
+              'The old one has ended.'
+            ) : (
+              <>
+                The old one ends <Moment iso={rotating.data.previousEndsAt} />.
+              </>
+            )}
           </p>
-          <CopyBlock label="API key" text={rotating.data.apiKey} />
+          <CopyBlock label={`New ${what}`} text={rotating.data.secret} />
         </div>
       ) : (
         <form className="flex flex-col gap-3" onSubmit={submit}>
-          <p className="text-ink-2">A new key with the same name and scopes takes its place.</p>
-          <SelectField label="The old key" value={hours} onChange={(event) => setHours(Number(event.target.value))}>
+          <p className="text-ink-2">{note}</p>
+          <SelectField
+            label={`The old ${what}`}
+            value={hours}
+            onChange={(event) => setHours(Number(event.target.value))}
+          >
             {OVERLAPS.map(([value, text]) => (
               <option key={value} value={value}>
                 {text}
@@ -52,7 +67,7 @@ export function RotateKey({ apiKey, onClose }: { apiKey: ApiKey; onClose(): void
           <div className="flex justify-end gap-2">
             <Button onClick={onClose}>Cancel</Button>
             <Button type="submit" look="primary" disabled={rotating.isPending}>
-              Make the new key
+              Make the new {what}
             </Button>
           </div>
         </form>
