@@ -3,7 +3,7 @@ import { Moment, Tag } from '../../elements/figures.tsx';
 import { day } from '../../format/time.ts';
 
 export function Scopes({ scopes }: { scopes: string[] }) {
-  const shown = scopes.slice(0, 2);
+  const shown = scopes.slice(0, scopes.length > 2 ? 1 : 2);
   return (
     <span className="inline-flex gap-1" title={scopes.join(', ')}>
       {shown.map((scope) => (

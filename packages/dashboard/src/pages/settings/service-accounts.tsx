@@ -81,16 +81,14 @@ function AccountTable({ accounts, onRotate, onDisable }: AccountTableProps) {
   return (
     <Table
       label="Service accounts"
-      head={['Name', 'User name', 'Scopes', 'Last used', 'Expires', '']}
+      head={['Name', 'Scopes', 'Last used', 'Expires', '']}
       rows={accounts.map((account) => ({
         id: account.serviceAccountId,
         cells: [
-          <span key="name" className="font-medium">
-            {titleOf(account)}
+          <span key="name" className="flex flex-col py-1">
+            <span className="font-medium">{titleOf(account)}</span>
+            <code className="font-mono text-xs text-ink-2">{account.username}</code>
           </span>,
-          <code key="username" className="font-mono text-xs">
-            {account.username}
-          </code>,
           <Scopes key="scopes" scopes={account.scopes} />,
           <LastUsed key="used" at={account.lastUsedAt} />,
           <Expiry key="expires" expiresAt={account.expiresAt} now={now} />,

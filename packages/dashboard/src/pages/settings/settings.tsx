@@ -31,7 +31,7 @@ export function SettingsPage() {
   if (shown === undefined) return <NotFound />;
   return (
     <Page title="Settings">
-      <div className="mx-auto flex max-w-5xl flex-col gap-4 md:flex-row md:gap-8">
+      <div className="mx-auto flex max-w-6xl flex-col gap-4 md:flex-row md:gap-8">
         <nav aria-label="Sections of the settings" className="flex shrink-0 gap-1 overflow-x-auto md:w-40 md:flex-col">
           {SECTIONS.map(({ name, title }) => (
             <Link
