@@ -120,8 +120,8 @@ async function connect(dataDir: string) {
     redactorOf: () => Promise.resolve(KEEP_ALL),
     ensurePartitions: (retentionClass, days) => ensureDayPartitions(database, retentionClass, days),
   });
-  const pepper = await createInstallationKeys({ database, kek }).secret('api-key-pepper');
-  const apiKeys = createApiKeys({ database, pepper, nowMs: Date.now, onError: () => {} });
+  const secrets = createInstallationKeys({ database, kek });
+  const apiKeys = createApiKeys({ database, secrets, nowMs: Date.now, onError: () => {} });
   const createTenant = async (name: string): Promise<{ tenantId: string; apiKey: string }> => {
     const tenantId = randomUUID();
     await database.inTenant(tenantId, async (sql) => {

@@ -9,7 +9,12 @@ import { installedTenant } from './storage/postgres/tenants.ts';
 
 const DAY_MS = 86_400_000;
 /** Of those whose old versions can go unnoticed; a new one of the watermark's lines makes the oldest pictures harder to find. */
-export const ROTATED_AFTER_MS: Readonly<Partial<Record<RotatedKeyName, number>>> = { people: 60 * DAY_MS };
+export const ROTATED_AFTER_MS: Readonly<Partial<Record<RotatedKeyName, number>>> = {
+  people: 60 * DAY_MS,
+  'api-key-pepper': 60 * DAY_MS,
+  session: 60 * DAY_MS,
+  cursor: 60 * DAY_MS,
+};
 
 /** Returns the version. The audit chain of the database must be kept. @throws DataFolderRefused */
 export function rotateSecret(keys: InstallationKeys, name: RotatedKeyName): Promise<number> {

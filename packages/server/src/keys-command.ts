@@ -65,6 +65,9 @@ const ROTATIONS = {
   kek: '',
   'watermark-sync': 'pictures are marked with it in a minute; older versions still read',
   people: 'addresses and names are sealed with it from a minute on, those that are there by the next night or start',
+  'api-key-pepper': 'hashes of new API keys are made with it in a minute, those that are there when they are used',
+  session: 'sessions are opened with it in a minute; those that are open go on',
+  cursor: 'lists are paged with it in a minute; pages of the last day go on',
   'tenant-data': '',
   token: '',
 } as const satisfies Record<RotatedKeyName | 'kek' | 'tenant-data' | 'token', string>;

@@ -188,7 +188,6 @@ interface House {
   port: number;
   otlpPort: number;
   grpcPort: number;
-  cursorKey: Uint8Array;
 }
 
 async function up(config: Config, withDemo: boolean): Promise<number> {
@@ -378,7 +377,6 @@ function access(house: House): Part {
         forget: (tenantId) => house.tenantKeys.forget(tenantId),
       });
       house.watermarkKeys = createWatermarkKeys({ database, tenantKeys: house.tenantKeys, installationKeys });
-      house.cursorKey = (await installationKeys.secret('cursor')).secret;
       house.access = await createAccess({
         database,
         installationKeys,
@@ -476,7 +474,7 @@ function telemetry(house: House): Part {
       };
       house.logs = createLogIngest({ ...lane, tenantKeys, recordsPerDay: house.config.logRecordsPerDay });
       house.metricIngest = createMetricIngest({ ...lane, pointsPerDay: house.config.metricPointsPerDay });
-      house.explore = createExplore({ database, tenantKeys, cursorKey: house.cursorKey });
+      house.explore = createExplore({ database, tenantKeys, secrets: house.installationKeys });
       const { ingest, logs, metricIngest } = house;
       for (const [name, help, read] of INGEST_GAUGES) metrics.gauge(name, help, () => read(ingest.counts()));
       for (const [name, help, read] of LOG_GAUGES) metrics.gauge(name, help, () => read(logs.counts()));

@@ -80,11 +80,12 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
   const nowMs = options.nowMs ?? Date.now;
   const onError = options.onError ?? (() => {});
   const settings: LimitSettings = { ...DEFAULT_LIMITS, ...options.limits };
-  const [pepper, sessionKey, chain, checkpoint] = await Promise.all([
-    installationKeys.secret('api-key-pepper'),
-    installationKeys.secret('session'),
+  const [chain, checkpoint] = await Promise.all([
     installationKeys.secret('audit-chain'),
     installationKeys.secret('audit-checkpoint'),
+    // made before the first transaction needs them
+    installationKeys.secret('api-key-pepper'),
+    installationKeys.secret('session'),
   ]);
   keepAuditChain(database, chain.secret);
   const auditLog = createAuditLog({
@@ -95,8 +96,8 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
   });
   const passwords = createPasswords();
   const limits = createLimits({ database, settings, nowMs });
-  const apiKeys = createApiKeys({ database, pepper, nowMs, onError });
-  const sessions = createSessions({ database, key: sessionKey, nowMs });
+  const apiKeys = createApiKeys({ database, secrets: installationKeys, nowMs, onError });
+  const sessions = createSessions({ database, secrets: installationKeys, nowMs });
   const people = createPeople({ database, sessions, passwords, limits, nowMs });
   const signingKeys = createSigningKeys({ database, signer, nowMs });
   const tokens = createMachineTokens({ database, signingKeys, issuer: publicUrl, audience: `${publicUrl}/api`, nowMs });
@@ -115,8 +116,7 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
       database,
       client: createOidcClient({ egress, nowMs }),
       people,
-      pepper,
-      sessionKey,
+      secrets: installationKeys,
       publicUrl,
       nowMs,
     }),

@@ -1,6 +1,6 @@
 // API keys: made and shown once, found by a peppered hash, refused within seconds of being revoked.
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
-import type { InstallationKey } from '../keys/installation-keys.ts';
+import type { InstallationKey, SecretReader } from '../keys/installation-keys.ts';
 import type { Database, Sql } from '../storage/database.ts';
 import {
   countLiveApiKeys,
@@ -8,6 +8,7 @@ import {
   insertApiKey,
   listApiKeys,
   lockApiKey,
+  rehashApiKey,
   replaceApiKey,
   revokeApiKey,
   touchApiKey,
@@ -79,7 +80,7 @@ export interface ApiKeys {
 
 export interface ApiKeysOptions {
   database: Database;
-  pepper: InstallationKey;
+  secrets: SecretReader;
   nowMs: () => number;
   /** Told of failures to note the last use; they refuse nobody. */
   onError: (error: unknown) => void;
@@ -87,7 +88,7 @@ export interface ApiKeysOptions {
 
 const UNKNOWN = 'The API key is not known, or it was revoked.';
 
-export function createApiKeys({ database, pepper, nowMs, onError }: ApiKeysOptions): ApiKeys {
+export function createApiKeys({ database, secrets, nowMs, onError }: ApiKeysOptions): ApiKeys {
   const remembered = new Remembered<ApiKeyRow | undefined>({
     maxAgeMs: MAX_AGE_MS,
     maxEntries: MAX_REMEMBERED,
@@ -95,7 +96,20 @@ export function createApiKeys({ database, pepper, nowMs, onError }: ApiKeysOptio
     keep: (row) => row !== undefined,
   });
   const notedAtMs = new Map<string, number>();
-  const hashOf = (key: string): string => createHmac('sha256', pepper.secret).update(key).digest('hex');
+  const rehashing = new Set<string>();
+
+  /** Under the pepper in use from now on: what is used moves over, one at a time. */
+  function rehash(row: ApiKeyRow, pepper: InstallationKey, key: string): void {
+    const { tenantId, keyId, keyHash, pepperVersion } = row;
+    if (pepperVersion >= pepper.version || rehashing.has(keyId)) return;
+    rehashing.add(keyId);
+    const fresh = { keyHash: hashOf(pepper, key), pepperVersion: pepper.version };
+    database
+      .inTenant(tenantId, (sql) => rehashApiKey(sql, { tenantId, keyId, before: keyHash, ...fresh }))
+      // under its old hash a revocation would not find it here
+      .then(() => remembered.forget(keyHash), onError)
+      .finally(() => rehashing.delete(keyId));
+  }
 
   function noteUse(row: ApiKeyRow): void {
     const now = nowMs();
@@ -107,6 +121,15 @@ export function createApiKeys({ database, pepper, nowMs, onError }: ApiKeysOptio
     database.inTenant(tenantId, (sql) => touchApiKey(sql, { tenantId, keyId, at: new Date(now) })).catch(onError);
   }
 
+  async function found(peppers: readonly InstallationKey[], key: string): Promise<ApiKeyRow | undefined> {
+    for (const pepper of peppers) {
+      const keyHash = hashOf(pepper, key);
+      const row = await remembered.recall(keyHash, () => database.inLookup(keyHash, (sql) => findApiKey(sql, keyHash)));
+      if (row !== undefined && isSameHash(row.keyHash, keyHash)) return row;
+    }
+    return undefined;
+  }
+
   async function recordIn(
     sql: Sql,
     tenantId: string,
@@ -114,12 +137,13 @@ export function createApiKeys({ database, pepper, nowMs, onError }: ApiKeysOptio
     apiKey: string,
     wanted: Omit<NewApiKey, 'environment'>,
   ): Promise<ApiKeyShown> {
+    const pepper = await secrets.secret('api-key-pepper');
     const row = {
       tenantId,
       keyId: randomUUID(),
       name: wanted.name,
       prefix: shownPrefix(apiKey),
-      keyHash: hashOf(apiKey),
+      keyHash: hashOf(pepper, apiKey),
       pepperVersion: pepper.version,
       scopes: [...new Set(wanted.scopes)],
       createdAt: new Date(nowMs()),
@@ -138,15 +162,14 @@ export function createApiKeys({ database, pepper, nowMs, onError }: ApiKeysOptio
   return {
     async authenticate(key) {
       if (!isWellFormedApiKey(key)) throw new Refusal('AUTH_INVALID', UNKNOWN);
-      const keyHash = hashOf(key);
-      const row = await remembered.recall(keyHash, () => database.inLookup(keyHash, (sql) => findApiKey(sql, keyHash)));
-      if (row === undefined || row.revokedAt !== null || !isSameHash(row.keyHash, keyHash)) {
-        throw new Refusal('AUTH_INVALID', UNKNOWN);
-      }
+      const peppers = await secrets.candidates('api-key-pepper');
+      const row = await found(peppers, key);
+      if (row === undefined || row.revokedAt !== null) throw new Refusal('AUTH_INVALID', UNKNOWN);
       if (row.expiresAt !== null && row.expiresAt.getTime() <= nowMs()) {
         throw new Refusal('AUTH_EXPIRED', 'The API key has expired.');
       }
       noteUse(row);
+      if (peppers[0] !== undefined) rehash(row, peppers[0], key);
       return {
         kind: 'apiKey',
         tenantId: row.tenantId,
@@ -241,6 +264,9 @@ export function createApiKeys({ database, pepper, nowMs, onError }: ApiKeysOptio
     },
   };
 }
+
+const hashOf = (pepper: InstallationKey, key: string): string =>
+  createHmac('sha256', pepper.secret).update(key).digest('hex');
 
 function isSameHash(a: string, b: string): boolean {
   return a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));

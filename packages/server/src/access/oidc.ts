@@ -3,7 +3,7 @@
 // managed (nobody elsewhere), and every session that they open is good in this tenant alone.
 import { createHmac, hkdfSync, randomUUID } from 'node:crypto';
 import { kekFromBytes, type Kek } from '../keys/kek.ts';
-import type { InstallationKey } from '../keys/installation-keys.ts';
+import type { InstallationKey, SecretReader } from '../keys/installation-keys.ts';
 import { sqlState, type Database, type Sql } from '../storage/database.ts';
 import {
   actAsAccount,
@@ -103,8 +103,7 @@ export interface OidcOptions {
   client: OidcClient;
   people: Pick<People, 'enter'>;
   /** Keys of subjects and of what the browser keeps are derived from these. */
-  pepper: InstallationKey;
-  sessionKey: InstallationKey;
+  secrets: SecretReader;
   publicUrl: string;
   nowMs: () => number;
 }
@@ -118,11 +117,15 @@ interface Kept {
 }
 
 export function createOidc(options: OidcOptions): Oidc {
-  const { database, client, people, publicUrl, nowMs } = options;
-  const subjectKey = derived(options.pepper, 'subject');
-  const seal: Kek = kekFromBytes(derived(options.sessionKey, 'pending'));
-  const indexOf = (providerId: string, sub: string): string =>
-    createHmac('sha256', subjectKey).update(`${providerId}\n${sub}`).digest('base64url');
+  const { database, client, people, secrets, publicUrl, nowMs } = options;
+
+  /** Under the pepper in use first, then under those before it. */
+  async function indexesOf(providerId: string, sub: string): Promise<readonly string[]> {
+    const peppers = await secrets.candidates('api-key-pepper');
+    return peppers.map((pepper) =>
+      createHmac('sha256', derived(pepper, 'subject')).update(`${providerId}\n${sub}`).digest('base64url'),
+    );
+  }
 
   async function open(providerId: string): Promise<OidcProviderRow> {
     const provider = await database.inLookup(providerId, (sql) => findOidcProvider(sql, providerId));
@@ -130,14 +133,17 @@ export function createOidc(options: OidcOptions): Oidc {
     return provider;
   }
 
-  function keptOf(providerId: string, sealed: string | undefined): Kept {
-    try {
-      const text = seal.unwrap(boundTo(providerId), Buffer.from(sealed ?? '', 'base64url')).toString('utf8');
-      const kept = JSON.parse(text) as Kept;
-      if (kept.untilMs > nowMs()) return kept;
-    } catch {
-      // another browser's, another provider's, or none
-    }
+  async function keptOf(providerId: string, sealed: string | undefined): Promise<Kept> {
+    for (const key of await secrets.candidates('session', LOGIN_TIME_MS))
+      try {
+        const text = sealOf(key)
+          .unwrap(boundTo(providerId), Buffer.from(sealed ?? '', 'base64url'))
+          .toString('utf8');
+        const kept = JSON.parse(text) as Kept;
+        if (kept.untilMs > nowMs()) return kept;
+      } catch {
+        // another browser's, another provider's, of another key, or none
+      }
     throw new OidcRefused('expired');
   }
 
@@ -149,7 +155,8 @@ export function createOidc(options: OidcOptions): Oidc {
     requestId: string,
   ): Promise<{ accountId: string } | OidcFailure> {
     const { tenantId, providerId } = provider;
-    const identity = { tenantId, providerId, subjectIndex: indexOf(providerId, subject.sub), at: new Date(nowMs()) };
+    const subjectIndexes = await indexesOf(providerId, subject.sub);
+    const identity = { tenantId, providerId, subjectIndexes, at: new Date(nowMs()) };
     const role = roleFor(provider, subject.groups);
     // two first logins at once make one account
     await lockMembers(sql, tenantId);
@@ -275,6 +282,7 @@ export function createOidc(options: OidcOptions): Oidc {
       try {
         const { url, ...pending } = await client.begin(provider, redirectUri(publicUrl, providerId));
         const kept: Kept = { ...pending, returnTo: localPath(returnTo), untilMs: nowMs() + LOGIN_TIME_MS };
+        const seal = sealOf(await secrets.secret('session'));
         return { url, sealed: seal.wrap(boundTo(providerId), Buffer.from(JSON.stringify(kept))).toString('base64url') };
       } catch (cause) {
         if (!(cause instanceof OidcError)) throw cause;
@@ -285,7 +293,7 @@ export function createOidc(options: OidcOptions): Oidc {
     async finish(providerId, search, sealed, { requestId, device }) {
       const provider = await open(providerId);
       try {
-        const kept = keptOf(providerId, sealed);
+        const kept = await keptOf(providerId, sealed);
         const answer = new URL(redirectUri(publicUrl, providerId) + search);
         const subject = await client.finish(provider, answer, kept).catch((cause: unknown) => {
           if (!(cause instanceof OidcError)) throw cause;
@@ -342,6 +350,8 @@ function note(
 
 const derived = (key: InstallationKey, use: string): Buffer =>
   Buffer.from(hkdfSync('sha256', key.secret, Buffer.alloc(0), `lumatrace|oidc|${use}`, KEY_BYTES));
+
+const sealOf = (key: InstallationKey): Kek => kekFromBytes(derived(key, 'pending'));
 
 const boundTo = (providerId: string): string => `oidc|pending|${providerId}`;
 

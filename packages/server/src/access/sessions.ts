@@ -1,7 +1,7 @@
 // Sessions of people: a cookie of 256 random bits, of which only the HMAC is kept; idle and absolute expiry.
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { audit } from './audit.ts';
-import type { InstallationKey } from '../keys/installation-keys.ts';
+import type { InstallationKey, SecretReader } from '../keys/installation-keys.ts';
 import type { Database, Sql } from '../storage/database.ts';
 import { actAsAccount } from '../storage/postgres/accounts.ts';
 import {
@@ -74,11 +74,11 @@ export interface OwnSession {
 
 export interface SessionsOptions {
   database: Database;
-  key: InstallationKey;
+  secrets: SecretReader;
   nowMs: () => number;
 }
 
-export function createSessions({ database, key, nowMs }: SessionsOptions): Sessions {
+export function createSessions({ database, secrets, nowMs }: SessionsOptions): Sessions {
   const running = async (sql: Sql, principal: Principal): ReturnType<typeof listSessions> => {
     const now = nowMs();
     const { accountId } = ownerOf(principal);
@@ -86,7 +86,15 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
     const idleSince = new Date(now - SESSION_IDLE_MS);
     return listSessions(sql, { tenantId, accountId, now: new Date(now), idleSince, limit: MAX_LISTED });
   };
-  const hashOf = (secret: string): string => createHmac('sha256', key.secret).update(secret).digest('hex');
+  /** No session is older than its longest life, and so no older key made one. */
+  async function found(secret: string): ReturnType<typeof findSession> {
+    for (const key of await secrets.candidates('session', SESSION_LIFE_MS)) {
+      const sessionHash = hashOf(key, secret);
+      const row = await database.inLookup(sessionHash, (sql) => findSession(sql, sessionHash));
+      if (row !== undefined) return row;
+    }
+    return undefined;
+  }
 
   return {
     async openIn(sql, { tenantId, accountId, device, providerId = null }, expiresAt) {
@@ -99,7 +107,7 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
       });
       await insertSession(sql, {
         tenantId,
-        sessionHash: hashOf(secret),
+        sessionHash: hashOf(await secrets.secret('session'), secret),
         accountId,
         createdAt: new Date(now),
         lastSeenAt: new Date(now),
@@ -112,14 +120,13 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
 
     async authenticate(secret) {
       if (!COOKIE_TEXT.test(secret)) throw invalid();
-      const sessionHash = hashOf(secret);
-      const row = await database.inLookup(sessionHash, (sql) => findSession(sql, sessionHash));
+      const row = await found(secret);
       if (row === undefined || !isRole(row.role)) throw invalid();
       const now = nowMs();
       if (row.expiresAt.getTime() <= now || row.lastSeenAt.getTime() + SESSION_IDLE_MS <= now) {
         throw new Refusal('AUTH_EXPIRED', 'The session has expired.', { action: 'Log in again.' });
       }
-      const { tenantId, accountId } = row;
+      const { tenantId, accountId, sessionHash } = row;
       if (now - row.lastSeenAt.getTime() >= TOUCH_EVERY_MS) {
         await database.inTenant(tenantId, (sql) => touchSession(sql, { tenantId, sessionHash, seenAt: new Date(now) }));
       }
@@ -180,6 +187,9 @@ export function createSessions({ database, key, nowMs }: SessionsOptions): Sessi
     },
   };
 }
+
+const hashOf = (key: InstallationKey, secret: string): string =>
+  createHmac('sha256', key.secret).update(secret).digest('hex');
 
 const MAX_LISTED = 100;
 

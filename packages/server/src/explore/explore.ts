@@ -3,6 +3,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { Sketch, usdOf } from '@lumatrace/telemetry';
 import { divideHalfEven } from '@lumatrace/telemetry/decimal.ts';
 import type { TenantKey, TenantKeys } from '../keys/tenant-key.ts';
+import type { SecretReader } from '../keys/installation-keys.ts';
 import {
   decodeBlockWithin,
   spanFrom,
@@ -48,7 +49,7 @@ export interface ExploreOptions {
   database: Database;
   tenantKeys: TenantKeys;
   /** 32 bytes, for this use alone. */
-  cursorKey: Uint8Array;
+  secrets: SecretReader;
 }
 
 export interface TracePage {
@@ -192,14 +193,17 @@ const COST_SUMS: readonly Sum[] = ['traces', 'unpriced_traces', 'billable', 'unp
 const GROUPS_OF_CALLS: ReadonlySet<CostGroup> = new Set(['model', 'service']);
 const AUTO_POINTS = 120;
 const MAX_POINTS = 2_000;
+/** A list is not paged for longer; a cursor of a key that was in use before that is refused. */
+const CURSOR_LIFE_MS = 24 * 3_600_000;
 /** Minutes of a step that a person reads easily. */
 const STEP_MINUTES = [1, 5, 15, 30, 60, 180, 360, 720, 1_440, 10_080];
 
 export function createExplore(options: ExploreOptions): Explore {
-  const { database, tenantKeys, cursorKey } = options;
+  const { database, tenantKeys, secrets } = options;
   return {
     async list(tenantId, filter, { cursor, limit, offset }) {
-      const after = cursor === undefined ? null : readCursor(cursorKey, tenantId, filter, cursor);
+      const cursorKeys = await secrets.candidates('cursor', CURSOR_LIFE_MS);
+      const after = cursor === undefined ? null : readCursor(cursorKeys, tenantId, filter, cursor);
       const key = await tenantKeys.forTenant(tenantId);
       const { listed, items, total } = await database.inTenant(tenantId, async (sql) => {
         const listed = await listTraces(sql, tenantId, filter, { after, limit: limit + 1, offset: offset ?? 0 });
@@ -225,7 +229,7 @@ export function createExplore(options: ExploreOptions): Explore {
           ...(total === undefined ? {} : { total }),
           limit,
           ...(offset === undefined ? {} : { offset }),
-          nextCursor: position === undefined ? null : writeCursor(cursorKey, tenantId, filter, position),
+          nextCursor: position === undefined ? null : writeCursor(cursorKeys, tenantId, filter, position),
           hasMore,
         },
       };

@@ -92,7 +92,7 @@ test('revoking stops a key here at once, in another process within five seconds,
   const key = await made({});
   const elsewhere = createApiKeys({
     database: db.database,
-    pepper: { version: 1, secret: await pepper() },
+    secrets: house.installationKeys,
     nowMs: () => clock.nowMs,
     onError: (error) => assert.fail(String(error)),
   });
@@ -107,10 +107,6 @@ test('revoking stops a key here at once, in another process within five seconds,
   clock.nowMs -= 5_000;
   assert.notEqual((await listed()).find(({ keyId }) => keyId === key.keyId)?.revokedAt, null);
 });
-
-async function pepper(): Promise<Buffer> {
-  return (await house.installationKeys.secret('api-key-pepper')).secret;
-}
 
 test('the last use is noted, coarsely', async () => {
   const key = await made({});
@@ -215,8 +211,12 @@ test('a rotated key works beside the new one until the overlap ends, also where 
     environment: 'test',
     expiresAt: new Date(nowMs + 90 * 86_400_000).toISOString(),
   });
-  const pepper = await house.installationKeys.secret('api-key-pepper');
-  const elsewhere = createApiKeys({ database: db.database, pepper, nowMs: () => clock.nowMs, onError: assert.ifError });
+  const elsewhere = createApiKeys({
+    database: db.database,
+    secrets: house.installationKeys,
+    nowMs: () => clock.nowMs,
+    onError: assert.ifError,
+  });
   await elsewhere.authenticate(old.apiKey);
   const response = await rotate(old.keyId, { overlapHours: 2 });
   assert.equal(response.status, 201);
@@ -237,8 +237,12 @@ test('a rotated key works beside the new one until the overlap ends, also where 
 test('without an overlap the old key ends now, in another process within five seconds', async () => {
   const { nowMs } = clock;
   const old = await made({ name: 'leaked' });
-  const pepper = await house.installationKeys.secret('api-key-pepper');
-  const elsewhere = createApiKeys({ database: db.database, pepper, nowMs: () => clock.nowMs, onError: assert.ifError });
+  const elsewhere = createApiKeys({
+    database: db.database,
+    secrets: house.installationKeys,
+    nowMs: () => clock.nowMs,
+    onError: assert.ifError,
+  });
   await elsewhere.authenticate(old.apiKey);
   const fresh = (await (await rotate(old.keyId, { overlapHours: 0 })).json()) as Rotated;
   assert.deepEqual([await statusOf(old), await statusOf(fresh), fresh.expiresAt], [401, 200, null]);

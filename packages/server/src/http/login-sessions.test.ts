@@ -74,8 +74,7 @@ const secretOf = ({ cookie }: { cookie: string }): string => cookie.slice(cookie
 test('a session that was ended is refused by another reader of the database at once', async () => {
   const here = await loggedIn(FIREFOX);
   const there = await loggedIn('curl/8.5.0');
-  const key = await house.installationKeys.secret('session');
-  const another = createSessions({ database: house.db.database, key, nowMs: Date.now });
+  const another = createSessions({ database: house.db.database, secrets: house.installationKeys, nowMs: Date.now });
   const secret = secretOf(there);
   assert.equal((await another.authenticate(secret)).user.email, firstRun.admin.email);
   const [session] = (await listed(here)).filter(({ device }) => device === 'curl');
@@ -84,8 +83,7 @@ test('a session that was ended is refused by another reader of the database at o
 });
 
 test('a session that is ended while it is exchanged does not come back as a new one', async () => {
-  const key = await house.installationKeys.secret('session');
-  const sessions = createSessions({ database: house.db.database, key, nowMs: Date.now });
+  const sessions = createSessions({ database: house.db.database, secrets: house.installationKeys, nowMs: Date.now });
   const here = await loggedIn(FIREFOX);
   await ask('DELETE', '/api/login-sessions', { headers: here });
   const { principal } = await sessions.authenticate(secretOf(here));

@@ -21,14 +21,22 @@ export interface InstallationKeys {
   /** All versions, newest first; one that was just made is read with before anything is made with it. */
   versions(name: InstallationKeyName): Promise<readonly InstallationKey[]>;
   /**
+   * What may have made something that is still good: what is in use first, then the others, newest first. With `withinMs` only
+   * those that were in use so recently.
+   */
+  candidates(name: InstallationKeyName, withinMs?: number): Promise<readonly InstallationKey[]>;
+  /**
    * Makes a version, which comes into use when every process has read it. Answers its number; twice at once is once.
    * `within` runs in the same transaction, of the owner: what must be told when there is a new version.
    */
   rotate(name: RotatedKeyName, within?: (sql: Sql, version: number) => Promise<void>): Promise<number>;
 }
 
+/** For whoever makes with what is in use and takes what earlier versions made. */
+export type SecretReader = Pick<InstallationKeys, 'secret' | 'candidates'>;
+
 /** Those whose old versions go on reading what they made. */
-export const ROTATED_KEYS = ['watermark-sync', 'people'] as const;
+export const ROTATED_KEYS = ['watermark-sync', 'people', 'api-key-pepper', 'session', 'cursor'] as const;
 export type RotatedKeyName = (typeof ROTATED_KEYS)[number];
 
 const SECRET_BYTES = 32;
@@ -78,12 +86,19 @@ export function createInstallationKeys({
     }
     return held;
   };
+  const ageOf = ({ keys, atMs }: Opened, index: number): number => (keys[index]?.ageMs ?? 0) + nowMs() - atMs;
+  const inUse = (held: Opened): InstallationKey =>
+    (held.keys.find((_key, index) => ageOf(held, index) >= SETTLED_MS) ?? held.keys.at(-1)) as InstallationKey;
   return {
     versions: async (name) => (await openedOf(name)).keys.map(withoutAge),
-    async secret(name) {
-      const { keys, atMs } = await openedOf(name);
-      const settled = keys.find(({ ageMs }) => ageMs + nowMs() - atMs >= SETTLED_MS);
-      return withoutAge((settled ?? keys.at(-1)) as InstallationKey);
+    secret: async (name) => withoutAge(inUse(await openedOf(name))),
+    async candidates(name, withinMs = Number.POSITIVE_INFINITY) {
+      const held = await openedOf(name);
+      const first = inUse(held);
+      // a version was in use until the one after it had settled
+      const endedMs = (index: number): number => ageOf(held, index - 1) - SETTLED_MS;
+      const others = held.keys.filter((key, index) => key !== first && (index === 0 || endedMs(index) < withinMs));
+      return [first, ...others].map(withoutAge);
     },
     async rotate(name, within) {
       const newest = (await open(database, kek, name))[0] as InstallationKey;

@@ -19,6 +19,7 @@ import { serve, type Served } from '../photos/fixtures/serve.ts';
 import { testRoom } from '../photos/fixtures/room.ts';
 import { ensureDayPartitions } from '../storage/postgres/partitions.ts';
 import { keepSeals } from '../storage/seals.ts';
+import { fixedSecret } from '../test/harness.ts';
 import { openAll } from '../test/sealed-rows.ts';
 import { createInstallationKeys } from './installation-keys.ts';
 import { kekFromBytes } from './kek.ts';
@@ -61,7 +62,7 @@ function startProcess() {
     alert: () => Promise.resolve(),
     onError: (error) => assert.fail(error as Error),
   });
-  const explore = createExplore({ database, tenantKeys, cursorKey: Buffer.alloc(32, 1) });
+  const explore = createExplore({ database, tenantKeys, secrets: fixedSecret(Buffer.alloc(32, 1)) });
   const routes = [
     ...otlpRoutes({ ingest, logs: {} as LogIngest, metrics: {} as MetricIngest, bytesInFlight: new BytesInFlight() }),
     ...telemetryRoutes({ explore }),

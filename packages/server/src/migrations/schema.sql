@@ -73,7 +73,7 @@ create policy api_key_by_hash on api_keys for select using ((key_hash = NULLIF(c
 create policy backup on api_keys for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy tenant_isolation on api_keys using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant insert, select on api_keys to lumatrace_app;
-grant update (expires_at), update (revoked_at), update (last_used_at), update (replaced_by) on api_keys to lumatrace_app;
+grant update (key_hash), update (pepper_version), update (expires_at), update (revoked_at), update (last_used_at), update (replaced_by) on api_keys to lumatrace_app;
 
 create table audit (
   tenant_id uuid not null,
@@ -417,7 +417,7 @@ alter table oidc_identities force row level security;
 create policy backup on oidc_identities for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
 create policy tenant_isolation on oidc_identities using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant delete, insert, select on oidc_identities to lumatrace_app;
-grant update (last_login_at) on oidc_identities to lumatrace_app;
+grant update (subject_index), update (last_login_at) on oidc_identities to lumatrace_app;
 
 create table oidc_providers (
   tenant_id uuid not null,

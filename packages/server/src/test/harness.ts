@@ -15,6 +15,7 @@ import { keepAuditChain } from '../access/audit.ts';
 import { peopleSealOf } from '../keys/people-seal.ts';
 import { tenantKeyFromBytes } from '../keys/tenant-keys.ts';
 import { APP_ROLE } from '../storage/database.ts';
+import type { SecretReader } from '../keys/installation-keys.ts';
 import { migrate, readMigrations, schemaDigest } from '../storage/migrate.ts';
 import { keepSeals } from '../storage/seals.ts';
 
@@ -184,4 +185,10 @@ async function withClient<T>(config: pg.ClientConfig, work: (client: pg.Client) 
   } finally {
     await client.end();
   }
+}
+
+/** One version of everything, where keys are not what is tested. */
+export function fixedSecret(secret: Buffer): SecretReader {
+  const key = { version: 1, secret };
+  return { secret: () => Promise.resolve(key), candidates: () => Promise.resolve([key]) };
 }

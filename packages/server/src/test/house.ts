@@ -44,6 +44,8 @@ export interface House {
   failures: readonly unknown[];
   /** The clock of the access room, in ms; tests move it. */
   clock: { nowMs: number };
+  /** Moves what keys of the installation are read again by. */
+  keysClock: { aheadMs: number };
   /** A request by path, with a JSON body and headers. */
   ask(method: string, path: string, options?: { body?: unknown; headers?: Record<string, string> }): Promise<Response>;
   /** Headers with a session of the first admin, the password changed already. */
@@ -67,7 +69,12 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
   const dataDir = await mkdtemp(join(tmpdir(), 'lumatrace-house-'));
   const clock = { nowMs: Date.now() };
   const kek = kekFromBytes(randomBytes(32));
-  const installationKeys = createInstallationKeys({ database: db.database, kek });
+  const keysClock = { aheadMs: 0 };
+  const installationKeys = createInstallationKeys({
+    database: db.database,
+    kek,
+    nowMs: () => performance.now() + keysClock.aheadMs,
+  });
   const access = await createAccess({
     database: db.database,
     installationKeys,
@@ -133,6 +140,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     dataDir,
     failures,
     clock,
+    keysClock,
     ask,
     log: () => lines.join(''),
     async adminSession() {

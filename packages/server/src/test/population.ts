@@ -53,10 +53,9 @@ export async function openPopulation(dataDir: string, elsewhere?: Database): Pro
   const kek = await readKek(kekPath(dataDir, undefined));
   if (kek === undefined) throw new Error(`Expected a key in ${dataDir}`);
   const installationKeys = createInstallationKeys({ database, kek: kekFromBytes(kek) });
-  const pepper = await installationKeys.secret('api-key-pepper');
   keepAuditChain(database, (await installationKeys.secret('audit-chain')).secret);
   keepSeals(database, { people: createPeopleSeal(installationKeys) });
-  const apiKeys = createApiKeys({ database, pepper, nowMs: Date.now, onError: () => {} });
+  const apiKeys = createApiKeys({ database, secrets: installationKeys, nowMs: Date.now, onError: () => {} });
   return {
     async settle(name, { requestsPerHour } = {}) {
       const tenantId = randomUUID();

@@ -1,32 +1,22 @@
 // Two servers of one installation, each a process of its own on one database: what is taken away at one stops at the other
 // within five seconds, in real time, while it is in use.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { operatedDatabase, type OperatedDatabase } from './harness.ts';
-import { freePort, startInstance, type Instance } from './instance.ts';
+import type { Instance } from './instance.ts';
+import { startTwoServers, type TwoServers } from './two-servers.ts';
 
 const STOPS_WITHIN_MS = 5_000;
 const TRIED_EVERY_MS = 50;
 type Headers = Record<string, string>;
 
-let operated: OperatedDatabase;
+let servers: TwoServers;
 let a: Instance;
 let b: Instance;
 before(async () => {
-  operated = await operatedDatabase();
-  // one address for both, as behind a load balancer: tokens name it
-  const env = { DATABASE_URL: operated.operatorUrl, LUMATRACE_PUBLIC_URL: `http://localhost:${await freePort()}` };
-  a = await startInstance({ env });
-  b = await startInstance({
-    env: { ...env, LUMATRACE_KEK_FILE: join(a.dataDir, 'kek') },
-    firstRun: a.firstRun,
-  });
+  servers = await startTwoServers();
+  ({ a, b } = servers);
 });
-after(async () => {
-  await Promise.all([a?.stop(), b?.stop()]);
-  await operated?.close();
-});
+after(() => servers?.stop());
 
 async function asked(
   instance: Instance,

@@ -130,6 +130,21 @@ export async function replaceApiKey(
   );
 }
 
+/** The same key under another pepper; nothing when it is another hash already. */
+export async function rehashApiKey(
+  sql: Sql,
+  key: { tenantId: string; keyId: string; before: string; keyHash: string; pepperVersion: number },
+): Promise<void> {
+  await sql.query(
+    `
+      update api_keys
+      set key_hash = $4, pepper_version = $5
+      where tenant_id = $1 and key_id = $2 and key_hash = $3
+    `,
+    [key.tenantId, key.keyId, key.before, key.keyHash, key.pepperVersion],
+  );
+}
+
 /** Revokes for good; the hash of the key that was or is revoked, undefined when the tenant has no such key. */
 export async function revokeApiKey(
   sql: Sql,

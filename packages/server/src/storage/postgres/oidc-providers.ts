@@ -173,46 +173,46 @@ export async function deleteOidcProvider(sql: Sql, tenantId: string, providerId:
 /** In the tenant's transaction: the account that stands for a subject, or that stands for any of the provider's. */
 export async function findOidcIdentity(
   sql: Sql,
-  of: { tenantId: string; providerId: string } & ({ subjectIndex: string } | { accountId: string }),
+  of: { tenantId: string; providerId: string } & ({ subjectIndexes: readonly string[] } | { accountId: string }),
 ): Promise<string | undefined> {
-  const isSubject = 'subjectIndex' in of;
+  const isSubject = 'subjectIndexes' in of;
   const { rows } = await sql.query<{ accountId: string }>(
     `
       select account_id as "accountId"
       from oidc_identities
-      where tenant_id = $1 and provider_id = $2 and ${isSubject ? 'subject_index' : 'account_id'} = $3
+      where tenant_id = $1 and provider_id = $2 and ${isSubject ? 'subject_index = any($3)' : 'account_id = $3'}
       limit 1
     `,
-    [of.tenantId, of.providerId, isSubject ? of.subjectIndex : of.accountId],
+    [of.tenantId, of.providerId, isSubject ? of.subjectIndexes : of.accountId],
   );
   return rows[0]?.accountId;
 }
 
-/** In the tenant's transaction. */
+/** In the tenant's transaction; with the first of the indexes. */
 export async function insertOidcIdentity(
   sql: Sql,
-  of: { tenantId: string; providerId: string; subjectIndex: string; accountId: string; at: Date },
+  of: { tenantId: string; providerId: string; subjectIndexes: readonly string[]; accountId: string; at: Date },
 ): Promise<void> {
   await sql.query(
     `
       insert into oidc_identities (tenant_id, provider_id, subject_index, account_id, created_at, last_login_at)
       values ($1, $2, $3, $4, $5, $5)
     `,
-    [of.tenantId, of.providerId, of.subjectIndex, of.accountId, of.at],
+    [of.tenantId, of.providerId, of.subjectIndexes[0], of.accountId, of.at],
   );
 }
 
-/** In the tenant's transaction. */
+/** In the tenant's transaction; from now on it is found by the first of the indexes. */
 export async function touchOidcIdentity(
   sql: Sql,
-  of: { tenantId: string; providerId: string; subjectIndex: string; at: Date },
+  of: { tenantId: string; providerId: string; subjectIndexes: readonly string[]; at: Date },
 ): Promise<void> {
   await sql.query(
     `
       update oidc_identities
-      set last_login_at = $4
-      where tenant_id = $1 and provider_id = $2 and subject_index = $3
+      set last_login_at = $4, subject_index = $5
+      where tenant_id = $1 and provider_id = $2 and subject_index = any($3)
     `,
-    [of.tenantId, of.providerId, of.subjectIndex, of.at],
+    [of.tenantId, of.providerId, of.subjectIndexes, of.at, of.subjectIndexes[0]],
   );
 }
