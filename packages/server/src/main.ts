@@ -21,6 +21,7 @@ import { doctorCommand, refuseUnsafe } from './doctor/doctor.ts';
 import { auditRoutes } from './http/audit.ts';
 import { authRoutes } from './http/auth.ts';
 import { loginSessionRoutes } from './http/login-sessions.ts';
+import { passkeyRoutes } from './http/passkeys.ts';
 import { memberRoutes } from './http/members.ts';
 import { oidcRoutes } from './http/oidc.ts';
 import { oauthRoutes } from './http/oauth.ts';
@@ -833,6 +834,7 @@ function routesOf(house: House): Route[] {
         house.log.warn({ providerId, reason, error: String(cause) }, 'single sign-on'),
     }),
     ...memberRoutes({ access: house.access, publicUrl: publicUrlOf(house) }),
+    ...passkeyRoutes({ access: house.access, publicUrl: publicUrlOf(house) }),
     ...trustAnchorRoutes({
       tenantAnchors: createTenantAnchors({ database: storage.database }),
       installation: () => house.photos.manifestCredentials(),

@@ -1,8 +1,10 @@
 // The way in. A first login goes on to choosing a password of one's own.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate, useRouter, useSearch } from '@tanstack/react-router';
+import { Fingerprint } from 'lucide-react';
 import type { FormEvent } from 'react';
-import { login, loginProvidersQuery, sessionQuery } from '../api/session.ts';
+import { canUsePasskeys, loginByPasskey } from '../api/passkeys.ts';
+import { login, loginProvidersQuery, sessionQuery, type Session } from '../api/session.ts';
 import { Button, buttonLook } from '../elements/button.tsx';
 import { TextField } from '../elements/field.tsx';
 import { ProblemNotice } from '../elements/notice.tsx';
@@ -31,15 +33,17 @@ export function LoginPage() {
   const navigate = useNavigate();
   const router = useRouter();
   const queryClient = useQueryClient();
+  const goOn = async (session: Session): Promise<void> => {
+    queryClient.clear();
+    queryClient.setQueryData(sessionQuery.queryKey, session);
+    if (session.mustChangePassword) await navigate({ to: '/change-password' });
+    else router.history.push(insideAddress(next));
+  };
   const entering = useMutation({
     mutationFn: ({ email, password }: { email: string; password: string }) => login(email, password),
-    onSuccess: async (session) => {
-      queryClient.clear();
-      queryClient.setQueryData(sessionQuery.queryKey, session);
-      if (session.mustChangePassword) await navigate({ to: '/change-password' });
-      else router.history.push(insideAddress(next));
-    },
+    onSuccess: goOn,
   });
+  const byPasskey = useMutation({ mutationFn: loginByPasskey, onSuccess: goOn });
   const submit = (event: FormEvent<HTMLFormElement>): void => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
@@ -73,6 +77,16 @@ export function LoginPage() {
         <Button type="submit" look="primary" disabled={entering.isPending}>
           {entering.isPending ? 'Logging in' : 'Log in'}
         </Button>
+        {canUsePasskeys() && (
+          <Button
+            icon={<Fingerprint size={14} aria-hidden />}
+            onClick={() => byPasskey.mutate()}
+            disabled={byPasskey.isPending}
+          >
+            {byPasskey.isPending ? 'Waiting for the browser' : 'Use a passkey'}
+          </Button>
+        )}
+        {byPasskey.error && <ProblemNotice error={byPasskey.error} />}
         <p className="text-xs text-ink-3">
           First time here? The e-mail and password are in <code className="font-mono">first-run.json</code> in the data
           folder that <code className="font-mono">lumatrace up</code> named.

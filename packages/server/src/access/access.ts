@@ -18,6 +18,7 @@ import { createOwnTenants, type OwnTenants } from './own-tenants.ts';
 import { createOidc, type Oidc } from './oidc.ts';
 import { createOidcClient } from './oidc-client.ts';
 import { createPasswords } from './passwords.ts';
+import { createPasskeys, type Passkeys } from './passkeys.ts';
 import { createPeople, type People } from './people.ts';
 import type { Principal } from './principal.ts';
 import { createSessions, type Sessions } from './sessions.ts';
@@ -51,6 +52,7 @@ export interface Access {
   members: Members;
   invitations: Invitations;
   oidc: Oidc;
+  passkeys: Passkeys;
   ownTenants: OwnTenants;
   machines: Machines;
   apiKeys: ApiKeys;
@@ -112,6 +114,7 @@ export async function createAccess(options: AccessOptions): Promise<Access> {
     limits,
     people,
     members: createMembers({ database, nowMs }),
+    passkeys: createPasskeys({ database, people, limits, secrets: installationKeys, publicUrl, nowMs }),
     oidc: createOidc({
       database,
       client: createOidcClient({ egress, nowMs }),

@@ -2,7 +2,6 @@
 // The owner of a tenant chooses its providers and is not trusted about people elsewhere: accounts that they make are
 // managed (nobody elsewhere), and every session that they open is good in this tenant alone.
 import { createHmac, hkdfSync, randomUUID } from 'node:crypto';
-import { kekFromBytes, type Kek } from '../keys/kek.ts';
 import type { InstallationKey, SecretReader } from '../keys/installation-keys.ts';
 import { sqlState, type Database, type Sql } from '../storage/database.ts';
 import {
@@ -35,6 +34,7 @@ import { deleteOtherSessions, deleteSessionsOfProvider, lockSessionsOf } from '.
 import { audit } from './audit.ts';
 import { OidcError, type OidcClient, type OidcSubject } from './oidc-client.ts';
 import { MOST_MEMBERS } from './members.ts';
+import { createPending } from './pending.ts';
 import { normalisedEmail, type LoggedIn, type People } from './people.ts';
 import { ROLES, type Principal, type Role } from './principal.ts';
 import { Refusal } from './refusal.ts';
@@ -113,11 +113,12 @@ interface Kept {
   nonce: string;
   verifier: string;
   returnTo: string;
-  untilMs: number;
 }
 
 export function createOidc(options: OidcOptions): Oidc {
   const { database, client, people, secrets, publicUrl, nowMs } = options;
+
+  const pending = createPending<Kept>({ secrets, use: 'oidc', lifeMs: LOGIN_TIME_MS, nowMs });
 
   /** Under the pepper in use first, then under those before it. */
   async function indexesOf(providerId: string, sub: string): Promise<readonly string[]> {
@@ -134,17 +135,9 @@ export function createOidc(options: OidcOptions): Oidc {
   }
 
   async function keptOf(providerId: string, sealed: string | undefined): Promise<Kept> {
-    for (const key of await secrets.candidates('session', LOGIN_TIME_MS))
-      try {
-        const text = sealOf(key)
-          .unwrap(boundTo(providerId), Buffer.from(sealed ?? '', 'base64url'))
-          .toString('utf8');
-        const kept = JSON.parse(text) as Kept;
-        if (kept.untilMs > nowMs()) return kept;
-      } catch {
-        // another browser's, another provider's, of another key, or none
-      }
-    throw new OidcRefused('expired');
+    const kept = await pending.open(providerId, sealed);
+    if (kept === undefined) throw new OidcRefused('expired');
+    return kept;
   }
 
   /** The account that stands for a subject, made or tied at its first login; a reason where there is none. */
@@ -280,10 +273,8 @@ export function createOidc(options: OidcOptions): Oidc {
     async begin(providerId, returnTo) {
       const provider = await open(providerId);
       try {
-        const { url, ...pending } = await client.begin(provider, redirectUri(publicUrl, providerId));
-        const kept: Kept = { ...pending, returnTo: localPath(returnTo), untilMs: nowMs() + LOGIN_TIME_MS };
-        const seal = sealOf(await secrets.secret('session'));
-        return { url, sealed: seal.wrap(boundTo(providerId), Buffer.from(JSON.stringify(kept))).toString('base64url') };
+        const { url, ...asked } = await client.begin(provider, redirectUri(publicUrl, providerId));
+        return { url, sealed: await pending.seal(providerId, { ...asked, returnTo: localPath(returnTo) }) };
       } catch (cause) {
         if (!(cause instanceof OidcError)) throw cause;
         throw new OidcRefused('provider', { cause });
@@ -350,10 +341,6 @@ function note(
 
 const derived = (key: InstallationKey, use: string): Buffer =>
   Buffer.from(hkdfSync('sha256', key.secret, Buffer.alloc(0), `lumatrace|oidc|${use}`, KEY_BYTES));
-
-const sealOf = (key: InstallationKey): Kek => kekFromBytes(derived(key, 'pending'));
-
-const boundTo = (providerId: string): string => `oidc|pending|${providerId}`;
 
 /**
  * What groups say holds anew at each login of a managed account: another role, or none and out. A member who was there without

@@ -51,6 +51,11 @@ export interface People {
   user(principal: Principal): Promise<User>;
   /** Exchanges the session for a new one; its absolute end stays. */
   refresh(principal: Principal, requestId: string, device?: string | null): Promise<OpenedSession>;
+  /**
+   * Before something that a stolen session must not do. A wrong one counts as a failed login does.
+   * @throws Refusal VALIDATION_FAILED, RATE_LIMIT_EXCEEDED; FORBIDDEN for whoever came by single sign-on
+   */
+  confirm(principal: Principal, password: string, source: string): Promise<LoginRow>;
   /** Ends every session of the account and opens a new one. @throws Refusal AUTH_INVALID, VALIDATION_FAILED. */
   changePassword(
     principal: Principal,
@@ -109,6 +114,22 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
     });
   }
 
+  async function confirm(principal: Principal, password: string, source: string): Promise<LoginRow> {
+    const { accountId } = ownPerson(principal);
+    const account = await database.inAccount(accountId, (sql) => findLogin(sql, accountId));
+    if (account === undefined) throw wrong();
+    // A stolen session must not become a place to guess passwords: the limits of the login hold here too.
+    const attempt: LoginAttempt = { name: account.email, source };
+    await limits.admitLogin(attempt);
+    if (!(await lookedAt(limits, attempt, passwords.matches(account.argon2id ?? undefined, password)))) {
+      throw new Refusal('VALIDATION_FAILED', 'The current password is not right.', {
+        action: 'Enter the password that you logged in with.',
+      });
+    }
+    await limits.takeBackLogin(attempt);
+    return account;
+  }
+
   return {
     async login(credentials, source, requestId, device = null) {
       const email = normalisedEmail(credentials.email);
@@ -147,6 +168,7 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
     },
 
     enter,
+    confirm,
 
     async user(principal) {
       const { tenantId, accountId } = person(principal);
@@ -169,17 +191,7 @@ export function createPeople({ database, sessions, passwords, limits, nowMs }: P
 
     async changePassword(principal, { currentPassword, newPassword }, source, requestId, device = null) {
       const { tenantId, accountId } = ownPerson(principal);
-      const account = await database.inAccount(accountId, (sql) => findLogin(sql, accountId));
-      if (account === undefined) throw wrong();
-      // A stolen session must not become a place to guess passwords: the limits of the login hold here too.
-      const attempt: LoginAttempt = { name: account.email, source };
-      await limits.admitLogin(attempt);
-      if (!(await lookedAt(limits, attempt, passwords.matches(account.argon2id ?? undefined, currentPassword)))) {
-        throw new Refusal('VALIDATION_FAILED', 'The current password is not right.', {
-          action: 'Enter the password that you logged in with.',
-        });
-      }
-      await limits.takeBackLogin(attempt);
+      const account = await confirm(principal, currentPassword, source);
       const fault = passwordFault(newPassword, { email: account.email, current: currentPassword });
       if (fault !== undefined) throw new Refusal('VALIDATION_FAILED', fault, { action: 'Choose another password.' });
       const argon2id = await passwords.hash(newPassword);

@@ -16,7 +16,7 @@ const USER = z.object({
   role: z.enum(ROLES),
   tenantId: z.uuid(),
 });
-const SESSION = z.object({ user: USER, mustChangePassword: z.boolean() });
+export const SESSION = z.object({ user: USER, mustChangePassword: z.boolean() });
 
 const TENANT = z.object({ tenantId: z.uuid(), name: z.string(), role: z.enum(ROLES), isCurrent: z.boolean() });
 /** 256 random bits in base64url; anything else is answered as one that is not known. */

@@ -231,6 +231,8 @@ test('a session by a provider is good in its tenant alone, and cannot change how
   assert.equal(await said('POST', '/auth/switch', { tenantId }), 403);
   assert.equal(await said('POST', '/auth/change-password', { currentPassword: 'x', newPassword: 'y'.repeat(20) }), 403);
   assert.equal(await said('POST', '/auth/invitations/join', { token: 'A'.repeat(43) }), 403);
+  assert.equal(await said('POST', '/auth/passkeys/options', { password: 'x' }), 403);
+  assert.equal(await said('GET', '/auth/passkeys'), 403);
   const login = await ask('POST', '/auth/login', { body: { email: 'ann@corp.example', password: 'x'.repeat(20) } });
   assert.equal(login.status, 401);
 });

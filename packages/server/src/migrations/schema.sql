@@ -1086,6 +1086,20 @@ create policy backup on usage for select to <owner> using ((current_setting('app
 create policy tenant on usage using ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid)) with check ((tenant_id = (NULLIF(current_setting('app.tenant'::text, true), ''::text))::uuid));
 grant delete, insert, select, update on usage to lumatrace_app;
 
+create table used_challenges (
+  account_id uuid not null,
+  challenge_hash text not null,
+  ends_at timestamp(3) with time zone not null
+);
+alter table used_challenges add constraint used_challenges_account_id_fkey FOREIGN KEY (account_id) REFERENCES accounts(account_id) ON DELETE CASCADE;
+alter table used_challenges add constraint used_challenges_challenge_hash_check CHECK ((length(challenge_hash) = 64));
+alter table used_challenges add constraint used_challenges_pkey PRIMARY KEY (account_id, challenge_hash);
+alter table used_challenges enable row level security;
+alter table used_challenges force row level security;
+create policy account_itself on used_challenges using ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid)) with check ((account_id = (NULLIF(current_setting('app.account'::text, true), ''::text))::uuid));
+create policy backup on used_challenges for select to <owner> using ((current_setting('app.backup'::text, true) = 'on'::text));
+grant delete, insert, select on used_challenges to lumatrace_app;
+
 create table watermark_keys (
   tenant_id uuid not null,
   version integer not null,

@@ -14,6 +14,7 @@ import { loginSessionRoutes } from '../http/login-sessions.ts';
 import { oauthRoutes } from '../http/oauth.ts';
 import { keyRoutes } from '../http/keys.ts';
 import { serviceAccountRoutes } from '../http/service-accounts.ts';
+import { passkeyRoutes } from '../http/passkeys.ts';
 import { memberRoutes } from '../http/members.ts';
 import { oidcRoutes } from '../http/oidc.ts';
 import { createMetrics } from '../http/metrics.ts';
@@ -100,6 +101,7 @@ export async function openHouse(options: HouseOptions = {}): Promise<House> {
     ...serviceAccountRoutes({ access }),
     ...oidcRoutes({ access, publicUrl: PUBLIC_URL, onFailure: (why) => void failures.push(why.cause) }),
     ...memberRoutes({ access, publicUrl: PUBLIC_URL }),
+    ...passkeyRoutes({ access, publicUrl: PUBLIC_URL }),
     ...auditRoutes({ access }),
     ...operationsRoutes({
       access,

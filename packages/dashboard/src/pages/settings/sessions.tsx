@@ -7,10 +7,20 @@ import { ProblemNotice } from '../../elements/notice.tsx';
 import { Card } from '../../elements/page.tsx';
 import { SkeletonRows } from '../../elements/skeleton.tsx';
 import { Table } from '../../elements/table.tsx';
+import { Passkeys } from './passkeys.tsx';
 
 const deviceName = ({ device }: LoginSession): string => device ?? 'A browser that did not say what it is';
 
 export function SessionsSection() {
+  return (
+    <>
+      <Passkeys />
+      <Sessions />
+    </>
+  );
+}
+
+function Sessions() {
   const sessions = useQuery(loginSessionsQuery);
   const client = useQueryClient();
   const onSettled = (): Promise<void> => client.invalidateQueries({ queryKey: loginSessionsQuery.queryKey });
