@@ -1,7 +1,7 @@
 // Talking to identity providers: OpenID Connect Core 1.0, authorization code flow with PKCE (RFC 7636), by openid-client.
 // Every request goes through the egress guard; every ID token's signature is checked, also where TLS would do (3.1.3.7).
 import * as oidc from 'openid-client';
-import type { Egress } from '../egress/egress.ts';
+import { EgressError, type Egress } from '../egress/egress.ts';
 import { Remembered } from './remembered.ts';
 
 const TIMEOUT_MS = 5_000;
@@ -11,6 +11,7 @@ const MAX_AGE_MS = 10 * 60_000;
 const MAX_REMEMBERED = 500;
 const MAX_GROUPS = 200;
 const MAX_TEXT = 256;
+const MAX_URL = 500;
 
 /** What of a provider is needed to speak to it. */
 export interface OidcParty {
@@ -43,7 +44,14 @@ export class OidcError extends Error {
   override readonly name = 'OidcError';
 }
 
+/** What a look at a provider found. Nothing of an answer is told unless it is the discovery document of that issuer. */
+export type OidcLook =
+  | { finding: 'forbidden' | 'unreachable' | 'no-discovery' | 'other-issuer' | 'no-code' | 'no-signature' | 'no-keys' }
+  | { finding: 'works'; authorizationEndpoint: string; algorithms: string[]; keys: number; usesIss: boolean };
+
 export interface OidcClient {
+  /** Asks for the discovery document and the keys, anew each time. */
+  look(issuer: string): Promise<OidcLook>;
   /** Where the browser goes. @throws OidcError */
   begin(party: OidcParty, redirectUri: string): Promise<PendingLogin & { url: string }>;
   /** @param answer the address that the browser came back to. @throws OidcError for whatever does not hold */
@@ -85,7 +93,52 @@ export function createOidcClient({ egress, nowMs }: { egress: Egress; nowMs: () 
   const configurationOf = (party: OidcParty): Promise<oidc.Configuration> =>
     remembered.recall(JSON.stringify([party.issuer, party.clientId, party.clientSecret]), () => discover(party));
 
+  /** Undefined for whatever is no JSON object. @throws EgressError */
+  async function objectAt(url: URL): Promise<Record<string, unknown> | undefined> {
+    const response = await guarded(url.href, {
+      method: 'GET',
+      headers: { accept: 'application/json' },
+      body: null,
+      redirect: 'manual',
+    });
+    if (response.status !== 200) return undefined;
+    const value: unknown = await response.json().catch(() => undefined);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  }
+
+  async function found(issuer: string): Promise<OidcLook> {
+    // as the library does: below the path of the issuer (OpenID Connect Discovery 1.0, section 4)
+    const told = await objectAt(new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`));
+    if (told === undefined) return { finding: 'no-discovery' };
+    if (told['issuer'] !== issuer) return { finding: 'other-issuer' };
+    const [authorizationEndpoint, jwks] = [urlOf(told['authorization_endpoint']), urlOf(told['jwks_uri'])];
+    const hasCode = listOf(told['response_types_supported']).includes('code');
+    if (authorizationEndpoint === undefined || !hasCode || urlOf(told['token_endpoint']) === undefined)
+      return { finding: 'no-code' };
+    const algorithms = listOf(told['id_token_signing_alg_values_supported']).filter((alg) => SIGNATURES.has(alg));
+    if (algorithms.length === 0) return { finding: 'no-signature' };
+    const keys = jwks === undefined ? undefined : (await objectAt(jwks))?.['keys'];
+    if (!Array.isArray(keys) || keys.length === 0) return { finding: 'no-keys' };
+    const usesIss = told['authorization_response_iss_parameter_supported'] === true;
+    return {
+      finding: 'works',
+      authorizationEndpoint: authorizationEndpoint.href,
+      algorithms,
+      keys: keys.length,
+      usesIss,
+    };
+  }
+
   return {
+    async look(issuer) {
+      try {
+        return await found(issuer);
+      } catch (error) {
+        if (!(error instanceof EgressError)) throw error;
+        return { finding: error.code === 'EGRESS_FORBIDDEN' ? 'forbidden' : 'unreachable' };
+      }
+    },
+
     begin: (party, redirectUri) =>
       speaking(async () => {
         const configuration = await configurationOf(party);
@@ -125,6 +178,19 @@ export function createOidcClient({ egress, nowMs }: { egress: Egress; nowMs: () 
         return subjectOf(sub, { ...more, ...claims }, party.groupsClaim);
       }),
   };
+}
+
+/** Asymmetric ones (RFC 7518, RFC 8037): what an ID token may be signed by. */
+const SIGNATURES: ReadonlySet<string> = new Set(
+  'RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA Ed25519'.split(' '),
+);
+
+const listOf = (value: unknown): string[] =>
+  Array.isArray(value) ? value.filter((one): one is string => typeof one === 'string').slice(0, MAX_GROUPS) : [];
+
+function urlOf(value: unknown): URL | undefined {
+  const url = typeof value === 'string' && value.length <= MAX_URL ? URL.parse(value) : null;
+  return url !== null && /^https?:$/.test(url.protocol) ? url : undefined;
 }
 
 /** As the provider says it takes the secret; the default of OpenID Connect is the header. */

@@ -32,7 +32,7 @@ import {
 } from '../storage/postgres/oidc-providers.ts';
 import { deleteOtherSessions, deleteSessionsOfProvider, lockSessionsOf } from '../storage/postgres/sessions.ts';
 import { audit } from './audit.ts';
-import { OidcError, type OidcClient, type OidcSubject } from './oidc-client.ts';
+import { OidcError, type OidcClient, type OidcLook, type OidcSubject } from './oidc-client.ts';
 import { MOST_MEMBERS } from './members.ts';
 import { createPending } from './pending.ts';
 import { normalisedEmail, type LoggedIn, type People } from './people.ts';
@@ -79,6 +79,8 @@ export interface OidcSettings {
 export interface Oidc {
   listed(): Promise<Array<{ providerId: string; name: string }>>;
   list(tenantId: string): Promise<OidcProviderRow[]>;
+  /** Whether a provider could be used, before it is added. */
+  look(issuer: string): Promise<OidcLook>;
   /** @throws Refusal CONFLICT when there are too many, VALIDATION_FAILED */
   create(by: Principal, requestId: string, settings: OidcSettings): Promise<{ providerId: string }>;
   /** Disabling ends the sessions that it opened. @throws Refusal NOT_FOUND */
@@ -228,6 +230,8 @@ export function createOidc(options: OidcOptions): Oidc {
   return {
     listed: () => database.inLookup('oidc_providers listed', listListedOidcProviders),
     list: (tenantId) => database.inTenant(tenantId, (sql) => listOidcProviders(sql, tenantId)),
+
+    look: (issuer) => client.look(issuer),
 
     async create(by, requestId, settings) {
       const { tenantId } = by;

@@ -436,6 +436,53 @@ test('a provider that does not answer as it should is refused, within bounds', a
   }
 });
 
+const look = async (issuer: string): Promise<Record<string, unknown>> => {
+  const response = await ask('POST', '/api/oidc-providers/check', { headers: owner, body: { issuer } });
+  assert.equal(response.status, 200, await response.clone().text());
+  return (await response.json()) as Record<string, unknown>;
+};
+
+test('a look at a provider tells what it found, and nothing of what is no discovery document of that issuer', async () => {
+  const { keys, algorithms, ...real } = await look(`http://localhost:${realPort}`);
+  assert.deepEqual(real, {
+    finding: 'works',
+    authorizationEndpoint: `http://localhost:${realPort}/auth`,
+    usesIss: true,
+  });
+  assert.ok(Number(keys) > 0 && (algorithms as string[]).includes('RS256'));
+  const honestly = liar.answer;
+  const finding = async (): Promise<unknown> => {
+    const found = await look(liar.issuer);
+    assert.ok(found['finding'] === 'works' || Object.keys(found).length === 1, JSON.stringify(found));
+    return found['finding'];
+  };
+  assert.equal(await finding(), 'works');
+  for (const [discovery, expected] of [
+    [{ issuer: 'https://elsewhere.example' }, 'other-issuer'],
+    [{ response_types_supported: ['token'] }, 'no-code'],
+    [{ authorization_endpoint: 'javascript:alert(1)' }, 'no-code'],
+    [{ id_token_signing_alg_values_supported: ['none', 'HS256'] }, 'no-signature'],
+    [{ jwks_uri: `${liar.issuer}/nothing` }, 'no-keys'],
+    [{ jwks_uri: 'http://169.254.169.254/latest/meta-data' }, 'forbidden'],
+  ] as const) {
+    liar.discovery = discovery;
+    assert.equal(await finding(), expected);
+  }
+  liar.discovery = {};
+  for (const [answer, expected] of [
+    [(_: string, to: ServerResponse) => (to.end('canary of an intranet'), true), 'no-discovery'],
+    [(_: string, to: ServerResponse) => (to.end('x'.repeat(1_000_000)), true), 'unreachable'],
+    [(_: string, to: ServerResponse) => (to.destroy(), true), 'unreachable'],
+  ] as const) {
+    liar.answer = answer;
+    assert.equal(await finding(), expected);
+  }
+  liar.answer = honestly;
+  assert.deepEqual(await look('http://169.254.169.254'), { finding: 'forbidden' });
+  assert.deepEqual(await look('http://127.0.0.1:1'), { finding: 'forbidden' });
+  assert.deepEqual(await look('https://nobody.invalid'), { finding: 'unreachable' });
+});
+
 test('where somebody goes afterwards is a path of ours', async () => {
   liar.claims = honestly;
   for (const returnTo of [

@@ -26,13 +26,26 @@ const ROLE_BY_GROUP = z
   .array(z.object({ group: z.string().min(1).max(256), role: ROLE }))
   .max(100)
   .describe('The first that holds decides; looked at anew at each login.');
+const ISSUER = z
+  .url({ protocol: /^https?$/ })
+  .min(8)
+  .max(500)
+  .describe('As the discovery document names it; plain HTTP where LUMATRACE_OIDC_ALLOW says so.');
+const LOOK = z.discriminatedUnion('finding', [
+  z.object({
+    finding: z.literal('works'),
+    authorizationEndpoint: z.url(),
+    algorithms: z.array(z.string()),
+    keys: z.int(),
+    usesIss: z.boolean().describe('Answers name their issuer (RFC 9207).'),
+  }),
+  z.object({
+    finding: z.enum(['forbidden', 'unreachable', 'no-discovery', 'other-issuer', 'no-code', 'no-signature', 'no-keys']),
+  }),
+]);
 const SETTINGS = z.object({
   name: NAME,
-  issuer: z
-    .url({ protocol: /^https?$/ })
-    .min(8)
-    .max(500)
-    .describe('As the discovery document names it; plain HTTP where LUMATRACE_OIDC_ALLOW says so.'),
+  issuer: ISSUER,
   clientId: z.string().min(1).max(400),
   clientSecret: SECRET.nullable().default(null),
   groupsClaim: GROUPS_CLAIM.default('groups'),
@@ -173,6 +186,19 @@ export function oidcRoutes({ access: { oidc }, publicUrl, onFailure }: OidcRoute
       async handle({ principal, requestId, body }) {
         const { providerId } = await oidc.create(principal, requestId, body);
         return json({ providerId, redirectUri: redirectUri(publicUrl, providerId) }, 201);
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/api/oidc-providers/check',
+      summary: 'Look at an identity provider before it is added: its discovery document and its keys.',
+      tag: 'settings',
+      policy: WRITE,
+      limit: 'api',
+      body: z.object({ issuer: ISSUER }),
+      answers: { 200: { description: 'What was found; nothing is kept.', schema: LOOK } },
+      async handle({ body }) {
+        return json(await oidc.look(body.issuer));
       },
     }),
     route({

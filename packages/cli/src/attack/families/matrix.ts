@@ -51,6 +51,7 @@ const SOME_ROLES: ReadonlyMap<string, readonly string[]> = new Map([
   ['DELETE /api/invitations/{invitationId}', MANAGERS],
   ['GET /api/oidc-providers', MANAGERS],
   ['POST /api/oidc-providers', OWNER],
+  ['POST /api/oidc-providers/check', OWNER],
   ['PATCH /api/oidc-providers/{providerId}', OWNER],
   ['DELETE /api/oidc-providers/{providerId}', OWNER],
   ['POST /api/oidc-providers/{providerId}/readmissions', OWNER],

@@ -10,12 +10,14 @@ import { MembersSection } from './members.tsx';
 import { PricesSection } from './prices.tsx';
 import { RedactionSection } from './redaction.tsx';
 import { SessionsSection } from './sessions.tsx';
+import { SingleSignOnSection } from './single-sign-on.tsx';
 import { TrustAnchorsSection } from './trust-anchors.tsx';
 import { WorkspaceSection } from './workspace.tsx';
 
 const SECTIONS: readonly { name: string; title: string; Content: ComponentType }[] = [
   { name: 'keys', title: 'API keys', Content: KeysSection },
   { name: 'members', title: 'Members', Content: MembersSection },
+  { name: 'single-sign-on', title: 'Single sign-on', Content: SingleSignOnSection },
   { name: 'sessions', title: 'Sessions', Content: SessionsSection },
   { name: 'prices', title: 'Prices', Content: PricesSection },
   { name: 'redaction', title: 'Redaction', Content: RedactionSection },
