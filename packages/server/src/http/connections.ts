@@ -1,4 +1,4 @@
-// A bound on the connections of one listener that idle ones cannot fill: when there are too many, the one that has waited
+// A bound on the connections of a listener that idle ones cannot fill: when there are too many, the one that has waited
 // longest without a request makes room. A new caller is refused only when every connection is in the middle of a request.
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -12,15 +12,27 @@ interface Connection {
 /** Beside the bound, for those that are being closed. */
 const SLACK = 100;
 
-/** Of plain and TLS servers: a TLS socket has the peer of the one below it. */
-export function boundConnections(server: Server, most: number): void {
+/** Connections by their peer, `address:port`: what is above a socket (TLS, HTTP/2) has the peer of the one below it. */
+export class BoundedConnections {
   /** The longest idle first: whoever was answered is put last again. */
-  const connections = new Map<string, Connection>();
-  server.maxConnections = most + SLACK;
-  server.on('connection', (socket: Socket) => {
-    if (connections.size >= most && !makeRoom(connections)) {
+  readonly #connections = new Map<string, Connection>();
+  readonly #most: number;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** What a listener takes at once, with those that are being closed. */
+  get withSlack(): number {
+    return this.#most + SLACK;
+  }
+
+  /** @returns false for a caller for whom there is no room; its socket is destroyed */
+  admit(socket: Socket): boolean {
+    const connections = this.#connections;
+    if (connections.size >= this.#most && !this.#makeRoom()) {
       socket.destroy();
-      return;
+      return false;
     }
     const peer = peerOf(socket);
     const connection = { socket, running: 0 };
@@ -28,30 +40,46 @@ export function boundConnections(server: Server, most: number): void {
     socket.once('close', () => {
       if (connections.get(peer) === connection) connections.delete(peer);
     });
-  });
-  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    const peer = peerOf(socket);
+    return true;
+  }
+
+  /** A request of this peer begins. @returns what is called at its end, once */
+  begin(peer: string): () => void {
+    const connections = this.#connections;
     const connection = connections.get(peer);
-    if (connection === undefined) return;
+    if (connection === undefined) return () => {};
     connection.running++;
-    response.once('close', () => {
+    let hasEnded = false;
+    return () => {
+      if (hasEnded) return;
+      hasEnded = true;
       connection.running--;
       if (connections.get(peer) !== connection) return;
       connections.delete(peer);
       connections.set(peer, connection);
-    });
+    };
+  }
+
+  /** Looks at few: the busy ones among the oldest are as many as requests run at once. @returns whether one was closed */
+  #makeRoom(): boolean {
+    for (const [peer, { socket, running }] of this.#connections) {
+      if (running > 0) continue;
+      this.#connections.delete(peer);
+      socket.destroy();
+      return true;
+    }
+    return false;
+  }
+}
+
+/** Of plain and TLS servers. */
+export function boundConnections(server: Server, most: number): void {
+  const connections = new BoundedConnections(most);
+  server.maxConnections = connections.withSlack;
+  server.on('connection', (socket: Socket) => void connections.admit(socket));
+  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    response.once('close', connections.begin(peerOf(socket)));
   });
 }
 
-/** Looks at few: the busy ones among the oldest are as many as requests run at once. @returns whether one was closed */
-function makeRoom(connections: Map<string, Connection>): boolean {
-  for (const [peer, { socket, running }] of connections) {
-    if (running > 0) continue;
-    connections.delete(peer);
-    socket.destroy();
-    return true;
-  }
-  return false;
-}
-
-const peerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+const peerOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress}:${remotePort}`;

@@ -1,6 +1,8 @@
 // What the gRPC port refuses, and how: codes, RetryInfo, limits, a port that is taken, and a stop that loses nothing.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { connect, type ClientHttp2Session } from 'node:http2';
+import { connect as connectTcp } from 'node:net';
 import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { Client, credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
@@ -31,6 +33,8 @@ async function call(
 ): Promise<Reply> {
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
     'grpc.max_send_message_length': -1,
+    // a connection of its own
+    'grpc.use_local_subchannel_pool': 1,
   });
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
@@ -236,6 +240,50 @@ test('a stop waits for the calls that run', async () => {
   assert.deepEqual(await reply, { response: Buffer.alloc(0) });
   await stopped;
   assert.equal((await served.get(tenantId, `/api/traces/${traceId(9)}`)).status, 200);
+});
+
+test('idle connections make room for callers, and calls that run keep their place', async () => {
+  const held = Promise.withResolvers<void>();
+  const full = Promise.withResolvers<void>();
+  let running = 0;
+  const small = await serveGrpc(served, {
+    maxConnections: 4,
+    ingest: {
+      async accept(tenantId, decoded, bytes) {
+        if (++running === 4) full.resolve();
+        await held.promise;
+        return served.ingest.accept(tenantId, decoded, bytes);
+      },
+    },
+  });
+  const tenantId = await served.newTenant();
+  const idle = await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      const socket = connectTcp(small.port, '127.0.0.1')
+        .on('error', () => {})
+        .resume();
+      await once(socket, 'connect');
+      return socket;
+    }),
+  );
+  try {
+    const calls = [1, 2, 3, 4].map((n) =>
+      call(small.port, TRACES, spansRequest(traceId(100 + n)), bearer(tenantId), { deadlineMs: 10_000 }),
+    );
+    await full.promise;
+    // their places are taken; each learns it a moment later
+    await Promise.all(idle.map((socket) => socket.closed || once(socket, 'close')));
+    const late = await call(small.port, TRACES, spansRequest(traceId(200)), bearer(tenantId), { deadlineMs: 500 });
+    assert.ok([status.UNAVAILABLE, status.DEADLINE_EXCEEDED].includes(errorOf(late).code), 'every place has a call');
+    held.resolve();
+    for (const reply of await Promise.all(calls)) assert.deepEqual(reply, { response: Buffer.alloc(0) });
+    assert.deepEqual(await call(small.port, TRACES, spansRequest(traceId(201)), bearer(tenantId)), {
+      response: Buffer.alloc(0),
+    });
+  } finally {
+    for (const socket of idle) socket.destroy();
+    await small.stop(0);
+  }
 });
 
 test('calls are counted by service and code', () => {

@@ -1,6 +1,7 @@
 // OTLP/gRPC: the three Export calls, through the same admission, quota and rooms as OTLP/HTTP. Bytes go to our own decoder;
 // grpc-js carries them. Source: opentelemetry-proto docs/specification.md, "OTLP/gRPC".
 import { randomUUID } from 'node:crypto';
+import { createServer, type AddressInfo, type Server as Listener, type Socket } from 'node:net';
 import {
   logVerbosity,
   Metadata,
@@ -20,6 +21,7 @@ import { encodeExportResponse, encodeStatus, RPC_CODE } from '@lumatrace/telemet
 import type { Access } from '../access/access.ts';
 import type { Principal } from '../access/principal.ts';
 import type { KeyPair } from '../tls/tls.ts';
+import { BoundedConnections } from './connections.ts';
 import { asProblem, Problem } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 import { RPC_CODES } from './otlp.ts';
@@ -39,6 +41,8 @@ export interface GrpcOptions extends OtlpRooms {
   bytesInFlight?: BytesInFlight;
   /** A call whose message has not come by then is ended. */
   messageTimeoutMs?: number;
+  /** At once, on all addresses together. */
+  maxConnections?: number;
   /** PEM: the port speaks TLS 1.3 and nothing else. Absent: plain HTTP/2. */
   tls?: KeyPair;
 }
@@ -55,11 +59,14 @@ export interface Grpc {
 /** 64 MiB over a slow line take a minute; grpc-js does not say how much of a message is there. */
 const MESSAGE_TIMEOUT_MS = 120_000;
 const STOP_GRACE_MS = 10_000;
+const LAST_BYTES_MS = 1_000;
 /** Export calls at once on one connection; an exporter has one or two. */
 const MAX_STREAMS = 64;
 const KEEPALIVE_MS = 60_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
 const IDLE_MS = 600_000;
+/** An exporter holds one; the longest idle makes room for another. */
+const MAX_CONNECTIONS = 2_000;
 /** What one connection may make the HTTP/2 layer hold, in megabytes: two largest messages. */
 const MAX_SESSION_MEGABYTES = 160;
 
@@ -83,9 +90,16 @@ export function createGrpc(options: GrpcOptions): Grpc {
   const requests = registry.counter('lumatrace_grpc_requests_total', 'Export calls answered, by service and code.');
   const principals = new WeakMap<Metadata, Principal>();
 
+  const connections = new BoundedConnections(options.maxConnections ?? MAX_CONNECTIONS);
+
   /** Who asks is known before a byte of the message is read. */
   const admission: ServerInterceptor = (_descriptor, call) => {
     let timer: NodeJS.Timeout | undefined;
+    const ended = connections.begin(call.getPeer());
+    const refuse = (problem: Problem): void => {
+      ended();
+      call.sendStatus(statusOf(problem));
+    };
     return new ServerInterceptingCall(call, {
       start(next) {
         next({
@@ -94,14 +108,14 @@ export function createGrpc(options: GrpcOptions): Grpc {
               (principal) => {
                 principals.set(metadata, principal);
                 const timeoutMs = options.messageTimeoutMs ?? MESSAGE_TIMEOUT_MS;
-                timer = setTimeout(() => call.sendStatus(statusOf(lateMessage())), timeoutMs);
+                timer = setTimeout(() => refuse(lateMessage()), timeoutMs);
                 admit(metadata);
               },
               (error: unknown) => {
                 const problem = asProblem(error);
                 if (problem.code === 'INTERNAL_ENGINE_ERROR') log.error({ error: String(error) }, 'gRPC');
                 requests.add(1, { service: 'any', code: String(RPC_CODES[problem.status] ?? GRPC.INVALID_ARGUMENT) });
-                call.sendStatus(statusOf(problem));
+                refuse(problem);
               },
             );
           },
@@ -111,8 +125,13 @@ export function createGrpc(options: GrpcOptions): Grpc {
           },
           onCancel() {
             clearTimeout(timer);
+            ended();
           },
         });
+      },
+      sendStatus(status, next) {
+        ended();
+        next(status);
       },
     });
   };
@@ -147,7 +166,7 @@ export function createGrpc(options: GrpcOptions): Grpc {
     };
   }
 
-  const servers = new Set<Server>();
+  const doors = new Set<Door>();
   const tls = options.tls === undefined ? undefined : new Tls13(options.tls);
   const signals = otlpSignals(options);
   return {
@@ -155,17 +174,38 @@ export function createGrpc(options: GrpcOptions): Grpc {
       // one server per address: a second one that cannot listen must not touch the first
       const server = new Server({ ...LIMITS, interceptors: [admission] });
       for (const signal of signals) server.addService(definitionOf(signal), { Export: handlerOf(signal) });
-      const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-      const taken = await bind(server, address, tls ?? ServerCredentials.createInsecure());
-      servers.add(server);
-      return { host, port: taken };
+      const injector = server.createConnectionInjector(tls ?? ServerCredentials.createInsecure());
+      // grpc-js listens without a bound on connections; the listener is ours for that alone
+      const sockets = new Set<Socket>();
+      const listener = createServer((socket) => {
+        if (!connections.admit(socket)) return;
+        sockets.add(socket);
+        // one that was reset before it spoke HTTP/2 is nobody's loss
+        socket.on('error', () => socket.destroy());
+        socket.once('close', () => sockets.delete(socket));
+        injector.injectConnection(socket);
+      });
+      listener.maxConnections = connections.withSlack;
+      await new Promise<void>((resolve, reject) => {
+        listener.once('error', reject);
+        listener.listen({ host, port, ipv6Only: host.includes(':') }, resolve);
+      });
+      doors.add({ server, listener, sockets });
+      return { host, port: (listener.address() as AddressInfo).port };
     },
     replaceCertificate: (pair) => tls?.replace(pair),
     async stop(graceMs = STOP_GRACE_MS) {
-      await Promise.all([...servers].map((server) => stop(server, graceMs)));
-      servers.clear();
+      await Promise.all([...doors].map((door) => stop(door, graceMs)));
+      doors.clear();
     },
   };
+}
+
+/** What listens on one address. */
+interface Door {
+  server: Server;
+  listener: Listener;
+  sockets: ReadonlySet<Socket>;
 }
 
 /** `createSsl` of grpc-js takes neither a lowest version nor another certificate later; the class below it takes both. */
@@ -247,25 +287,16 @@ function statusOf(problem: Problem): StatusObject {
   return { code, details: message, metadata };
 }
 
-const SYSTEM_CODES = ['EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES', 'EAFNOSUPPORT', 'EINVAL'] as const;
-
-/** grpc-js says why only in its sentence. */
-function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, port) => {
-      if (error === null) return resolve(port);
-      const code = SYSTEM_CODES.find((each) => error.message.includes(each));
-      reject(Object.assign(new Error(error.message, { cause: error }), code === undefined ? {} : { code }));
-    });
-  });
-}
-
-function stop(server: Server, graceMs: number): Promise<void> {
-  return new Promise((resolve) => {
+async function stop({ server, listener, sockets }: Door, graceMs: number): Promise<void> {
+  listener.close();
+  await new Promise<void>((resolve) => {
     const cut = setTimeout(() => server.forceShutdown(), graceMs);
     server.tryShutdown(() => {
       clearTimeout(cut);
       resolve();
     });
   });
+  // what was answered last may still be on its way; those that never finished a handshake are left
+  const cut = setTimeout(() => sockets.forEach((socket) => socket.destroy()), LAST_BYTES_MS);
+  cut.unref();
 }
