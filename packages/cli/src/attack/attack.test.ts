@@ -12,7 +12,7 @@ const SEED = 7;
 /** What is over in half a minute, the rehearsals on holes included; `./lumatrace attack` runs them all. */
 const QUICK_NAMES = new Set([
   'tenants', 'matrix', 'assignment', 'tokens', 'csrf', 'cors', 'hosts', 'methods', 'media', 'cursors', 'replays',
-  'protection', 'smuggling', 'leaks',
+  'protection', 'smuggling', 'leaks', 'invitations', 'entrances',
 ]); // prettier-ignore
 const QUICK = FAMILIES.filter(({ name }) => QUICK_NAMES.has(name));
 const MOST = 20;

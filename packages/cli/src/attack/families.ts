@@ -4,6 +4,7 @@ import type { Family } from './family.ts';
 import { headers, paths, redirects } from './families/addresses.ts';
 import { leaks, protection } from './families/answers.ts';
 import { cors, csrf, hosts } from './families/browsers.ts';
+import { entrances, invitations } from './families/entrances.ts';
 import { erasures } from './families/erasures.ts';
 import { limits, logins, redos } from './families/floods.ts';
 import { media, methods } from './families/forms.ts';
@@ -30,6 +31,8 @@ export const FAMILIES: readonly Family[] = [
   tokens,
   keys,
   sessions,
+  invitations,
+  entrances,
   csrf,
   cors,
   hosts,
