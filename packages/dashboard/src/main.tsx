@@ -6,6 +6,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { ApiError } from './api/client.ts';
 import { makeRouter } from './routes.tsx';
+import { onOtherTab } from './shell/other-tabs.ts';
 
 /** Only what may pass by itself is asked again: no answer, or a server that is not ready. */
 function mayPass(failures: number, error: Error): boolean {
@@ -25,6 +26,12 @@ function leave(): void {
   queryClient.removeQueries({ queryKey: ['session'] });
   void router.navigate({ to: '/login', search: { next: href } });
 }
+
+// nothing that was read in one workspace, or as one person, is shown in another
+onOtherTab(() => {
+  queryClient.clear();
+  void router.navigate({ to: '/' });
+});
 
 const root = document.querySelector('#root');
 if (root === null) throw new Error('Expected an element #root in index.html');

@@ -75,11 +75,17 @@ test('a person is invited, makes an account on a phone, joins a second workspace
   await ann.page.getByRole('button', { name: 'Account' }).click();
   await ann.page.getByRole('button', { name: /Default/ }).waitFor();
   await looksRight(ann.page, 'workspaces-1440');
+  const otherTab = await ann.context.newPage();
+  await otherTab.goto(`${instance.url}/settings/workspace`);
+  await otherTab.getByText('Your workspaces').waitFor();
   await ann.page.getByRole('button', { name: /Default/ }).click();
   await ann.page.waitForFunction(async () => {
     const response = await fetch('/auth/me');
     return ((await response.json()) as { user: { role: string } }).user.role === 'viewer';
   });
+  // what the other tab shows is of the other workspace no more
+  await otherTab.waitForURL((url) => url.pathname === '/connect');
+  await otherTab.close();
 
   // another role holds at once; then she is removed here and stays there
   await page.getByRole('button', { name: 'Account' }).click();

@@ -61,6 +61,10 @@ for (const [width, colorScheme] of [
     assert.deepEqual([await statusOf(curl), await statusOf(another)], [401, 401]);
     await page.getByText('this one', { exact: true }).waitFor();
     watch.assertQuiet();
+    // also where the menu of the account has no room
+    await page.getByRole('button', { name: 'Log out' }).click();
+    await page.waitForURL((url) => url.pathname === '/login');
+    assert.equal((await context.request.get(`${instance.url}/auth/me`)).status(), 401);
     await context.close();
   });
 }

@@ -4,6 +4,7 @@ import { fetchJson } from './client.ts';
 
 export interface LoginSession {
   id: string;
+  tenantId: string;
   /** Such as "Firefox on Linux". */
   device: string | null;
   createdAt: string;

@@ -8,6 +8,7 @@ import { login, loginProvidersQuery, sessionQuery, type Session } from '../api/s
 import { Button, buttonLook } from '../elements/button.tsx';
 import { TextField } from '../elements/field.tsx';
 import { ProblemNotice } from '../elements/notice.tsx';
+import { tellOtherTabs } from '../shell/other-tabs.ts';
 import { Entrance } from './entrance.tsx';
 
 /** What the server says of a login by an identity provider that failed. */
@@ -35,6 +36,7 @@ export function LoginPage() {
   const queryClient = useQueryClient();
   const goOn = async (session: Session): Promise<void> => {
     queryClient.clear();
+    tellOtherTabs();
     queryClient.setQueryData(sessionQuery.queryKey, session);
     if (session.mustChangePassword) await navigate({ to: '/change-password' });
     else router.history.push(insideAddress(next));

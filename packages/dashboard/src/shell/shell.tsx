@@ -1,15 +1,16 @@
 // What stays on screen behind the login: the rooms on the left (below, on a phone), the account, the palette.
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
 import { LogOut, Monitor, Moon, PanelLeftClose, PanelLeftOpen, Plug, Search, Sun } from 'lucide-react';
 import { lazy, Suspense, useEffect, useState, type ReactNode } from 'react';
-import { logout, sessionQuery } from '../api/session.ts';
+import { sessionQuery } from '../api/session.ts';
 import { IconButton } from '../elements/button.tsx';
 import { Pop } from '../elements/pop.tsx';
 import { isTyping } from '../elements/typing.ts';
 import { rangeFromSearch } from '../filters/range.ts';
 import { chooseAppearance, useAppearance, type Appearance } from '../theme/appearance.ts';
 import { AlertBanner } from './alerts.tsx';
+import { useLeave } from './leave.ts';
 import { Mark } from './mark.tsx';
 import { ROOMS, type Room } from './rooms.ts';
 import { Workspaces } from './workspaces.tsx';
@@ -148,13 +149,8 @@ const CHOICE = 'flex h-8 w-full items-center gap-2 rounded-sm px-2 text-left tex
 function Account({ narrow }: { narrow: boolean }) {
   const { data: session } = useQuery(sessionQuery);
   const appearance = useAppearance();
-  const queryClient = useQueryClient();
   const navigate = useNavigate();
-  const leave = async (): Promise<void> => {
-    await logout().catch(() => undefined);
-    queryClient.clear();
-    await navigate({ to: '/login' });
-  };
+  const leave = useLeave();
   const [making, setMaking] = useState(false);
   const email = session?.user.email ?? '';
   return (

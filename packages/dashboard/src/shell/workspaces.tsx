@@ -5,6 +5,7 @@ import { Check, Plus } from 'lucide-react';
 import { ownTenantsQuery, switchTenant } from '../api/people.ts';
 import { sessionQuery } from '../api/session.ts';
 import { ProblemNotice } from '../elements/notice.tsx';
+import { tellOtherTabs } from './other-tabs.ts';
 
 /** Nothing that was read in one workspace is shown in another. */
 export function useSwitch(): (tenantId: string) => Promise<void> {
@@ -13,6 +14,7 @@ export function useSwitch(): (tenantId: string) => Promise<void> {
   return async (tenantId) => {
     await switchTenant(tenantId);
     client.clear();
+    tellOtherTabs();
     await navigate({ to: '/' });
   };
 }

@@ -1,12 +1,14 @@
 // Where you are logged in, and the end of it.
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { endOtherSessions, endSession, loginSessionsQuery, type LoginSession } from '../../api/login-sessions.ts';
+import { ownTenantsQuery } from '../../api/people.ts';
 import { Button } from '../../elements/button.tsx';
 import { Moment } from '../../elements/figures.tsx';
 import { ProblemNotice } from '../../elements/notice.tsx';
 import { Card } from '../../elements/page.tsx';
 import { SkeletonRows } from '../../elements/skeleton.tsx';
 import { Table } from '../../elements/table.tsx';
+import { useLeave } from '../../shell/leave.ts';
 import { Passkeys } from './passkeys.tsx';
 
 const deviceName = ({ device }: LoginSession): string => device ?? 'A browser that did not say what it is';
@@ -22,6 +24,11 @@ export function SessionsSection() {
 
 function Sessions() {
   const sessions = useQuery(loginSessionsQuery);
+  const { data: tenants = [] } = useQuery(ownTenantsQuery);
+  const leave = useLeave();
+  const isInSeveral = new Set(sessions.data?.map(({ tenantId }) => tenantId)).size > 1;
+  const workspaceOf = ({ tenantId }: LoginSession): string =>
+    tenants.find((tenant) => tenant.tenantId === tenantId)?.name ?? 'another workspace';
   const client = useQueryClient();
   const onSettled = (): Promise<void> => client.invalidateQueries({ queryKey: loginSessionsQuery.queryKey });
   const one = useMutation({ mutationFn: endSession, onSettled });
@@ -56,10 +63,12 @@ function Sessions() {
             cells: [
               <span key="device" className="font-medium">
                 {deviceName(session)}
+                {isInSeveral && <span className="font-normal text-ink-3"> in {workspaceOf(session)}</span>}
               </span>,
               session.isCurrent ? (
-                <span key="end" className="text-ink-3">
-                  this one
+                <span key="end" className="inline-flex items-center gap-2">
+                  <Button onClick={() => void leave()}>Log out</Button>
+                  <span className="text-ink-3">this one</span>
                 </span>
               ) : (
                 <Button
