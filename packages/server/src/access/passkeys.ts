@@ -251,14 +251,18 @@ export function createPasskeys({ database, people, limits, secrets, publicUrl, n
       };
       const challengeHash = createHash('sha256').update(kept.challenge).digest('hex');
       const endsAt = new Date(nowMs() + CEREMONY_MS);
-      const entered = await people.enter(account, {
-        by: 'passkey',
-        requestId,
-        device,
-        // the same answer twice, also at once, opens one session: many authenticators count nothing
-        isStillRight: async (sql) =>
-          (await useChallenge(sql, { accountId, challengeHash, endsAt, now: at })) && (await usePasskey(sql, used)),
-      });
+      const entered = await people
+        .enter(account, {
+          by: 'passkey',
+          requestId,
+          device,
+          // the same answer twice, also at once, opens one session: many authenticators count nothing
+          isStillRight: async (sql) =>
+            (await useChallenge(sql, { accountId, challengeHash, endsAt, now: at })) && (await usePasskey(sql, used)),
+        })
+        .catch((error: unknown) => {
+          throw error instanceof Refusal && error.code === 'AUTH_INVALID' ? wrong() : error;
+        });
       await limits.forgiveLogin(attempt);
       return entered;
     },
